@@ -1,0 +1,1 @@
+"""Kafka and PostgreSQL for one working folder: started, found again, stopped."""
