@@ -173,7 +173,10 @@ def _run(plan: ContainerPlan) -> None:
     container = DockerContainer(plan.image).with_name(plan.name).with_envs(**plan.environment)
     container.with_volume_mapping(plan.volume, plan.data_path, "rw")
     # The engine takes an address with the port: nothing listens beyond loopback.
-    container.ports[f"{plan.container_port}/tcp"] = (LOOPBACK, plan.host_port)
+    container.ports[f"{plan.container_port}/tcp"] = (  # type: ignore[assignment]  # its type says port only
+        LOOPBACK,
+        plan.host_port,
+    )
     container.start()
     deadline = time.monotonic() + _START_DEADLINE_S
     while container.exec(list(plan.probe)).exit_code != 0:

@@ -1,0 +1,74 @@
+"""Real servers for tests: one stack per session, unless `WUNDR_TEST_*` name running ones.
+
+A session that was killed leaves servers behind; the next session ends them before it starts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import psycopg
+import pytest
+from psycopg import sql
+
+from infra.settings import load_settings
+from infra.stack.endpoints import Endpoints
+from infra.stack.local import running_stack, stop_stack
+
+_CHECKOUT = sha256(str(Path(__file__).resolve().parent).encode()).hexdigest()[:8]
+_FOLDER_PREFIX = f"wundr-test-{_CHECKOUT}-"
+
+
+@pytest.fixture(scope="session")
+def local_stack() -> Iterator[Endpoints]:
+    """Kafka and PostgreSQL of this session, in a folder that is removed afterwards."""
+    _end_stacks_of_killed_sessions()
+    folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-"))
+    settings = load_settings({"WUNDR_PROVIDER": "embedded", "WUNDR_STATE_DIR": str(folder)})
+    try:
+        with running_stack(settings) as endpoints:
+            yield endpoints
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
+    """Address of a Kafka broker. Others use it too: give your topics fresh names."""
+    given = os.environ.get("WUNDR_TEST_KAFKA")
+    return given or str(request.getfixturevalue("local_stack").kafka_bootstrap)
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(request: pytest.FixtureRequest) -> str:
+    """A PostgreSQL server on which databases may be made; tests use `fresh_database`."""
+    given = os.environ.get("WUNDR_TEST_POSTGRES")
+    return given or str(request.getfixturevalue("local_stack").postgres_dsn)
+
+
+@pytest.fixture
+def fresh_database(postgres_dsn: str) -> Iterator[str]:
+    """DSN of a new, empty database, dropped after the test with whoever is still connected."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield urlsplit(postgres_dsn)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        connection.execute(drop.format(sql.Identifier(name)))
+
+
+def _end_stacks_of_killed_sessions() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
+        session = int(folder.name.removeprefix(_FOLDER_PREFIX).split("-", 1)[0])
+        if not psutil.pid_exists(session):
+            stop_stack(folder)
+            shutil.rmtree(folder)
