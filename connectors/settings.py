@@ -1,0 +1,29 @@
+"""How a process reaches Postgres. Built once at start and passed down; the address never prints."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresSettings:
+    """Address and bounds of the connection pool; times in seconds."""
+
+    dsn: str = field(repr=False)
+    pool_size: int = 4
+    acquire_timeout_s: float = 5.0
+    """How long a caller waits for a connection before DatabaseUnavailable."""
+    statement_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkSettings:
+    """Bounds of the store sink; times in seconds."""
+
+    group: str = "wundr.sink"
+    batch_records: int = 1_000
+    read_timeout_s: float = 0.5
+    first_delay_s: float = 0.2
+    longest_delay_s: float = 5.0
+    revoke_patience_s: float = 5.0
+    """How long a rebalance waits for the batch in work."""
+    stores_json: bool = True
+    """Whether `events.data` is filled for people who query with SQL."""

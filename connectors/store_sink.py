@@ -1,0 +1,209 @@
+"""The store sink: `store.events` into a database, each event once.
+
+Rows and offsets change in one transaction, which the claim on the partition guards; Kafka's own
+offsets follow for tools that show lag. A record that is no event becomes a dead letter, confirmed
+before the offset moves. While Kafka or the database is away the sink waits, and loses nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final, TypeVar
+
+import structlog
+
+from connectors.backoff import delays, pause, until_available
+from connectors.claimed_partitions import ClaimedPartitions
+from connectors.errors import Fenced, VersionTaken
+from connectors.settings import SinkSettings
+from connectors.sink_batch import SinkBatch
+from connectors.sink_reading import Refused, SinkReading
+from connectors.sink_status import SinkStatus, SinkStep, StepListener
+from connectors.sink_target import Claim, SinkTarget
+from schemas.errors import WundrError
+from schemas.topics import STORE_EVENTS
+from streams.dead_letter import dead_letter
+from streams.errors import InfrastructureError
+from streams.log import AssignmentListener, GroupReader, RecordSender
+from streams.records import TopicPartition
+
+_log = structlog.get_logger(__name__)
+
+PLATFORM_APP: Final = "wundr"
+HANDLER: Final = "store"
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkEdges:
+    """What a sink stands on, passed in. `readers` makes a member of the sink's consumer group."""
+
+    readers: Callable[[AssignmentListener], GroupReader]
+    sender: RecordSender
+    target: SinkTarget
+    reading: SinkReading
+    clock: Callable[[], datetime]
+
+
+class StoreSink:
+    """Stores what the platform archived. Several may run: a partition has one owner at a time."""
+
+    def __init__(
+        self,
+        edges: SinkEdges,
+        *,
+        topic_id: str,
+        settings: SinkSettings,
+        on_step: StepListener = lambda _step: None,
+    ) -> None:
+        """`topic_id` is Kafka's id of `store.events`: it tells one Kafka from another."""
+        self.status = SinkStatus()
+        self._edges = edges
+        self._topic_id = topic_id
+        self._settings = settings
+        self._on_step = on_step
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; the batch in work is finished first.
+
+        Raises ForeignCluster or DatabaseRefused; what is merely away is waited for.
+        """
+        waits = self._schedule()
+        while not stop.is_set():
+            try:
+                await self._work_as_member(stop)
+                waits = self._schedule()
+            except Fenced as error:
+                self.status.fenced += 1
+                waits = self._schedule()
+                _log.warning("taken over, joining again", partitions=error.partitions)
+            except InfrastructureError as error:
+                self._wait_for(error.code)
+                delay = next(waits)
+                _log.warning("waiting", code=error.code, reason=error.message, seconds=delay)
+                await pause(delay, stop)
+
+    async def _work_as_member(self, stop: asyncio.Event) -> None:
+        """One membership of the group: join, then batches until `stop`; always leaves."""
+        await self._available(partial(self._edges.target.claim, self._topic_id, ()), stop)
+        claimed = ClaimedPartitions(
+            STORE_EVENTS,
+            lambda partitions: self._claim(partitions, stop),
+            revoke_patience_s=self._settings.revoke_patience_s,
+        )
+        async with AsyncExitStack() as leaving:
+            reader = self._edges.readers(claimed)
+            leaving.push_async_callback(reader.close)
+            await reader.start()
+            self._done(SinkStep.JOINED)
+            while not stop.is_set():
+                await self._one_batch(reader, claimed, stop)
+
+    async def _claim(self, partitions: Iterable[int], stop: asyncio.Event) -> Mapping[int, Claim]:
+        wanted = tuple(partitions)
+        claims = await self._available(
+            partial(self._edges.target.claim, self._topic_id, wanted), stop
+        )
+        self._done(SinkStep.CLAIMED)
+        return claims or {}
+
+    async def _one_batch(
+        self, reader: GroupReader, claimed: ClaimedPartitions, stop: asyncio.Event
+    ) -> None:
+        before = claimed.snapshot()
+        records = await reader.read(self._settings.batch_records, self._settings.read_timeout_s)
+        if claimed.failure is not None:
+            raise claimed.failure
+        self._wait_for(None)
+        async with claimed.working:
+            batch = SinkBatch.of(records, before=before, now=claimed.snapshot())
+            if not batch.records:
+                return
+            self._done(SinkStep.READ)
+            if not await self._store(batch, stop):
+                return
+            claimed.advance(batch.claims, batch.next)
+            self.status.next.update(batch.next)
+        self._done(SinkStep.STORED)
+        await self._commit(reader, batch)
+
+    async def _store(self, batch: SinkBatch, stop: asyncio.Event) -> bool:
+        """Bury what is no event and store the rest; False when stopped before that was done."""
+        read = await self._available(partial(self._edges.reading.read, batch.records), stop)
+        while read is not None:
+            if await self._available(partial(self._bury, read.refused), stop) is None:
+                return False
+            rows = batch.to_store(read.rows)
+            try:
+                stored = await self._available(
+                    partial(self._edges.target.store, self._topic_id, rows), stop
+                )
+            except VersionTaken as error:
+                read = read.refusing(error)
+                continue
+            if stored is None:
+                return False
+            self.status.stored += stored.new
+            self.status.repeated += stored.repeated
+            return True
+        return False
+
+    async def _bury(self, refused: Sequence[Refused]) -> int:
+        """Dead letters, all acknowledged when this returns; a second try may repeat some."""
+        receipts = [
+            await self._edges.sender.send(
+                dead_letter(
+                    refusal.record,
+                    refusal.error,
+                    app=PLATFORM_APP,
+                    group=self._settings.group,
+                    handler=HANDLER,
+                    tries=1,
+                    now=self._edges.clock(),
+                )
+            )
+            for refusal in refused
+        ]
+        for receipt in receipts:
+            await receipt
+        if receipts:
+            self.status.dead_letters += len(receipts)
+            self._done(SinkStep.DEAD_LETTERED)
+        return len(receipts)
+
+    async def _commit(self, reader: GroupReader, batch: SinkBatch) -> None:
+        """Tell Kafka, for tools that show lag: the database alone decides where work goes on."""
+        try:
+            await reader.commit(
+                {
+                    TopicPartition(STORE_EVENTS, at): following
+                    for at, following in batch.next.items()
+                }
+            )
+        except WundrError as error:
+            _log.info("Kafka keeps an older offset", code=error.code, reason=error.message)
+        else:
+            self._done(SinkStep.COMMITTED)
+
+    async def _available(
+        self, attempt: Callable[[], Awaitable[Result]], stop: asyncio.Event
+    ) -> Result | None:
+        return await until_available(
+            attempt, schedule=self._schedule(), stop=stop, waiting=self._wait_for
+        )
+
+    def _schedule(self) -> Iterator[float]:
+        return delays(self._settings.first_delay_s, self._settings.longest_delay_s)
+
+    def _wait_for(self, code: str | None) -> None:
+        if code is not None and self.status.waiting_for is None:
+            self.status.interruptions += 1
+        self.status.waiting_for = code
+
+    def _done(self, step: SinkStep) -> None:
+        self.status.step = step
+        self._on_step(step)
