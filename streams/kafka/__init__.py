@@ -1,0 +1,1 @@
+"""The only door to aiokafka: sender, readers and the topic of writer schemas."""

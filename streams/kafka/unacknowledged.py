@@ -1,0 +1,143 @@
+"""The sender's bounded buffer: every record that is neither acknowledged nor given up."""
+
+import asyncio
+from dataclasses import dataclass
+
+from schemas.errors import WundrError
+from schemas.headers import CE_ID
+from streams.errors import BrokerUnavailable, DeliveryFailed
+from streams.receipt import Acknowledgement
+from streams.records import OutgoingRecord
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Pending:
+    """A record on its way. `handed_over`: a client has it, so the client's successor needs it."""
+
+    record: OutgoingRecord
+    event_id: str
+    promise: "asyncio.Future[Acknowledgement]"
+    deadline: float | None
+    handed_over: bool = False
+
+
+class Unacknowledged:
+    """Room for a number of records, in the order in which they were taken.
+
+    What is not acknowledged within `timeout_s` is given up with DeliveryFailed; None never gives up.
+    """
+
+    def __init__(self, limit: int, timeout_s: float | None) -> None:
+        self._limit = limit
+        self._timeout_s = timeout_s
+        self._room = asyncio.Semaphore(limit)
+        self._pending: dict[Pending, None] = {}
+        self._given_up: dict[str, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def take(self, record: OutgoingRecord) -> Pending:
+        """Wait for room. Raises BrokerUnavailable when none becomes free within the time limit."""
+        try:
+            if self._room.locked():
+                async with asyncio.timeout(self._timeout_s):
+                    await self._room.acquire()
+            else:
+                await self._room.acquire()
+        except TimeoutError:
+            raise BrokerUnavailable(
+                f"{self._limit} records wait; none was acknowledged in {self._timeout_s} s"
+            ) from None
+        loop = asyncio.get_running_loop()
+        pending = Pending(
+            record=record,
+            event_id=_identify(record),
+            promise=loop.create_future(),
+            deadline=None if self._timeout_s is None else loop.time() + self._timeout_s,
+        )
+        self._pending[pending] = None
+        self._watch_oldest()
+        return pending
+
+    def acknowledge(self, pending: Pending, acknowledgement: Acknowledgement) -> None:
+        """The broker has the record. One that was given up before counts as delivered after all."""
+        self._given_up.pop(pending.event_id, None)
+        if self._forget(pending):
+            pending.promise.set_result(acknowledgement)
+
+    def give_up(self, pending: Pending, error: WundrError) -> None:
+        """The record was not acknowledged; close() will name it."""
+        if self._forget(pending):
+            self._given_up[pending.event_id] = None
+            pending.promise.set_exception(error)
+            pending.promise.exception()  # marks it as seen: nobody has to await a receipt
+
+    def withdraw(self, pending: Pending) -> None:
+        """The record was refused before any client had it: its sender is told by an exception."""
+        if self._forget(pending):
+            pending.promise.cancel()
+
+    def handed_over(self) -> list[Pending]:
+        """What clients were given and nobody acknowledged, in order."""
+        return [pending for pending in self._pending if pending.handed_over]
+
+    def give_up_all(self) -> None:
+        """Nothing more will be tried."""
+        for pending in list(self._pending):
+            self.give_up(
+                pending, DeliveryFailed(f"{pending.event_id} was not acknowledged at close")
+            )
+
+    @property
+    def lost_ids(self) -> tuple[str, ...]:
+        """The ids of what was given up."""
+        return tuple(self._given_up)
+
+    async def settle(self, timeout_s: float | None = None) -> None:
+        """Return when all that is pending now is acknowledged or given up, or the time is over."""
+        promises = [pending.promise for pending in self._pending]
+        if promises:
+            await asyncio.wait(promises, timeout=timeout_s)
+
+    def _forget(self, pending: Pending) -> bool:
+        if pending not in self._pending:
+            return False
+        del self._pending[pending]
+        self._room.release()
+        return True
+
+    def _watch_oldest(self) -> None:
+        """One timer for all: the records stand in the order of their deadlines."""
+        if self._timer is not None or not self._pending:
+            return
+        deadline = next(iter(self._pending)).deadline
+        if deadline is not None:
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        for pending in list(self._pending):
+            if pending.deadline is None or pending.deadline > now:
+                break
+            self.give_up(
+                pending,
+                DeliveryFailed(
+                    f"event {pending.event_id} was not acknowledged in {self._timeout_s} s; "
+                    "whether the broker has it is not known"
+                ),
+            )
+        self._watch_oldest()
+
+    def stop(self) -> None:
+        """Stop watching deadlines."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _identify(record: OutgoingRecord) -> str:
+    """The event's id; topic and key for records that are no events."""
+    for name, value in record.headers:
+        if name == CE_ID:
+            return value.decode(errors="replace")
+    return f"{record.topic}:{(record.key or b'').decode(errors='replace')}"
