@@ -1,0 +1,140 @@
+"""The `wundr` command: finds the sub command, turns errors into one sentence and an exit code.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. Data goes to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final
+
+import structlog
+import typer
+
+from schemas.errors import WundrError
+
+_INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A sub command: its name, the module that has `app: typer.Typer`, and one line of help."""
+
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS: Final = (
+    Command("demo", "infra.commands.demo", "Start everything and watch real events flow."),
+    Command("test", "infra.commands.test", "Run all checks and tests (`fast`: without a broker)."),
+    Command("up", "infra.commands.up", "Start Kafka and PostgreSQL for this folder."),
+    Command("down", "infra.commands.down", "Stop what runs for this folder; data is kept."),
+    Command("status", "infra.commands.status", "Show what runs and where it answers."),
+    Command("doctor", "infra.commands.doctor", "Say what is wrong and what to do about it."),
+    Command("topics", "infra.commands.topics", "Plan and apply the topics."),
+    Command("worker", "infra.commands.worker", "Run one worker of an app."),
+    Command("sink", "infra.commands.sink", "Write the event store's topic to PostgreSQL."),
+    Command("gateway", "infra.commands.gateway", "Serve browsers."),
+    Command("token", "infra.commands.token", "Mint a development token for the gateway."),
+    Command("events", "infra.commands.events", "Look at and send events."),
+    Command("schemas", "infra.commands.schemas", "Check and generate schemas."),
+)
+
+
+def main() -> None:
+    """Entry point of the installed `wundr`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    configure_logging()
+    if arguments and arguments[0] == "--version":
+        sys.stdout.write(f"{_version()}\n")
+        return 0
+    command = next((it for it in COMMANDS if arguments and it.name == arguments[0]), None)
+    if command is None:
+        return _overview(arguments)
+    # SIGTERM takes the same way out as Ctrl-C, so that everything started is stopped.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app: typer.Typer = importlib.import_module(command.module).app
+        return int(
+            app(arguments[1:], prog_name=f"wundr {command.name}", standalone_mode=False) or 0
+        )
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except WundrError as error:
+        return _report(error)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except typer.Abort:
+        return _INTERRUPTED
+    except _usage_error() as error:
+        error.show()
+        return 2
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _usage_error() -> type[typer.BadParameter]:
+    # Typer raises click's usage errors; its own BadParameter is one of them.
+    base: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
+    return base
+
+
+def _report(error: WundrError) -> int:
+    sys.stderr.write(f"wundr: {error.message}\n")
+    if error.__cause__ is not None:
+        sys.stderr.write(f"  cause: {error.__cause__}\n")
+    sys.stderr.write(f"  next:  {error.remedy}\n")
+    return 1
+
+
+def _overview(arguments: Sequence[str]) -> int:
+    asked = not arguments or arguments[0] in ("--help", "-h", "help")
+    out = sys.stdout if asked else sys.stderr
+    if not asked:
+        out.write(f"wundr: there is no command {arguments[0]!r}.\n\n")
+    out.write("Usage: wundr COMMAND [OPTIONS]     wundr COMMAND --help explains one\n\n")
+    for command in COMMANDS:
+        out.write(f"  {command.name:<10} {command.help}\n")
+    out.write("\nStart with: wundr demo\n")
+    return 0 if asked else 2
+
+
+def _version() -> str:
+    metadata = importlib.import_module("importlib.metadata")
+    return str(metadata.version("wundr-events"))
+
+
+def configure_logging() -> None:
+    """Log to stderr: readable lines on a terminal, JSON lines elsewhere."""
+    on_terminal = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+if __name__ == "__main__":
+    main()
