@@ -1,0 +1,69 @@
+"""One broadcast record, made ready once for every client that may see it."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from gateway.errors import NotABroadcast
+from streams.records import RawRecord, TopicPartition
+
+NAMESPACE: Final = "/ws"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broadcast:
+    """An event in one room, with its place in the log and its packet (Socket.IO text, shared)."""
+
+    source: TopicPartition
+    offset: int
+    time_ms: int
+    room: str
+    type: str
+    id: str
+    packet: str
+
+    @property
+    def size(self) -> int:
+        """Characters of the packet: what it costs to keep, near enough."""
+        return len(self.packet)
+
+
+def read_broadcast(record: RawRecord, epoch: str) -> Broadcast:
+    """Read a record and make its packet. Raises NotABroadcast."""
+    body = _body(record)
+    if not record.key:
+        raise NotABroadcast(f"{record.source} offset {record.offset} has no room")
+    body["position"] = {
+        "epoch": epoch,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "time": record.timestamp_ms,
+    }
+    return Broadcast(
+        source=record.source,
+        offset=record.offset,
+        time_ms=record.timestamp_ms,
+        room=record.key.decode(errors="replace"),
+        type=body["type"],
+        id=body["id"],
+        packet=event_packet(body["type"], body),
+    )
+
+
+def event_packet(name: str, body: object) -> str:
+    """A Socket.IO EVENT packet of the gateway's namespace."""
+    return f"2{NAMESPACE},{orjson.dumps([name, body]).decode()}"
+
+
+def _body(record: RawRecord) -> dict[str, Any]:
+    place = f"{record.source} offset {record.offset}"
+    try:
+        body = orjson.loads(record.value or b"")
+    except orjson.JSONDecodeError as error:
+        raise NotABroadcast(f"{place} is not JSON") from error
+    match body:
+        case {"id": str(), "type": str()}:
+            return dict(body)
+    raise NotABroadcast(f"{place} has no id and type")
