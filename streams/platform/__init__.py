@@ -1,0 +1,1 @@
+"""The platform's own app: one archive and one route, apart from every team's app."""

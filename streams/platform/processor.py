@@ -1,0 +1,126 @@
+"""What the platform does with every record of `events.*`: archive it, then route it.
+
+A batch is archived whole before any of it is routed: waiting for a schema delays no archive.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from schemas.catalog import Catalog
+from schemas.codec import Codec
+from schemas.errors import UnknownEventType, UnknownSchemaId
+from schemas.event import Event
+from schemas.topics import STORE_EVENTS
+from streams.attempts import Attempts, Failed, Pause
+from streams.dead_letter import dead_letter
+from streams.log import RecordSender
+from streams.platform.archive import archived, event_id
+from streams.platform.route import routed
+from streams.receipt import Receipt
+from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from streams.writer_schemas import WriterSchemas
+
+PLATFORM_APP: Final = "wundr"
+PLATFORM_SUBSCRIPTION: Final = "platform"
+PLATFORM_GROUP: Final = f"{PLATFORM_APP}.{PLATFORM_SUBSCRIPTION}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformEdges:
+    """The ways out of the platform processor, passed in."""
+
+    catalog: Catalog
+    codec: Codec
+    schemas: WriterSchemas
+    sender: RecordSender
+    attempts: Attempts
+    clock: Callable[[], datetime]
+
+
+class PlatformProcessor:
+    """Implements Process. An event of an unknown type is archived and shown to no browser."""
+
+    def __init__(self, edges: PlatformEdges) -> None:
+        self._edges = edges
+
+    @property
+    def pause(self) -> Pause | None:
+        """What it waits for, when infrastructure is away."""
+        return self._edges.attempts.pause
+
+    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+        """See Process."""
+        receipts: list[Receipt] = []
+        routable: list[RawRecord] = []
+        missing: set[int] = set()
+        for record in records:
+            archiving = await self._archive(record, missing)
+            receipts.append(await self._edges.sender.send(archiving))
+            if archiving.topic == STORE_EVENTS:
+                routable.append(record)
+        for record in routable:
+            receipts += await self._route(record, missing)
+        for receipt in receipts:
+            await receipt
+
+    async def _archive(self, record: RawRecord, missing: set[int]) -> OutgoingRecord:
+        """The archive record; a dead letter when these bytes are no event of ours."""
+        archiving: list[OutgoingRecord] = []
+
+        async def attempt() -> None:
+            try:
+                envelope = self._edges.codec.view(record.value or b"").envelope
+            except UnknownSchemaId:
+                named = event_id(record, None)
+                if named is not None:
+                    archiving[:] = [archived(record, named, None)]
+                    return
+                envelope = (await self._view(record.value or b"", missing)).envelope
+            archiving[:] = [archived(record, event_id(record, envelope) or envelope.id, envelope)]
+
+        failed = await self._edges.attempts.run(attempt, waiting_for="archive")
+        return archiving[0] if failed is None else self._dead_letter(record, failed, "archive")
+
+    async def _route(self, record: RawRecord, missing: set[int]) -> list[Receipt]:
+        """Send the event to its rooms."""
+        outgoing: list[OutgoingRecord] = []
+
+        async def attempt() -> None:
+            event = await self._view(record.value or b"", missing)
+            try:
+                event_type = self._edges.catalog.get(event.type)
+            except UnknownEventType:
+                return
+            outgoing[:] = routed(record, event, event_type)
+
+        failed = await self._edges.attempts.run(attempt, waiting_for="route")
+        if failed is not None:
+            return [await self._edges.sender.send(self._dead_letter(record, failed, "route"))]
+        return [await self._edges.sender.send(out) for out in outgoing]
+
+    async def _view(self, value: bytes, missing: set[int]) -> Event[Any]:
+        """View once the schema is known. `missing`: ids that were waited for in vain."""
+        try:
+            return self._edges.codec.view(value)
+        except UnknownSchemaId as unknown:
+            if unknown.schema_id in missing:
+                raise
+            try:
+                await self._edges.schemas.resolve(unknown.schema_id)
+            except UnknownSchemaId:
+                missing.add(unknown.schema_id)
+                raise
+        return self._edges.codec.view(value)
+
+    def _dead_letter(self, record: RawRecord, failed: Failed, handler: str) -> OutgoingRecord:
+        return dead_letter(
+            record,
+            failed.error,
+            app=PLATFORM_APP,
+            group=PLATFORM_GROUP,
+            handler=handler,
+            tries=failed.tries,
+            now=self._edges.clock(),
+        )

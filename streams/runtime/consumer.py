@@ -1,0 +1,129 @@
+"""Faust's consumer with our progress: it commits what the lanes have finished, and nothing else.
+
+Faust keeps the group membership and the assignment. Its own account of acknowledged messages is
+not used: it commits past unfinished events, and takes a refused commit for done.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Protocol
+
+import structlog
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.records import TopicPartition
+
+DRAIN_DEADLINE_S: Final = 10.0
+"""How long partitions that are taken away may finish what is in work."""
+
+COMMIT_DEADLINE_S: Final = 5.0
+"""How long the last commit before partitions are given up may take."""
+
+FETCH_MAX_WAIT_MS: Final = 50
+"""How long the broker holds a fetch that has nothing new."""
+
+log = structlog.get_logger(__name__)
+
+
+class Progress(Protocol):
+    """What the consumer asks of the lanes."""
+
+    def committable(self) -> Mapping[TopicPartition, int]:
+        """The offsets that may be committed now."""
+        ...
+
+    async def drain(self, deadline_s: float) -> None:
+        """Wait a bounded time until what was taken is finished."""
+        ...
+
+    async def close(self) -> None:
+        """Stop all work and forget its progress."""
+        ...
+
+
+class LaneConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that talks to the broker."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust passes 1500 and has no setting: an idle partition must not delay its neighbours.
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001  # no public way
+        return consumer
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek to where the work begins: the committed offset, else the beginning of the log."""
+        committed: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
+        return committed
+
+    async def _seek_to_committed(self) -> Mapping[TP, int]:
+        consumer = self._ensure_consumer()
+        committed: Mapping[TP, int] = await consumer.seek_to_committed()
+        changelogs = self.app.tables.changelog_topics
+        # aiokafka leaves a partition without a commit where it stands: maybe past unfinished work.
+        unseen = [
+            tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs
+        ]
+        if unseen:
+            await consumer.seek_to_beginning(*unseen)
+        return committed
+
+
+class LaneConsumer(driver.Consumer):
+    """Commits the lanes' watermarks; drains the lanes before it gives partitions up."""
+
+    transport: "LaneTransport"
+
+    def _new_consumer_thread(self) -> LaneConsumerThread:
+        return LaneConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        for source in self.transport.progress.committable():
+            tp = TP(source.topic, source.partition)
+            if topics is None or tp in topics or tp.topic in topics:
+                yield tp
+
+    def _new_offset(self, tp: TP) -> int | None:
+        source = TopicPartition(tp.topic, tp.partition)
+        return self.transport.progress.committable().get(source)
+
+    async def _commit_offsets(
+        self,
+        offsets: Mapping[TP, int],
+        start_new_transaction: bool = True,  # noqa: FBT001, FBT002  # Faust's signature
+    ) -> bool:
+        assignment = self.assignment()
+        owned = {tp: offset for tp, offset in offsets.items() if tp in assignment}
+        if not owned or not await self._commit(owned):
+            return False
+        self._committed_offset.update(owned)
+        self.app.monitor.on_tp_commit(owned)
+        return True
+
+    async def wait_empty(self) -> None:
+        """Finish what is in work for a bounded time, commit it, then stop the lanes."""
+        progress = self.transport.progress
+        await progress.drain(DRAIN_DEADLINE_S)
+        finished = {TP(*source): offset for source, offset in progress.committable().items()}
+        try:
+            async with asyncio.timeout(COMMIT_DEADLINE_S):
+                await self._commit_offsets(finished)
+        except TimeoutError:
+            log.warning(
+                "offsets not committed, their events will be read again", partitions=len(finished)
+            )
+        await progress.close()
+
+    def confirmed(self, source: TopicPartition) -> int | None:
+        """The offset that the broker has confirmed for a partition."""
+        return self._committed_offset.get(TP(*source))
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's detector of stalled streams looks at the bookkeeping that is not used."""
+
+
+class LaneTransport(driver.Transport):
+    """Faust's aiokafka transport with our consumer. `progress` is set before the app starts."""
+
+    Consumer = LaneConsumer
+    progress: Progress

@@ -1,0 +1,115 @@
+"""Pages of a worker on loopback: `/live`, `/tables/NAME`, `/tables/NAME/KEY`; all read only."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Protocol
+
+import orjson
+from aiohttp import web
+
+from streams.projection import Entry
+from streams.runtime.tables import StoredEntry
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+class TableView(Protocol):
+    """What the pages ask of the worker's tables."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the tables are recovered."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """All tables of the app."""
+        ...
+
+    def owns(self, name: str, key: str) -> bool:
+        """Whether the key's partition is assigned to this worker."""
+        ...
+
+    def find(self, name: str, key: str) -> StoredEntry | None:
+        """One entry."""
+        ...
+
+    def entries(self, name: str) -> Iterator[StoredEntry]:
+        """The entries of all partitions that this worker owns."""
+        ...
+
+
+class WorkerPages:
+    """The HTTP server of one worker."""
+
+    def __init__(self, live: Callable[[], Mapping[str, Any]], tables: TableView) -> None:
+        self._live = live
+        self._tables = tables
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, port: int) -> int:
+        """Listen on loopback; returns the port, a free one where 0 is asked for."""
+        app = web.Application()
+        app.router.add_get("/live", self._live_page)
+        app.router.add_get("/tables/{name}", self._table_page)
+        app.router.add_get("/tables/{name}/{key:.+}", self._entry_page)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, LOOPBACK, port)
+        await site.start()
+        bound: int = self._runner.addresses[0][1]
+        return bound
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _live_page(self, request: web.Request) -> web.Response:
+        return _json(self._live())
+
+    async def _table_page(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        refusal = self._refusal(name)
+        if refusal is not None:
+            return refusal
+        return _json(
+            {"table": name, "entries": [_shown(entry) for entry in self._tables.entries(name)]}
+        )
+
+    async def _entry_page(self, request: web.Request) -> web.Response:
+        name, key = request.match_info["name"], request.match_info["key"]
+        refusal = self._refusal(name)
+        if refusal is not None:
+            return refusal
+        if not self._tables.owns(name, key):
+            return _json(
+                {"code": "not_owner", "message": "another worker owns this key"}, status=421
+            )
+        entry = self._tables.find(name, key)
+        if entry is None:
+            return _json(
+                {"code": "unknown_key", "message": f"{name} has no key {key!r}"}, status=404
+            )
+        return _json(_shown(entry))
+
+    def _refusal(self, name: str) -> web.Response | None:
+        if name not in self._tables.names():
+            return _json(
+                {"code": "unknown_table", "message": f"there is no table {name!r}"}, status=404
+            )
+        if not self._tables.is_ready:
+            return _json(
+                {"code": "recovering", "message": "tables are being recovered"}, status=503
+            )
+        return None
+
+
+def _shown(entry: StoredEntry) -> dict[str, Any]:
+    return {
+        "key": entry.key,
+        "state": Entry.decode(entry.value).state,
+        "partition": entry.partition,
+    }
+
+
+def _json(body: Mapping[str, Any], status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")

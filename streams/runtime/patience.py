@@ -1,0 +1,34 @@
+"""A sender for workers: it waits for a broker that is away, since no event may be skipped."""
+
+from streams.attempts import Attempts
+from streams.log import RecordSender
+from streams.receipt import Receipt
+from streams.records import OutgoingRecord
+
+
+class PatientSender:
+    """Implements RecordSender on another one; while it waits, `attempts.pause` says so."""
+
+    def __init__(self, sender: RecordSender, attempts: Attempts) -> None:
+        self._sender = sender
+        self._attempts = attempts
+
+    async def send(self, record: OutgoingRecord) -> Receipt:
+        """Send once a broker takes the record. Raises what no waiting heals: RecordRefused."""
+        receipts: list[Receipt] = []
+
+        async def attempt() -> None:
+            receipts.append(await self._sender.send(record))
+
+        failed = await self._attempts.run(attempt, waiting_for=f"topic {record.topic}")
+        if failed is not None:
+            raise failed.error
+        return receipts[0]
+
+    async def flush(self) -> None:
+        """See RecordSender."""
+        await self._sender.flush()
+
+    async def close(self) -> None:
+        """See RecordSender."""
+        await self._sender.close()
