@@ -1,4 +1,4 @@
-"""What would be started is data: the broker's files and commands, and the containers."""
+"""What would be started is data: broker files and commands, containers, the compose file."""
 
 from __future__ import annotations
 
