@@ -1,0 +1,86 @@
+"""`wundr gateway`: serves browsers until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from gateway.app import create_app, serve
+from gateway.settings import GatewaySettings
+from infra.commands.worker import run_until_signalled
+from infra.development_key import development_key
+from infra.errors import StackNotRunning
+from infra.settings import load_settings
+from infra.stack.local import find_endpoints
+from infra.topics import topic_ids
+from schemas.topics import BROADCAST_TOPICS
+from streams.kafka.reader import KafkaReader
+from streams.settings import KafkaSettings
+
+app = typer.Typer(add_completion=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayPlan:
+    """One gateway node: its own settings, its broker, and the id of each broadcast topic."""
+
+    gateway: GatewaySettings
+    kafka: KafkaSettings
+    epochs: dict[str, str]
+
+
+@app.command()
+def gateway(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="Origin whose pages may connect; may be repeated.")
+    ] = None,
+    development: Annotated[
+        bool, typer.Option(help="Serve the live page and its token; on loopback only.")
+    ] = False,
+) -> None:
+    """Serve the broadcast topics to browsers until SIGTERM; prints its URL once it listens.
+
+    Example: wundr gateway --development
+    """
+    settings = load_settings(gateway_port=port)
+    endpoints = find_endpoints(settings)
+    if endpoints is None:
+        raise StackNotRunning
+    plan = GatewayPlan(
+        gateway=GatewaySettings(
+            jwt_secret=development_key(settings),
+            host=host,
+            port=settings.gateway_port,
+            origins=tuple(origin or ()),
+            development=development,
+        ),
+        kafka=KafkaSettings(
+            bootstrap=endpoints.kafka_bootstrap,
+            partitions=settings.partitions,
+            client_id="wundr-gateway",
+        ),
+        epochs=dict(topic_ids(endpoints.kafka_bootstrap, BROADCAST_TOPICS)),
+    )
+    run_until_signalled(lambda stop: run_gateway(plan, stop))
+
+
+async def run_gateway(plan: GatewayPlan, stop: asyncio.Event) -> None:
+    """Run one gateway node until `stop` is set."""
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    ready.add_done_callback(_print_address)
+    web_app = create_app(plan.gateway, KafkaReader(plan.kafka, BROADCAST_TOPICS), plan.epochs)
+    await serve(plan.gateway, web_app, ready=ready, stop=stop)
+
+
+def _print_address(ready: asyncio.Future[str]) -> None:
+    if not ready.cancelled():
+        sys.stdout.write(f"{ready.result()}\n")
+        sys.stdout.flush()
