@@ -107,6 +107,7 @@ def _health(feed: BroadcastFeed, admissions: Admissions) -> dict[str, object]:
     return {
         "clients": len(sessions),
         "sent": sum(session.sent for session in sessions),
+        "queued": sum(session.connection.queue.qsize() for session in sessions),
         "held": len(feed.log),
         "held_bytes": feed.log.size_bytes,
         "repeats_dropped": feed.log.repeats_dropped,

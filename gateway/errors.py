@@ -9,7 +9,7 @@ WundrError
     ├── NotABroadcast            a record of a broadcast topic that is no browser body
     ├── UnknownRight             a token cannot open such a room
     └── Refusal                  a client is refused
-        ├── BadToken, TokenExpired, NoToken, BadCursor, AlreadyConnected
+        ├── BadToken, TokenExpired, NoToken, BadCursor
         ├── OriginRefused, HostRefused, TooManyConnections, TooManyMessages
         ├── UnexpectedPacket, ConnectDeadline, ClientStalled, ShuttingDown
         └── RoomUnknown, RoomForbidden, TooManyRooms, BadPattern, BadRequest
@@ -113,13 +113,6 @@ class BadCursor(Refusal):
 
     code = "BAD_CURSOR"
     remedy = "Connect without a cursor to start from now."
-
-
-class AlreadyConnected(Refusal):
-    """This connection has joined the namespace before."""
-
-    code = "ALREADY_CONNECTED"
-    remedy = "Use one namespace connection for each transport."
 
 
 class OriginRefused(Refusal):

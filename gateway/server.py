@@ -15,7 +15,6 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 
 from gateway.broadcast import NAMESPACE
 from gateway.errors import (
-    AlreadyConnected,
     BadRequest,
     ConnectDeadline,
     Refusal,
@@ -58,8 +57,6 @@ class Admissions:
 
     def admit(self, engine_id: str, connection: Connection, auth: object) -> None:
         """Let a client in. Raises the Refusal that says why not."""
-        if engine_id in self.sessions:
-            raise AlreadyConnected
         credentials = read_credentials(auth)
         grant = verify(self._settings, credentials.token)
         session = self._session(connection, credentials, grant)
