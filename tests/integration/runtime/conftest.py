@@ -1,0 +1,116 @@
+"""Fresh topics and group members on a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from infra.topics import apply, plan
+from schemas.topics import TopicSpec
+from streams.attempts import Pause
+from streams.kafka.sender import KafkaSender
+from streams.lane import Lanes
+from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from streams.runtime.member import GroupMember
+from streams.settings import KafkaSettings
+
+PARTITIONS = 4
+DEADLINE_S = 20.0
+
+
+async def until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Wait for a condition; fails by name when it does not come true in time."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not condition():  # noqa: ASYNC110  # what is waited for is outside this process
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"not in {deadline_s} s: {what}")
+
+
+@pytest.fixture
+def kafka(kafka_bootstrap: str) -> KafkaSettings:
+    """Settings for the session's broker."""
+    return KafkaSettings(bootstrap=kafka_bootstrap, partitions=PARTITIONS)
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test uses."""
+    return f"t{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def make_topics(kafka: KafkaSettings) -> Callable[..., Awaitable[None]]:
+    """Create topics, compacted where the name ends like a changelog."""
+
+    async def make(*names: str, partitions: int = PARTITIONS) -> None:
+        specs = [
+            TopicSpec(
+                name=name,
+                partitions=partitions,
+                config={"cleanup.policy": "compact" if name.endswith("-changelog") else "delete"},
+                why="a test",
+            )
+            for name in names
+        ]
+        await asyncio.to_thread(lambda: apply(kafka.bootstrap, plan(kafka.bootstrap, specs)))
+
+    return make
+
+
+@pytest.fixture
+async def sender(kafka: KafkaSettings) -> AsyncIterator[KafkaSender]:
+    """A sender that is closed after the test."""
+    sender = KafkaSender(kafka)
+    await sender.start()
+    yield sender
+    await sender.close()
+
+
+async def send_all(sender: KafkaSender, records: Iterable[OutgoingRecord]) -> None:
+    """Send and await every acknowledgement."""
+    receipts = [await sender.send(record) for record in records]
+    for receipt in receipts:
+        await receipt
+
+
+@dataclass
+class Recorder:
+    """A Process that notes what it was given; it does not finish `held` before `release`."""
+
+    handled: list[RawRecord] = field(default_factory=list)
+    held: set[tuple[int, int]] = field(default_factory=set)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+    pause: Pause | None = None
+
+    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+        """See Process."""
+        for record in records:
+            if (record.partition, record.offset) in self.held:
+                await self.release.wait()
+            self.handled.append(record)
+
+    def offsets(self) -> set[tuple[int, int]]:
+        """Partition and offset of everything handled."""
+        return {(record.partition, record.offset) for record in self.handled}
+
+
+@asynccontextmanager
+async def running_member(
+    kafka: KafkaSettings, group: str, topics: Sequence[str], process: Recorder, data_dir: Path
+) -> AsyncIterator[GroupMember]:
+    """A member that has its first assignment; it leaves at the end of the block."""
+    member = GroupMember(group, kafka, data_dir, {})
+    member.pump(topics, Lanes(process))
+    await member.start()
+    try:
+        yield member
+    finally:
+        await member.stop()

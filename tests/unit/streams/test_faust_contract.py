@@ -1,0 +1,79 @@
+"""What the runtime leans on or replaces in Faust: a release that changes it fails here first."""
+
+import inspect
+
+import aiokafka
+import faust
+from faust.app.base import App
+from faust.stores.memory import Store
+from faust.transport.consumer import Consumer
+from faust.transport.drivers import aiokafka as driver
+
+from streams.runtime.consumer import LaneConsumer, LaneConsumerThread
+
+
+def test_the_pinned_version_is_installed() -> None:
+    assert faust.__version__ == "0.15.3"
+
+
+def test_every_overridden_method_exists_with_the_parameters_that_are_overridden() -> None:
+    for ours, theirs, names in (
+        (
+            LaneConsumer,
+            driver.Consumer,
+            (
+                "_new_consumer_thread",
+                "_filter_tps_with_pending_acks",
+                "_new_offset",
+                "_commit_offsets",
+                "wait_empty",
+                "verify_event_path",
+            ),
+        ),
+        (
+            LaneConsumerThread,
+            driver.AIOKafkaConsumerThread,
+            ("_create_worker_consumer", "seek_to_committed"),
+        ),
+    ):
+        for name in names:
+            mine = list(inspect.signature(getattr(ours, name)).parameters)
+            assert mine == list(inspect.signature(getattr(theirs, name)).parameters), name
+
+
+def test_stock_faust_takes_a_refused_commit_for_done() -> None:
+    # The reason for our _commit_offsets: the line stands outside `if did_commit`.
+    lines = inspect.getsource(Consumer._commit_offsets).splitlines()
+    update = next(line for line in lines if "_committed_offset.update" in line)
+    condition = next(line for line in lines if "if did_commit" in line)
+    assert len(update) - len(update.lstrip()) < len(condition) - len(condition.lstrip())
+
+
+def test_offsets_to_commit_come_from_the_two_methods_that_are_overridden() -> None:
+    assert "_filter_tps_with_pending_acks" in inspect.getsource(Consumer.force_commit)
+    assert "_new_offset" in inspect.getsource(Consumer._filter_committable_offsets)
+
+
+def test_partitions_are_given_up_only_after_wait_empty() -> None:
+    revoking = inspect.getsource(App._on_partitions_revoked)
+    suspended = revoking.index("self.flow_control.suspend")
+    assert suspended < revoking.index("self._consumer_wait_empty")
+    assert "consumer.wait_empty()" in inspect.getsource(App._consumer_wait_empty)
+
+
+def test_a_record_gets_the_generation_in_which_it_was_handed_on() -> None:
+    assert "generation_id=self.app.consumer_generation_id" in inspect.getsource(
+        driver.Consumer._to_message
+    )
+
+
+def test_the_fetch_wait_is_an_attribute_that_the_fetcher_reads_at_start() -> None:
+    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(
+        aiokafka.AIOKafkaConsumer.start
+    )
+
+
+def test_the_memory_store_keeps_the_partition_of_each_key_and_forgets_lost_partitions() -> None:
+    forgetting = inspect.getsource(Store.on_recovery_completed)
+    assert "_key_partition" in forgetting
+    assert "self.data.pop" in forgetting
