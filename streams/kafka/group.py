@@ -43,7 +43,7 @@ class KafkaGroupReader:
             self._settings,
             partial(new_consumer, self._settings, group=self._group, reset=self._reset),
         )
-        assignments = _Assignments(consumer, self._listener)
+        assignments = _Assignments(consumer, self._listener, self._reset)
         try:
             await partitions_of(consumer, self._topics, self._settings.connect_timeout_s)
             consumer.subscribe(self._topics, listener=assignments)
@@ -88,9 +88,12 @@ class KafkaGroupReader:
 class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Passes assignments on. aiokafka only logs what a listener raises: here the next read does."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, listener: AssignmentListener) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, listener: AssignmentListener, reset: OffsetReset
+    ) -> None:
         self._consumer = consumer
         self._listener = listener
+        self._reset = reset
         self._failure: Exception | None = None
         self.first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -114,8 +117,22 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             starts = await self._listener.assigned([TopicPartition(*key) for key in partitions])
             for key, offset in starts.items():
                 self._consumer.seek(KafkaPartition(*key), offset)
+            if self._reset == "latest":
+                await self._begin_at_end(
+                    [key for key in partitions if TopicPartition(*key) not in starts]
+                )
             self._consumer.resume(*partitions)
         except Exception as error:  # noqa: BLE001  # kept for the next read; the partitions stay paused
             self._failure = error
         if not self.first.done():
             self.first.set_result(None)
+
+    async def _begin_at_end(self, partitions: list[KafkaPartition]) -> None:
+        """A new group's end is fixed now and committed: what is sent from now on belongs to it."""
+        new = [key for key in partitions if await self._consumer.committed(key) is None]
+        if not new:
+            return
+        ends = await self._consumer.end_offsets(new)
+        for partition, end in ends.items():
+            self._consumer.seek(partition, end)
+        await self._consumer.commit(ends)

@@ -24,7 +24,7 @@ class Pending:
 class Unacknowledged:
     """Room for a number of records, in the order in which they were taken.
 
-    What is not acknowledged within `timeout_s` is given up with DeliveryFailed; None never gives up.
+    What is not acknowledged within `timeout_s` is given up with DeliveryFailed; None waits on.
     """
 
     def __init__(self, limit: int, timeout_s: float | None) -> None:
@@ -65,9 +65,10 @@ class Unacknowledged:
             pending.promise.set_result(acknowledgement)
 
     def give_up(self, pending: Pending, error: WundrError) -> None:
-        """The record was not acknowledged; close() will name it."""
+        """The record was not acknowledged; if it is an event, close() will name it."""
         if self._forget(pending):
-            self._given_up[pending.event_id] = None
+            if any(name == CE_ID for name, _ in pending.record.headers):
+                self._given_up[pending.event_id] = None
             pending.promise.set_exception(error)
             pending.promise.exception()  # marks it as seen: nobody has to await a receipt
 

@@ -1,0 +1,138 @@
+"""The bus over any log: what the Kafka bus and the bus in process have in common."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from schemas.catalog import Catalog
+from schemas.codec import Codec
+from schemas.errors import UnknownEventType
+from schemas.event import Event, EventFactory, system_clock
+from streams.app import App
+from streams.attempts import Attempts, Sleep
+from streams.bus.port import Subscription
+from streams.errors import DuplicateName, UnknownSubscription
+from streams.event_store import StoredEvents
+from streams.group_pump import GroupPump
+from streams.handler import HandlerFunction
+from streams.log import AssignmentListener, GroupReader, RecordSender
+from streams.processor import AppProcessor, Edges
+from streams.publisher import EventPublisher, Journal, no_journal
+from streams.reading import EventReading
+from streams.receipt import Receipt
+from streams.retry import RetrySchedule
+from streams.schema_log import LoggedWriterSchemas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusOptions:
+    """What a bus may be told beside its log: tries of a failing handler, journal, clock."""
+
+    schedule: RetrySchedule = field(default_factory=RetrySchedule)
+    journal: Journal = no_journal
+    clock: Callable[[], datetime] = system_clock
+    sleep: Sleep = asyncio.sleep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusLog:
+    """A log as a bus needs it. `open_reader` makes a member of a group that begins at the end."""
+
+    codec: Codec
+    sender: RecordSender
+    schemas: LoggedWriterSchemas
+    stored: StoredEvents
+    open_reader: Callable[[str, Sequence[str], AssignmentListener], GroupReader]
+
+
+class LogBus:
+    """Implements EventBus for one app."""
+
+    def __init__(self, app: str, catalog: Catalog, log: BusLog, options: BusOptions) -> None:
+        self._app = app
+        self._catalog = catalog
+        self._log = log
+        self._options = options
+        self._publisher = EventPublisher(
+            catalog, log.codec, log.sender, log.schemas, options.journal
+        )
+        self._pumps: dict[Subscription, GroupPump] = {}
+
+    async def publish(self, event: Event[Any]) -> Receipt:
+        """See EventBus."""
+        return await self._publisher.publish(event)
+
+    async def publish_batch(self, events: Sequence[Event[Any]]) -> list[Receipt]:
+        """See EventBus."""
+        return await self._publisher.publish_batch(events)
+
+    async def subscribe(
+        self, pattern: str, handler: HandlerFunction, *, name: str | None = None
+    ) -> Subscription:
+        """See EventBus. Raises InvalidPattern, HandlerMismatch, DuplicateName, UnknownEventType."""
+        app = App(self._app)
+        app.on(pattern, name=name)(handler)
+        subscription = Subscription(app=self._app, name=app.handlers[0].name, pattern=pattern)
+        if any(known.name == subscription.name for known in self._pumps):
+            raise DuplicateName(f"this bus has a subscription {subscription.name!r} already")
+        topics = app.event_topics(self._catalog)
+        if not topics:
+            raise UnknownEventType(pattern)
+        pump = GroupPump(
+            self._processor(app, subscription),
+            lambda listener: self._log.open_reader(subscription.group, topics, listener),
+        )
+        self._pumps[subscription] = pump
+        try:
+            await pump.start()
+        except BaseException:
+            del self._pumps[subscription]
+            raise
+        return subscription
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """See EventBus. Raises also what the subscription had ended with."""
+        pump = self._pumps.pop(subscription, None)
+        if pump is None:
+            raise UnknownSubscription(f"{subscription.group} is not subscribed on this bus")
+        await pump.stop()
+
+    async def get_events(
+        self,
+        aggregate_id: str,
+        from_version: int | None = None,
+        *,
+        aggregate_type: str | None = None,
+    ) -> list[Event[Any]]:
+        """See StoredEvents."""
+        return await self._log.stored.get_events(
+            aggregate_id, from_version, aggregate_type=aggregate_type
+        )
+
+    async def get_events_by_correlation(self, correlation_id: str) -> list[Event[Any]]:
+        """See StoredEvents."""
+        return await self._log.stored.get_events_by_correlation(correlation_id)
+
+    async def close(self) -> None:
+        """See EventBus. Lets go of everything, then raises the first thing that went wrong."""
+        closing: list[Callable[[], Awaitable[None]]] = [pump.stop for pump in self._pumps.values()]
+        self._pumps.clear()
+        outcomes = await asyncio.gather(*(stop() for stop in closing), return_exceptions=True)
+        for close in (self._log.schemas.close, self._log.sender.close):
+            outcomes += await asyncio.gather(close(), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    def _processor(self, app: App, subscription: Subscription) -> AppProcessor:
+        edges = Edges(
+            publisher=self._publisher,
+            sender=self._log.sender,
+            factory=EventFactory(self._catalog, app.name, clock=self._options.clock),
+            reading=EventReading(self._log.codec, self._log.schemas, app.wants),
+            attempts=Attempts(self._options.schedule, self._options.sleep),
+            clock=self._options.clock,
+        )
+        return AppProcessor(app, edges, {}, subscription=subscription.name)

@@ -1,0 +1,158 @@
+"""The pump of a consumer group: reads, feeds lanes, commits watermarks, survives infrastructure."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from streams.errors import BrokerUnavailable, CommitRefused, InfrastructureError
+from streams.lane import Lanes
+from streams.log import AssignmentListener, GroupReader
+from streams.processor import Process
+from streams.records import RawRecord, TopicPartition
+
+READ_S: Final = 0.2
+COMMIT_EVERY_S: Final = 1.0
+DRAIN_S: Final = 5.0
+"""How long a rebalance or a stop waits for what is in work: below the session timeout."""
+
+REJOIN_PAUSE_S: Final = 1.0
+
+OpenReader = Callable[[AssignmentListener], GroupReader]
+
+log = structlog.get_logger(__name__)
+
+
+class GroupPump:
+    """Delivers a group's records to a process, at least once, in order per partition.
+
+    A commit is never above unfinished work. When infrastructure fails under a lane, the pump leaves
+    the group, waits, and joins again at the last commit. Any other error ends it: `stop` raises it.
+    """
+
+    def __init__(self, process: Process, open_reader: OpenReader) -> None:
+        self._open_reader = open_reader
+        self._lanes = Lanes(process)
+        self._reader: GroupReader | None = None
+        self._assignment = 0
+        self._committed: dict[TopicPartition, int] = {}
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Join the group; returns with the first assignment.
+
+        Raises BrokerUnavailable or TopicMissing.
+        """
+        self._reader = await self._join()
+        self._task = asyncio.create_task(self._run(), name="group pump")
+
+    async def stop(self) -> None:
+        """Finish what is in work for a bounded time, commit, leave.
+
+        Raises what had ended the pump.
+        """
+        self._stopping.set()
+        if self._task is None:
+            return
+        await asyncio.wait({self._task}, timeout=DRAIN_S)
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def revoked(self, partitions: Iterable[TopicPartition]) -> None:
+        """Finish and commit before the partitions go: the next member need not repeat it."""
+        self._assignment += 1
+        await self._finish()
+        await self._lanes.close(partitions)
+        self._committed.clear()
+
+    async def assigned(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Start from the committed offsets."""
+        self._assignment += 1
+        return {}
+
+    async def _run(self) -> None:
+        committing = asyncio.create_task(self._commit_regularly(), name="commit")
+        try:
+            while not self._stopping.is_set():
+                try:
+                    await self._feed()
+                except InfrastructureError as error:
+                    log.warning("subscription pauses and joins again", error=str(error))
+                    await self._rejoin()
+            await self._finish()
+        except Exception as error:
+            log.exception("subscription ended", error=str(error))
+            raise
+        finally:
+            committing.cancel()
+            await self._leave()
+
+    async def _feed(self) -> None:
+        """Read and hand to the lanes until told to stop.
+
+        Raises what a lane or the reader raises.
+        """
+        while not self._stopping.is_set():
+            self._lanes.raise_failure()
+            if self._reader is None:
+                self._reader = await self._join()
+            for records in (await self._reader.read(timeout_s=READ_S)).values():
+                await self._offer(records, self._assignment)
+
+    async def _offer(self, records: Iterable[RawRecord], assignment: int) -> None:
+        """What was read under an earlier assignment is read again under the present one."""
+        for record in records:
+            if assignment != self._assignment:
+                return
+            await self._lanes.offer(record)
+
+    async def _finish(self) -> None:
+        await self._lanes.drain(DRAIN_S)
+        await self._commit()
+
+    async def _commit_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_EVERY_S)
+            await self._commit()
+
+    async def _commit(self) -> None:
+        """A commit that fails is made up for by the next.
+
+        The records are at worst delivered again.
+        """
+        offsets = {
+            source: offset
+            for source, offset in self._lanes.committable().items()
+            if self._committed.get(source) != offset
+        }
+        if not offsets or self._reader is None:
+            return
+        try:
+            await self._reader.commit(offsets)
+        except (BrokerUnavailable, CommitRefused) as error:
+            log.warning("offsets not committed", error=str(error))
+        else:
+            self._committed.update(offsets)
+
+    async def _join(self) -> GroupReader:
+        reader = self._open_reader(self)
+        await reader.start()
+        return reader
+
+    async def _rejoin(self) -> None:
+        await self._leave()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), REJOIN_PAUSE_S)
+
+    async def _leave(self) -> None:
+        """Stop all lanes first: nothing may be at work for partitions that others get."""
+        self._assignment += 1
+        await self._lanes.close()
+        self._committed.clear()
+        if self._reader is not None:
+            reader, self._reader = self._reader, None
+            await reader.close()
