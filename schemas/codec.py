@@ -1,0 +1,161 @@
+"""From an event to its bytes and back: Confluent framing around one Avro record.
+
+Encoding checks everything before the first byte; viewing reads the envelope alone, the data when it
+is touched. What one schema needs is compiled once and kept.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Final
+
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.schema import SchemaParseException, UnknownType
+
+from schemas.catalog import Catalog, WriterSchema
+from schemas.errors import EventTooLarge, InvalidWriterSchema, TruncatedEvent, UnknownSchemaId
+from schemas.event import Event
+from schemas.event_data import EventData
+from schemas.events import DATA_TYPES
+from schemas.framing import HEADER_SIZE, frame, schema_id_of
+from schemas.prefix_reader import DAMAGED, PrefixReader, compile_prefix_reader
+from schemas.prefix_writer import write_envelope
+from schemas.validation import compile_check
+
+LARGEST_EVENT: Final = 1_000_000
+"""Bytes of an encoded event.
+
+A broker takes 1,048,576: key, headers and a dead letter's reason fit beside it.
+"""
+
+DataTypes = Mapping[tuple[str, str], type[EventData]]
+"""Classes of typed data by event type and schema version."""
+
+
+class Codec:
+    """Encodes and views events of a catalog, and views those of writers that it has learnt."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        max_event_bytes: int = LARGEST_EVENT,
+        *,
+        data_types: DataTypes = DATA_TYPES,
+    ) -> None:
+        self._catalog = catalog
+        self._max_event_bytes = max_event_bytes
+        self._data_types = data_types
+        self._schemas: dict[int, WriterSchema] = dict(catalog.schema_ids())
+        self._writers: dict[tuple[str, str], _Writer] = {}
+        self._readers: dict[int, _Reader] = {}
+
+    def encode(self, event: Event[Any]) -> bytes:
+        """The bytes of an event, in the schema version that it names.
+
+        Raises UnknownEventType, UnknownSchemaVersion, InvalidEventData with the path of the field,
+        and EventTooLarge.
+        """
+        writer = self._writers.get((event.type, event.version)) or self._writer(event)
+        body = BytesIO()
+        body.write(write_envelope(event.envelope))
+        schemaless_writer(body, writer.data, writer.check(event.payload))
+        value = frame(writer.schema_id, body.getvalue())
+        if len(value) > self._max_event_bytes:
+            raise EventTooLarge(len(value), self._max_event_bytes)
+        return value
+
+    def view(self, value: bytes) -> Event[Any]:
+        """The event in these bytes. Raises NotAnEvent, UnknownSchemaId, TruncatedEvent.
+
+        Damage in the data shows when the data is touched, as TruncatedEvent.
+        """
+        schema_id = schema_id_of(value)
+        reader = self._readers.get(schema_id) or self._reader(schema_id)
+        envelope, offset = reader.read_envelope(value, HEADER_SIZE)
+        return Event.viewed(envelope, value, offset, reader)
+
+    def learn(self, composed_json: str) -> WriterSchema:
+        """Take in the schema of another writer; its id follows from its text.
+
+        Raises InvalidWriterSchema.
+        """
+        schema = WriterSchema.from_json(composed_json)
+        known = self._schemas.get(schema.id)
+        if known is None:
+            self._readers[schema.id] = self._compiled(schema)
+            self._schemas[schema.id] = schema
+        elif known.composed_json != schema.composed_json:
+            raise InvalidWriterSchema(f"id {schema.id} belongs to {known.type} {known.version}")
+        return schema
+
+    def knows(self, schema_id: int) -> bool:
+        """Whether events with this schema id can be viewed."""
+        return schema_id in self._schemas
+
+    def _writer(self, event: Event[Any]) -> "_Writer":
+        schema = self._catalog.writer_schema(event.type, event.version)
+        record = schema.data_record()
+        writer = _Writer(
+            schema_id=schema.id, data=parse_schema(record), check=compile_check(record)
+        )
+        self._writers[schema.type, schema.version] = writer
+        return writer
+
+    def _reader(self, schema_id: int) -> "_Reader":
+        if schema_id not in self._schemas:
+            raise UnknownSchemaId(schema_id)
+        reader = self._readers[schema_id] = self._compiled(self._schemas[schema_id])
+        return reader
+
+    def _compiled(self, schema: WriterSchema) -> "_Reader":
+        version = self._catalog.reader_version(schema.type, schema.version) or schema.version
+        target = None
+        if version != schema.version:
+            target = self._catalog.writer_schema(schema.type, version).data_record()
+        try:
+            return _Reader(
+                read_envelope=compile_prefix_reader(schema.record()),
+                written=parse_schema(schema.data_record()),
+                target=None if target is None else parse_schema(target),
+                data_type=self._data_types.get((schema.type, version)),
+            )
+        except (SchemaParseException, UnknownType, LookupError, TypeError, ValueError) as error:
+            raise InvalidWriterSchema(f"{schema.type} {schema.version}: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Writer:
+    """What encoding in one schema needs."""
+
+    schema_id: int
+    data: Any
+    check: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """What viewing one writer's events needs.
+
+    `target` is None where they are read as they were written.
+    """
+
+    read_envelope: PrefixReader
+    written: Any
+    target: Any | None
+    data_type: type[EventData] | None
+
+    def payload(self, framed: bytes, offset: int) -> Mapping[str, Any]:
+        """See DataReader."""
+        stream = BytesIO(framed)
+        stream.seek(offset)
+        try:
+            payload = schemaless_reader(stream, self.written, self.target)
+        except DAMAGED as error:
+            raise TruncatedEvent(f"the data cannot be read ({error})") from error
+        if stream.tell() != len(framed) or not isinstance(payload, dict):
+            raise TruncatedEvent(f"{len(framed) - stream.tell()} bytes follow the data")
+        return payload
+
+    def data(self, payload: Mapping[str, Any]) -> Any:
+        """See DataReader."""
+        return payload if self.data_type is None else self.data_type.from_wire(payload)

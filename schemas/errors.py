@@ -1,0 +1,179 @@
+"""The root of every error that the platform raises, and the branch of this package.
+
+    WundrError
+    └── SchemaError
+        ├── UnknownEventType        the catalog has no such type
+        ├── UnknownSchemaVersion    the catalog has the type, not this version
+        ├── InvalidPattern          not `*`, a type, or a prefix with `.*`
+        ├── InvalidEventData        data does not fit its schema; `path` names the field
+        ├── EventTooLarge           encoded, it passes the limit
+        ├── NotAnEvent              bytes that were not framed by this platform
+        ├── TruncatedEvent          bytes that end early or do not fit their writer schema
+        ├── UnknownSchemaId         framed with a schema that this process has not learned
+        ├── InvalidWriterSchema     a composed schema that no producer of the platform wrote
+        ├── UnknownRoom             not `system`, `project.<id>` or `user.<id>`
+        └── CatalogFault            hand-written schema files are wrong; all faults at once
+            └── LockMismatch        a released file was changed, or the lock is out of date
+    (streams.errors, connectors.errors, gateway.errors and infra.errors each add one branch)
+
+`code` is stable and may be shown to machines, `retryable` says whether the same call can succeed
+later without a change, `remedy` says what to do next. A class docstring is the default message.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class WundrError(Exception):
+    """Something in the platform went wrong."""
+
+    code: ClassVar[str] = "wundr"
+    retryable: ClassVar[bool] = False
+    remedy: ClassVar[str] = "Run `wundr doctor`."
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(
+            message or (type(self).__doc__ or type(self).__name__).strip().splitlines()[0]
+        )
+
+    @property
+    def message(self) -> str:
+        """What went wrong, one sentence."""
+        return str(self.args[0])
+
+
+class SchemaError(WundrError):
+    """An event or a schema does not keep the contract."""
+
+    code = "schemas"
+    remedy = "Run `wundr schemas check`."
+
+
+class UnknownEventType(SchemaError):
+    """No schema file describes this event type."""
+
+    code = "schemas.unknown_event_type"
+    remedy = "Check the spelling, or add a schema file and run `wundr schemas generate`."
+
+    def __init__(self, event_type: str) -> None:
+        self.event_type = event_type
+        super().__init__(f"the catalog has no event type {event_type!r}")
+
+
+class UnknownSchemaVersion(SchemaError):
+    """The event type has no such schema version."""
+
+    code = "schemas.unknown_schema_version"
+    remedy = "Use one of the versions that the message names."
+
+    def __init__(self, event_type: str, version: str, known: Sequence[str]) -> None:
+        self.event_type = event_type
+        self.version = version
+        super().__init__(f"{event_type} has no version {version}, only {', '.join(known)}")
+
+
+class InvalidPattern(SchemaError):
+    """This is no pattern of event types."""
+
+    code = "schemas.invalid_pattern"
+    remedy = "Use `*`, a type such as `analysis.started`, or a prefix such as `analysis.*`."
+
+
+class InvalidEventData(SchemaError):
+    """The data of an event does not fit its schema."""
+
+    code = "schemas.invalid_event_data"
+    remedy = "Correct the named field; the schema file says what it may hold."
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path}: {problem}")
+
+
+class EventTooLarge(SchemaError):
+    """An encoded event passes the size limit."""
+
+    code = "schemas.event_too_large"
+    remedy = "Publish a reference to large content instead of the content."
+
+    def __init__(self, size: int, limit: int) -> None:
+        self.size = size
+        self.limit = limit
+        super().__init__(f"the encoded event has {size} bytes, the limit is {limit}")
+
+
+class NotAnEvent(SchemaError):
+    """These bytes do not begin with a zero byte and a schema id."""
+
+    code = "schemas.not_an_event"
+    remedy = "Find out who writes to this topic without the platform's codec."
+
+
+class TruncatedEvent(SchemaError):
+    """The bytes end early or do not fit their writer schema."""
+
+    code = "schemas.truncated_event"
+    remedy = "Look at the raw bytes with `wundr dlq show`; their producer or their path is broken."
+
+
+class UnknownSchemaId(SchemaError):
+    """The event was written with a schema that is not known here."""
+
+    code = "schemas.unknown_schema_id"
+    remedy = "Check that the producer announces its schemas in `wundr.schemas`."
+
+    def __init__(self, schema_id: int) -> None:
+        self.schema_id = schema_id
+        super().__init__(f"schema id {schema_id} is not known")
+
+
+class InvalidWriterSchema(SchemaError):
+    """This is no composed schema of the platform."""
+
+    code = "schemas.invalid_writer_schema"
+    remedy = "Find out who writes to `wundr.schemas`; its records are never changed by hand."
+
+
+class UnknownRoom(SchemaError):
+    """A room is `system`, `project.<id>` or `user.<id>`."""
+
+    code = "schemas.unknown_room"
+    remedy = "Name a room of one of the three scopes."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong in a schema file.
+
+    Where (file, path inside it), what, and what to do.
+    """
+
+    file: str
+    path: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}: {self.path}" if self.path else self.file
+        return f"{place}: {self.problem} → {self.remedy}"
+
+
+class CatalogFault(SchemaError):
+    """Schema files are wrong."""
+
+    code = "schemas.catalog_fault"
+    remedy = "Correct every file that is named, then run `wundr schemas check`."
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        lines = "\n".join(f"  {fault}" for fault in self.faults)
+        super().__init__(f"{len(self.faults)} faults in the schema files:\n{lines}")
+
+
+class LockMismatch(CatalogFault):
+    """Schema files and the lock disagree."""
+
+    code = "schemas.lock_mismatch"
+    remedy = "A released file never changes: restore it and add a new version instead."

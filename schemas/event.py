@@ -1,0 +1,303 @@
+"""The event: a light view. The envelope is there at once, `data` is decoded when touched.
+
+Immutable. A viewed event keeps the bytes that it was read from; a new one has none until it is
+encoded.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
+
+from schemas.catalog import Catalog, EventType
+from schemas.envelope import NO_METADATA, Aggregate, Category, Envelope, Metadata, Priority
+from schemas.errors import InvalidEventData
+from schemas.event_data import EventData
+from schemas.identity import RANDOM_BYTES, uuid7
+from schemas.topics import events_topic
+from schemas.validation import compile_check
+
+__all__ = ["DataReader", "Event", "EventData", "EventDetails", "EventFactory", "Metadata"]
+
+D_co = TypeVar("D_co", covariant=True)
+DataT = TypeVar("DataT", bound=EventData)
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
+
+_UNREAD: Final[Any] = object()
+
+
+class DataReader(Protocol):
+    """Decodes the data of events that were written with one schema."""
+
+    def payload(self, framed: bytes, offset: int) -> Mapping[str, Any]:
+        """The wire mapping of the data that begins at `offset`. Raises TruncatedEvent."""
+        ...
+
+    def data(self, payload: Mapping[str, Any]) -> Any:
+        """The typed data of a wire mapping, or the mapping itself when the type has no class."""
+        ...
+
+
+class Event(Generic[D_co]):
+    """Something that happened.
+
+    `data` is typed by its generated class, `payload` is the wire mapping.
+    """
+
+    __slots__ = ("_data", "_envelope", "_framed", "_offset", "_payload", "_reader")
+
+    _envelope: Envelope
+    _data: D_co
+    _payload: Mapping[str, Any]
+    _framed: bytes | None
+    _offset: int
+    _reader: DataReader | None
+
+    def __init__(self, envelope: Envelope, data: D_co) -> None:
+        """A new event; one that was read comes from `Codec.view`."""
+        self._envelope = envelope
+        self._data = data
+        self._payload = _UNREAD
+        self._framed = None
+
+    @classmethod
+    def viewed(
+        cls, envelope: Envelope, framed: bytes, offset: int, reader: DataReader
+    ) -> "Event[Any]":
+        """The event in `framed`, whose data begins at `offset` and is left to `reader`."""
+        event: Event[Any] = cls.__new__(cls)
+        event._envelope = envelope
+        event._framed = framed
+        event._offset = offset
+        event._reader = reader
+        event._payload = event._data = _UNREAD
+        return event
+
+    @property
+    def envelope(self) -> Envelope:
+        """Everything but the data."""
+        return self._envelope
+
+    @property
+    def id(self) -> str:
+        """Unique; readers drop repeats by it."""
+        return self._envelope[0]
+
+    @property
+    def type(self) -> str:
+        """Dot notation, past tense, such as `analysis.started`."""
+        return self._envelope[1]
+
+    @property
+    def category(self) -> Category:
+        """Which part of the world it is about."""
+        return self._envelope.category
+
+    @property
+    def priority(self) -> Priority:
+        """How soon it is worked on."""
+        return self._envelope.priority
+
+    @property
+    def version(self) -> str:
+        """The schema version that it was written with."""
+        return self._envelope.version
+
+    @property
+    def timestamp_ms(self) -> int:
+        """When it happened, milliseconds since 1970, UTC."""
+        return self._envelope.timestamp_ms
+
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened, aware, UTC."""
+        return EPOCH + self._envelope.timestamp_ms * MILLISECOND
+
+    @property
+    def source(self) -> str:
+        """Who published it."""
+        return self._envelope.source
+
+    @property
+    def correlation_id(self) -> str | None:
+        """The request or run that it belongs to."""
+        return self._envelope.correlation_id
+
+    @property
+    def causation_id(self) -> str | None:
+        """The id of the event that caused it."""
+        return self._envelope.causation_id
+
+    @property
+    def aggregate(self) -> Aggregate | None:
+        """The thing that it is about."""
+        return self._envelope.aggregate
+
+    @property
+    def metadata(self) -> Metadata:
+        """What travels with it."""
+        return self._envelope.metadata
+
+    @property
+    def framed(self) -> bytes | None:
+        """The bytes that it was read from; None for a new event."""
+        return self._framed
+
+    @property
+    def key(self) -> str:
+        """The key of its record: what has one key stays in order."""
+        aggregate = self._envelope.aggregate
+        return f"{aggregate.type}/{aggregate.id}" if aggregate else self._envelope.id
+
+    @property
+    def topic(self) -> str:
+        """The topic that it is published to."""
+        return events_topic(self._envelope.category, self._envelope.priority)
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """The data as on the wire, camel case.
+
+        Raises TruncatedEvent when the bytes do not hold it.
+        """
+        if self._payload is _UNREAD:
+            self._payload = self._read_payload()
+        return self._payload
+
+    @property
+    def data(self) -> D_co:
+        """The data. Raises TruncatedEvent when the bytes do not hold it."""
+        if self._data is _UNREAD and self._reader is not None:
+            self._data = self._reader.data(self.payload)
+        return self._data
+
+    def _read_payload(self) -> Mapping[str, Any]:
+        if self._framed is not None and self._reader is not None:
+            return self._reader.payload(self._framed, self._offset)
+        data: Any = self._data
+        return data.to_wire() if isinstance(data, EventData) else MappingProxyType(data)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Event):
+            return NotImplemented
+        return self._envelope == other.envelope and self.payload == other.payload
+
+    def __hash__(self) -> int:
+        return hash(self._envelope.id)
+
+    def __repr__(self) -> str:
+        return f"Event({self.type} {self.version}, id={self.id})"
+
+
+class EventDetails(TypedDict, total=False):
+    """What may be said of a new event beside its data; what is left out is filled in."""
+
+    aggregate_id: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    metadata: Metadata
+    id: str | None
+    timestamp: datetime | None
+
+
+def system_clock() -> datetime:
+    """Now, UTC."""
+    return datetime.now(UTC)
+
+
+def random_id(timestamp: datetime) -> str:
+    """A UUIDv7 of this time with bits from the system's random source."""
+    return uuid7(milliseconds(timestamp), secrets.token_bytes(RANDOM_BYTES))
+
+
+def milliseconds(timestamp: datetime) -> int:
+    """Whole milliseconds since 1970; less is cut off."""
+    return (timestamp - EPOCH) // MILLISECOND
+
+
+class EventFactory:
+    """Makes events of a catalog's types.
+
+    `clock` and `ids` are where time and randomness come in.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        source: str,
+        clock: Callable[[], datetime] = system_clock,
+        ids: Callable[[datetime], str] = random_id,
+    ) -> None:
+        self._catalog = catalog
+        self._source = source
+        self._clock = clock
+        self._ids = ids
+
+    def create(self, data: DataT, **details: Unpack[EventDetails]) -> Event[DataT]:
+        """A new event with this data, in the schema version of its class.
+
+        The correlation id defaults to the event's own. Raises UnknownEventType, or InvalidEventData
+        when the aggregate's id is missing, or given for a type that has no aggregate.
+        """
+        known = self._catalog.get(data.event_type)
+        aggregate = _aggregate(known, data.to_wire, details.get("aggregate_id"))
+        return Event(self._envelope(known, data.schema_version, aggregate, details), data)
+
+    def create_from_mapping(
+        self,
+        type: str,  # noqa: A002  # the word of the envelope
+        data: Mapping[str, Any],
+        *,
+        version: str | None = None,
+        **details: Unpack[EventDetails],
+    ) -> Event[Any]:
+        """A new event with data as on the wire, in the latest version unless another is named.
+
+        Raises what `create` raises, UnknownSchemaVersion, and InvalidEventData naming the path of a
+        wrong field.
+        """
+        known = self._catalog.get(type)
+        version = version or known.latest
+        schema = self._catalog.writer_schema(type, version).data_record()
+        payload = compile_check(schema)(data)
+        aggregate = _aggregate(known, lambda: payload, details.get("aggregate_id"))
+        return Event(self._envelope(known, version, aggregate, details), payload)
+
+    def _envelope(
+        self, known: EventType, version: str, aggregate: Aggregate | None, details: EventDetails
+    ) -> Envelope:
+        timestamp = details.get("timestamp") or self._clock()
+        event_id = details.get("id") or self._ids(timestamp)
+        return Envelope(
+            id=event_id,
+            type=known.name,
+            category=known.category,
+            priority=known.priority,
+            version=version,
+            timestamp_ms=milliseconds(timestamp),
+            source=self._source,
+            correlation_id=details.get("correlation_id") or event_id,
+            causation_id=details.get("causation_id"),
+            aggregate=aggregate,
+            metadata=details.get("metadata", NO_METADATA),
+        )
+
+
+def _aggregate(
+    known: EventType, payload: Callable[[], Mapping[str, Any]], aggregate_id: str | None
+) -> Aggregate | None:
+    """The aggregate of a new event: by the id given, else by the type's key field."""
+    if known.aggregate_type is None:
+        if aggregate_id is not None:
+            raise InvalidEventData("aggregate.id", f"{known.name} has no aggregate")
+        return None
+    if aggregate_id is None and known.key is not None:
+        aggregate_id = payload().get(known.key)
+    if not aggregate_id:
+        raise InvalidEventData(
+            "aggregate.id", f"{known.name} needs the id of its {known.aggregate_type}"
+        )
+    return Aggregate(known.aggregate_type, aggregate_id)

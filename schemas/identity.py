@@ -1,0 +1,39 @@
+"""Ids of events: UUIDv7 (RFC 9562), random for a root event, derived for one that a handler emits.
+
+Pure.
+"""
+
+import json
+from hashlib import sha256
+from typing import Final
+
+RANDOM_BYTES: Final = 10
+_RANDOM_B_BITS: Final = 62
+_VERSION_7: Final = 7 << 76
+_VARIANT: Final = 2 << _RANDOM_B_BITS
+
+
+def uuid7(timestamp_ms: int, random_80_bits: bytes) -> str:
+    """A UUIDv7; of the ten bytes the last 74 bits are used. Ids sort by their millisecond.
+
+    Raises ValueError for a time before 1970 or beyond 48 bits, or fewer or more than ten bytes.
+    """
+    if len(random_80_bits) != RANDOM_BYTES:
+        raise ValueError(f"{RANDOM_BYTES} random bytes are needed, not {len(random_80_bits)}")
+    if not 0 <= timestamp_ms < 1 << 48:
+        raise ValueError(f"{timestamp_ms} ms is outside of what a UUIDv7 can hold")
+    bits = int.from_bytes(random_80_bits, "big")
+    random_a = bits >> _RANDOM_B_BITS & 0xFFF
+    random_b = bits & (1 << _RANDOM_B_BITS) - 1
+    number = timestamp_ms << 80 | _VERSION_7 | random_a << 64 | _VARIANT | random_b
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def derived_id(cause_id: str, app: str, handler: str, ordinal: int, timestamp_ms: int) -> str:
+    """The id of the `ordinal`th event that a handler emits for a cause.
+
+    The same for every run of it.
+    """
+    origin = json.dumps([cause_id, app, handler, ordinal]).encode()
+    return uuid7(timestamp_ms, sha256(origin).digest()[:RANDOM_BYTES])

@@ -1,0 +1,112 @@
+"""Names of all topics, and the platform's own topics with their settings.
+
+Pure; nothing is created here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from schemas.envelope import Category, Priority
+
+if TYPE_CHECKING:
+    from schemas.catalog import Catalog
+
+STORE_EVENTS: Final = "store.events"
+BROADCAST_SYSTEM: Final = "broadcast.system"
+BROADCAST_PROJECT: Final = "broadcast.project"
+BROADCAST_USER: Final = "broadcast.user"
+BROADCAST_TOPICS: Final = (BROADCAST_SYSTEM, BROADCAST_PROJECT, BROADCAST_USER)
+SCHEMAS_TOPIC: Final = "wundr.schemas"
+CONTROL_TOPIC: Final = "wundr.control"
+PLATFORM_APP: Final = "wundr"
+"""The name under which the platform's own workers run."""
+
+DAY_MS: Final = 86_400_000
+
+
+def events_topic(category: Category, priority: Priority) -> str:
+    """The topic of all events of one category and priority."""
+    return f"events.{category.value}.{priority.label}"
+
+
+def all_events_topics() -> tuple[str, ...]:
+    """Every `events.*` topic, whether or not a type of the catalog uses it."""
+    return tuple(events_topic(category, priority) for category in Category for priority in Priority)
+
+
+def dead_letter_topic(app: str) -> str:
+    """Where the events of an app go that it could not handle."""
+    return f"dlq.{app}"
+
+
+def retry_topic(app: str) -> str:
+    """Where the events of an app wait for another try."""
+    return f"retry.{app}"
+
+
+def repartition_topic(app: str, projection: str) -> str:
+    """Where events are keyed again by the key of a projection."""
+    return f"repartition.{app}.{projection}"
+
+
+def changelog_topic(app: str, subscription: str, projection: str) -> str:
+    """The changelog of a projection, as Faust names it."""
+    return f"{app}.{subscription}-{projection}-changelog"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSpec:
+    """A topic as it should be. `config` holds broker settings, `why` one line for the plan."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+    why: str
+
+
+def platform_topics(catalog: Catalog, partitions: int) -> tuple[TopicSpec, ...]:
+    """The topics that every installation has; those of an app are added by the app."""
+    compacted = {"cleanup.policy": "compact"}
+    return (
+        *(_events_spec(catalog, topic, partitions) for topic in all_events_topics()),
+        TopicSpec(
+            name=STORE_EVENTS,
+            partitions=partitions,
+            config=compacted,
+            why="every event once, for ever: the way into the event store",
+        ),
+        *(
+            TopicSpec(
+                name=topic,
+                partitions=partitions,
+                config={"cleanup.policy": "delete", "retention.ms": str(DAY_MS)},
+                why="what browsers may see, keyed by room",
+            )
+            for topic in BROADCAST_TOPICS
+        ),
+        TopicSpec(
+            name=dead_letter_topic(PLATFORM_APP),
+            partitions=partitions,
+            config={"cleanup.policy": "delete", "retention.ms": str(30 * DAY_MS)},
+            why="records that the platform itself could not read",
+        ),
+        TopicSpec(
+            name=SCHEMAS_TOPIC, partitions=1, config=compacted, why="writer schemas by their id"
+        ),
+        TopicSpec(
+            name=CONTROL_TOPIC, partitions=1, config=compacted, why="orders to running processes"
+        ),
+    )
+
+
+def _events_spec(catalog: Catalog, topic: str, partitions: int) -> TopicSpec:
+    types = [known.name for known in catalog.types() if known.topic == topic]
+    return TopicSpec(
+        name=topic,
+        partitions=partitions,
+        config={"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)},
+        why=", ".join(types) or "no type of the catalog yet",
+    )
