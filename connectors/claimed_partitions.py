@@ -12,22 +12,34 @@ Claiming = Callable[[Iterable[int]], Awaitable[Mapping[int, Claim]]]
 class ClaimedPartitions:
     """Implements AssignmentListener: claims what is assigned, lets the batch in work end first.
 
-    `failure` holds an error of claiming, which a consumer group's callback could only swallow.
+    Reading and storing a batch happens while `working` is held and the assignment is settled: a
+    read that overlapped a new claim could begin behind its offset and leave a hole.
+    What claiming raises, the group's reader raises in turn.
     """
 
     def __init__(self, topic: str, claiming: Claiming, *, revoke_patience_s: float) -> None:
         self.working = asyncio.Lock()
-        self.failure: Exception | None = None
         self._topic = topic
         self._claiming = claiming
         self._patience_s = revoke_patience_s
         self._claims: dict[int, Claim] = {}
+        self._settled = asyncio.Event()
+
+    async def settled(self, timeout_s: float) -> bool:
+        """Whether the assignment is complete by now, or within the time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._settled.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def revoked(self, partitions: Iterable[TopicPartition]) -> None:
         """Give up these partitions once the batch in work is stored, or after a bounded wait.
 
         A batch that takes longer is refused by its claim, if a new owner was faster.
         """
+        self._settled.clear()
         try:
             async with asyncio.timeout(self._patience_s):
                 await self.working.acquire()
@@ -39,15 +51,12 @@ class ClaimedPartitions:
                 self._claims.pop(partition.partition, None)
 
     async def assigned(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Claim these partitions; returns the offsets that Postgres wants next."""
+        """Claim these partitions; returns the offsets that the database wants next."""
         wanted = sorted(partition.partition for partition in partitions)
-        if not wanted:
-            return {}
         try:
-            claims = await self._claiming(wanted)
-        except Exception as error:
-            self.failure = error
-            raise
+            claims = await self._claiming(wanted) if wanted else {}
+        finally:
+            self._settled.set()
         self._claims.update(claims)
         return {TopicPartition(self._topic, at): claim.next for at, claim in claims.items()}
 

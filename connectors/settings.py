@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from schemas.topics import STORE_EVENTS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresSettings:
@@ -16,9 +18,11 @@ class PostgresSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkSettings:
-    """Bounds of the store sink; times in seconds."""
+    """What the store sink reads, and its bounds in seconds. Dead letters go to `dlq.<app>`."""
 
+    app: str = "wundr"
     group: str = "wundr.sink"
+    topic: str = STORE_EVENTS
     batch_records: int = 1_000
     read_timeout_s: float = 0.5
     first_delay_s: float = 0.2

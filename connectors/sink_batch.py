@@ -18,30 +18,20 @@ class SinkBatch:
 
     @classmethod
     def of(
-        cls,
-        records: Mapping[TopicPartition, Sequence[RawRecord]],
-        *,
-        before: Mapping[int, Claim],
-        now: Mapping[int, Claim],
+        cls, read: Mapping[TopicPartition, Sequence[RawRecord]], claims: Mapping[int, Claim]
     ) -> Self:
-        """Keep what was read under a claim that still stands.
-
-        A read that began before the claim may have started elsewhere than at its offset: it is
-        dropped, and read again from there. Records below the offset are stored already.
-        """
+        """Keep what is owned, and not below the next offset, where everything is stored already."""
         kept: list[RawRecord] = []
-        claims: dict[int, Claim] = {}
         following: dict[int, int] = {}
-        for source, found in records.items():
-            claim = now.get(source.partition)
-            if claim is None or claim != before.get(source.partition):
+        for source, found in read.items():
+            claim = claims.get(source.partition)
+            if claim is None:
                 continue
             fresh = [record for record in found if record.offset >= claim.next]
             if fresh:
                 kept += fresh
-                claims[source.partition] = claim
                 following[source.partition] = fresh[-1].offset + 1
-        return cls(records=kept, claims=claims, next=following)
+        return cls(records=kept, claims={at: claims[at] for at in following}, next=following)
 
     def to_store(self, rows: Sequence[PlacedRow]) -> Batch:
         """The rows that these records became, with the advance of all of them."""

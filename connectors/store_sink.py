@@ -24,15 +24,13 @@ from connectors.sink_reading import Refused, SinkReading
 from connectors.sink_status import SinkStatus, SinkStep, StepListener
 from connectors.sink_target import Claim, SinkTarget
 from schemas.errors import WundrError
-from schemas.topics import STORE_EVENTS
-from streams.dead_letter import dead_letter
+from streams.dead_letter import Failure, dead_letter
 from streams.errors import InfrastructureError
 from streams.log import AssignmentListener, GroupReader, RecordSender
 from streams.records import TopicPartition
 
 _log = structlog.get_logger(__name__)
 
-PLATFORM_APP: Final = "wundr"
 HANDLER: Final = "store"
 
 Result = TypeVar("Result")
@@ -91,7 +89,7 @@ class StoreSink:
         """One membership of the group: join, then batches until `stop`; always leaves."""
         await self._available(partial(self._edges.target.claim, self._topic_id, ()), stop)
         claimed = ClaimedPartitions(
-            STORE_EVENTS,
+            self._settings.topic,
             lambda partitions: self._claim(partitions, stop),
             revoke_patience_s=self._settings.revoke_patience_s,
         )
@@ -114,13 +112,13 @@ class StoreSink:
     async def _one_batch(
         self, reader: GroupReader, claimed: ClaimedPartitions, stop: asyncio.Event
     ) -> None:
-        before = claimed.snapshot()
-        records = await reader.read(self._settings.batch_records, self._settings.read_timeout_s)
-        if claimed.failure is not None:
-            raise claimed.failure
-        self._wait_for(None)
+        if not await claimed.settled(self._settings.read_timeout_s):
+            return
         async with claimed.working:
-            batch = SinkBatch.of(records, before=before, now=claimed.snapshot())
+            claims = claimed.snapshot()
+            read = await reader.read(self._settings.batch_records, self._settings.read_timeout_s)
+            self._wait_for(None)
+            batch = SinkBatch.of(read, claims)
             if not batch.records:
                 return
             self._done(SinkStep.READ)
@@ -158,12 +156,14 @@ class StoreSink:
             await self._edges.sender.send(
                 dead_letter(
                     refusal.record,
-                    refusal.error,
-                    app=PLATFORM_APP,
-                    group=self._settings.group,
-                    handler=HANDLER,
-                    tries=1,
-                    now=self._edges.clock(),
+                    Failure(
+                        app=self._settings.app,
+                        group=self._settings.group,
+                        handler=HANDLER,
+                        error=refusal.error,
+                        tries=1,
+                    ),
+                    self._edges.clock(),
                 )
             )
             for refusal in refused
@@ -180,7 +180,7 @@ class StoreSink:
         try:
             await reader.commit(
                 {
-                    TopicPartition(STORE_EVENTS, at): following
+                    TopicPartition(self._settings.topic, at): following
                     for at, following in batch.next.items()
                 }
             )

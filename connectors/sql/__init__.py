@@ -29,10 +29,10 @@ class Migration:
 def parse_queries(text: str) -> dict[str, LiteralString]:
     """Read `-- name --`, a line of purpose and a statement, again and again."""
     headings = list(_HEADING.finditer(text))
-    ends = [heading.start() for heading in headings[1:]] + [len(text)]
+    ends = [*(heading.start() for heading in headings[1:]), len(text)]
     return {
         heading["name"]: _trusted(text[heading.end() : end].strip())
-        for heading, end in zip(headings, ends, strict=True)
+        for heading, end in zip(headings, ends, strict=False)
     }
 
 

@@ -98,7 +98,11 @@ SELECT framed
 FROM events
 WHERE aggregate_id = %(aggregate_id)s
     AND (%(aggregate_type)s::text IS NULL OR aggregate_type = %(aggregate_type)s)
-    AND (%(from_version)s::bigint IS NULL OR aggregate_version >= %(from_version)s)
+    AND (
+        %(from_version)s::bigint IS NULL
+        OR aggregate_version IS NULL
+        OR aggregate_version >= %(from_version)s
+    )
 ORDER BY aggregate_type, aggregate_version NULLS LAST, sequence
 
 -- events_by_correlation --
