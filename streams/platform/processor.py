@@ -14,7 +14,7 @@ from schemas.errors import UnknownEventType, UnknownSchemaId
 from schemas.event import Event
 from schemas.topics import STORE_EVENTS
 from streams.attempts import Attempts, Failed, Pause
-from streams.dead_letter import dead_letter
+from streams.dead_letter import Failure, dead_letter
 from streams.log import RecordSender
 from streams.platform.archive import archived, event_id
 from streams.platform.route import routed
@@ -117,10 +117,12 @@ class PlatformProcessor:
     def _dead_letter(self, record: RawRecord, failed: Failed, handler: str) -> OutgoingRecord:
         return dead_letter(
             record,
-            failed.error,
-            app=PLATFORM_APP,
-            group=PLATFORM_GROUP,
-            handler=handler,
-            tries=failed.tries,
-            now=self._edges.clock(),
+            Failure(
+                app=PLATFORM_APP,
+                group=PLATFORM_GROUP,
+                handler=handler,
+                error=failed.error,
+                tries=failed.tries,
+            ),
+            self._edges.clock(),
         )

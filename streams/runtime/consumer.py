@@ -20,6 +20,9 @@ DRAIN_DEADLINE_S: Final = 10.0
 COMMIT_DEADLINE_S: Final = 5.0
 """How long the last commit before partitions are given up may take."""
 
+GOODBYE_DEADLINE_S: Final = 3.0
+"""How long leaving the group may take."""
+
 FETCH_MAX_WAIT_MS: Final = 50
 """How long the broker holds a fetch that has nothing new."""
 
@@ -50,6 +53,14 @@ class LaneConsumerThread(driver.AIOKafkaConsumerThread):
         # Faust passes 1500 and has no setting: an idle partition must not delay its neighbours.
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001  # no public way
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group; without a broker aiokafka would wait a minute for an answer."""
+        try:
+            async with asyncio.timeout(GOODBYE_DEADLINE_S):
+                await super().on_thread_stop()
+        except TimeoutError:
+            log.warning("no broker to leave the group with", deadline_s=GOODBYE_DEADLINE_S)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek to where the work begins: the committed offset, else the beginning of the log."""

@@ -1,0 +1,1 @@
+"""Applications built on the platform, to be read and run."""

@@ -1,0 +1,1 @@
+"""The reference application: analyses a folder of Python source files, one analysis per package."""

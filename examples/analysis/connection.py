@@ -1,0 +1,48 @@
+"""A bus on the running stack: Kafka for publishing, PostgreSQL for what is stored."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.postgres.database import Database
+from connectors.postgres.event_store import PostgresEventStore
+from connectors.settings import PostgresSettings
+from infra.stack.endpoints import Endpoints
+from schemas.catalog import Catalog
+from schemas.codec import Codec
+from streams.bus.kafka import KafkaBus
+from streams.bus.log_bus import BusOptions
+from streams.bus.port import EventBus
+from streams.journal import FileJournal
+from streams.settings import KafkaSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """What an application of this installation works with."""
+
+    catalog: Catalog
+    codec: Codec
+    store: PostgresEventStore
+    bus: EventBus
+
+
+@asynccontextmanager
+async def connect(endpoints: Endpoints, app: str, journal: Path) -> AsyncIterator[Connection]:
+    """Connect an app; every event that it is promised is written to its journal.
+
+    Leaving drains the bus; raises NotDelivered with the ids that were not acknowledged.
+    """
+    catalog = Catalog.load()
+    codec = Codec(catalog)
+    kafka = KafkaSettings(bootstrap=endpoints.kafka_bootstrap, client_id=app)
+    with closing(FileJournal(journal)) as acknowledged:
+        async with Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database:
+            store = PostgresEventStore(database, codec)
+            options = BusOptions(journal=acknowledged.acknowledged)
+            bus = KafkaBus(app, kafka, catalog, store, options=options)
+            try:
+                yield Connection(catalog=catalog, codec=codec, store=store, bus=bus)
+            finally:
+                await bus.close()

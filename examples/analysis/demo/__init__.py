@@ -1,0 +1,4 @@
+"""The demonstration.
+
+The reference application on real parts, with its counts taken at every place.
+"""

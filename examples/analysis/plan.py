@@ -1,0 +1,90 @@
+"""Which files belong to which analysis, and which analysis to which project and producer."""
+
+import sysconfig
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from schemas.errors import WundrError
+
+PROJECTS = ("platform", "tooling", "quality")
+
+
+class SourceFolderMissing(WundrError):
+    """The folder to analyse does not exist."""
+
+    code = "examples.source_folder_missing"
+    remedy = "Give an existing folder with --path."
+
+
+class NothingToAnalyse(WundrError):
+    """The folder to analyse holds no Python files."""
+
+    code = "examples.nothing_to_analyse"
+    remedy = "Give a folder with .py files with --path."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagePlan:
+    """One analysis: a top-level package or module of the folder."""
+
+    analysis_id: str
+    project_id: str
+    package: str
+    files: tuple[Path, ...]
+
+
+def standard_library() -> Path:
+    """The source folder of the running Python."""
+    return Path(sysconfig.get_path("stdlib"))
+
+
+def plan(root: Path, run_id: str) -> tuple[PackagePlan, ...]:
+    """Every Python file below `root`, by package.
+
+    The same folder and run always give the same plan.
+
+    Raises SourceFolderMissing or NothingToAnalyse.
+    """
+    if not root.is_dir():
+        raise SourceFolderMissing(f"{root} is not a folder")
+    packages: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(root.rglob("*.py")):
+        relative = path.relative_to(root)
+        if path.is_file() and not {"site-packages", "dist-packages"} & set(relative.parts):
+            packages[relative.parts[0].removesuffix(".py")].append(path)
+    if not packages:
+        raise NothingToAnalyse(f"{root} holds no .py files")
+    return tuple(
+        PackagePlan(
+            analysis_id=stable_id(run_id, name),
+            project_id=f"{PROJECTS[index % len(PROJECTS)]}-{run_id[-6:]}",
+            package=name,
+            files=tuple(files),
+        )
+        for index, (name, files) in enumerate(sorted(packages.items()))
+    )
+
+
+def projects_of(plans: Sequence[PackagePlan]) -> tuple[str, ...]:
+    """The projects of a plan, each once."""
+    return tuple(dict.fromkeys(item.project_id for item in plans))
+
+
+def share(plans: Sequence[PackagePlan], index: int, count: int) -> tuple[PackagePlan, ...]:
+    """The plans of producer `index` of `count`: largest first, each to whoever has least."""
+    loads = [0] * count
+    mine = []
+    for item in sorted(plans, key=lambda known: (-len(known.files), known.package)):
+        owner = loads.index(min(loads))
+        loads[owner] += len(item.files)
+        if owner == index:
+            mine.append(item)
+    return tuple(sorted(mine, key=lambda known: known.package))
+
+
+def stable_id(*parts: str) -> str:
+    """A short id that is the same for the same parts."""
+    return sha256("/".join(parts).encode()).hexdigest()[:16]

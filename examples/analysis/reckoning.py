@@ -1,0 +1,138 @@
+"""The counts of one run: what was acknowledged against what arrived in each place. Pure.
+
+Every place gives its own evidence (journals, rows, tables, a client's log); nothing here trusts a
+counter that the platform keeps of itself.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.broadcast import rooms
+from schemas.catalog import Catalog
+from schemas.event import Event
+from streams.projection import Projection, State
+
+Tables = Mapping[str, Mapping[str, State]]
+"""Projection name → key → state."""
+
+EVERY_EVENT = "hourly-counts"
+"""The projection that counts each event once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the places say about one run."""
+
+    acknowledged: Sequence[Event[Any]]
+    stored: Sequence[str]
+    tables: Tables
+    shown: Sequence[str]
+    rooms: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reckoning:
+    """The sums.
+
+    `lost`: acknowledged events missing in a place where they belong; `duplicates`: there twice.
+    """
+
+    acknowledged: int
+    stored: int
+    projected: int
+    delivered: int
+    expected_delivered: int
+    lost: int
+    duplicates: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything acknowledged is everywhere once."""
+        return (
+            self.lost == self.duplicates == 0
+            and self.stored == self.projected == self.acknowledged
+            and self.delivered == self.expected_delivered
+        )
+
+
+def reckon(evidence: Evidence, projections: Iterable[Projection], catalog: Catalog) -> Reckoning:
+    """Compare the journals with every place."""
+    acknowledged = {event.id: event for event in evidence.acknowledged}
+    expected_shown = {
+        event.id
+        for event in acknowledged.values()
+        if evidence.rooms & set(rooms(event, catalog.get(event.type)))
+    }
+    missing_rows, twice_stored = _compare(acknowledged, evidence.stored)
+    missing_frames, twice_shown = _compare(expected_shown, evidence.shown)
+    expected_tables = fold_all(acknowledged.values(), projections)
+    missing_counts, extra_counts = _compare_tables(expected_tables, evidence.tables)
+    return Reckoning(
+        acknowledged=len(acknowledged),
+        stored=len(set(evidence.stored) & set(acknowledged)),
+        projected=total(evidence.tables.get(EVERY_EVENT, {})),
+        delivered=len(set(evidence.shown) & expected_shown),
+        expected_delivered=len(expected_shown),
+        lost=missing_rows + missing_frames + missing_counts,
+        duplicates=twice_stored + twice_shown + extra_counts,
+    )
+
+
+def fold_all(events: Iterable[Event[Any]], projections: Iterable[Projection]) -> Tables:
+    """The tables that these events must give, by the app's own folds, each event once."""
+    known = tuple(projections)
+    tables: dict[str, dict[str, State]] = {projection.name: {} for projection in known}
+    for event in sorted(events, key=lambda one: (one.timestamp_ms, one.id)):
+        for projection in known:
+            if projection.wants(event.type):
+                key = projection.key(event) if projection.key else event.key
+                table = tables[projection.name]
+                table[key] = projection.fold(table.get(key, projection.initial()), event)
+    return tables
+
+
+def difference(after: Tables, before: Tables) -> Tables:
+    """What was added to tables that outlive a run.
+
+    Numbers are subtracted, other values are taken as they are.
+    """
+    return {
+        name: {
+            key: {
+                field: value - before.get(name, {}).get(key, {}).get(field, 0)
+                if isinstance(value, int)
+                else value
+                for field, value in state.items()
+            }
+            for key, state in entries.items()
+        }
+        for name, entries in after.items()
+    }
+
+
+def _compare(expected: Iterable[str], seen: Sequence[str]) -> tuple[int, int]:
+    """How many expected ids are missing, and how many sightings are repeats."""
+    times = Counter(seen)
+    missing = sum(1 for event_id in expected if event_id not in times)
+    return missing, sum(times.values()) - len(times)
+
+
+def _compare_tables(expected: Tables, actual: Tables) -> tuple[int, int]:
+    """Counts that are too low and too high in any table, by how much."""
+    missing = extra = 0
+    for name, entries in expected.items():
+        for key, state in entries.items():
+            found = actual.get(name, {}).get(key, {})
+            for field, value in state.items():
+                if isinstance(value, int):
+                    gap = value - int(found.get(field, 0))
+                    missing += max(0, gap)
+                    extra += max(0, -gap)
+    return missing, extra
+
+
+def total(entries: Mapping[str, State]) -> int:
+    """The sum of all numbers in all entries."""
+    return sum(value for state in entries.values() for value in state.values())

@@ -1,0 +1,1 @@
+"""The door for everything that publishes or subscribes."""

@@ -1,0 +1,116 @@
+"""Errors of the flow.
+
+WundrError
+└── StreamsError
+    ├── InfrastructureError     something outside is away: retryable, pauses a subscription,
+    never a dead letter
+    │   ├── BrokerUnavailable   no broker answers
+    │   ├── DeliveryFailed      a record was not acknowledged in time
+    │   └── TopicMissing        a topic does not exist on this cluster
+    ├── CommitRefused           a partition went to another member before a commit
+    ├── RecordRefused           the broker will never take this record
+    ├── NotDelivered            closing left events that were never acknowledged
+    ├── HandlerMismatch         a handler's annotation and its pattern disagree
+    ├── DuplicateName           two handlers or projections of one app share a name
+    ├── PartitionMismatch       topics that belong together differ in their partition counts
+    └── UnknownSubscription     unsubscribe() of something that is not subscribed
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from schemas.errors import WundrError
+
+
+class StreamsError(WundrError):
+    """The flow of events failed."""
+
+    code = "streams"
+
+
+class InfrastructureError(StreamsError):
+    """Something that the platform stands on is away."""
+
+    code = "streams.infrastructure"
+    retryable: ClassVar[bool] = True
+    remedy = "Run `wundr status`; work goes on by itself once the part is back."
+
+
+class BrokerUnavailable(InfrastructureError):
+    """No Kafka broker answers."""
+
+    code = "streams.broker_unavailable"
+    remedy = "Start the stack with `wundr up`, or check WUNDR_KAFKA_BOOTSTRAP."
+
+
+class DeliveryFailed(InfrastructureError):
+    """The broker did not acknowledge a record."""
+
+    code = "streams.delivery_failed"
+    remedy = "Publish the same event again: readers drop repeats by its id."
+
+
+class NotDelivered(StreamsError):
+    """Some events were not acknowledged before the bus closed."""
+
+    code = "streams.not_delivered"
+    retryable: ClassVar[bool] = True
+    remedy = "Publish the named events again with the same ids."
+
+    def __init__(self, event_ids: Sequence[str]) -> None:
+        self.event_ids = tuple(event_ids)
+        super().__init__(
+            f"{len(self.event_ids)} events were not acknowledged: {', '.join(self.event_ids)}"
+        )
+
+
+class HandlerMismatch(StreamsError):
+    """A handler is annotated with an event that its pattern never delivers."""
+
+    code = "streams.handler_mismatch"
+    remedy = "Make the pattern and the annotated event type agree."
+
+
+class DuplicateName(StreamsError):
+    """A name is used twice in one app."""
+
+    code = "streams.duplicate_name"
+    remedy = (
+        "Give the handler or projection a name of its own: names are part of its stored progress."
+    )
+
+
+class PartitionMismatch(StreamsError):
+    """Topics that belong together have different partition counts."""
+
+    code = "streams.partition_mismatch"
+    remedy = "Run `wundr topics plan`; growing a partition count is a migration."
+
+
+class UnknownSubscription(StreamsError):
+    """This subscription is not active on this bus."""
+
+    code = "streams.unknown_subscription"
+    remedy = "Unsubscribe once, with the subscription that subscribe() returned."
+
+
+class TopicMissing(InfrastructureError):
+    """A topic does not exist on this cluster."""
+
+    code = "streams.topic_missing"
+    remedy = "Run `wundr topics apply`."
+
+
+class CommitRefused(StreamsError):
+    """A partition was given to another member before its offset could be committed."""
+
+    code = "streams.commit_refused"
+    retryable: ClassVar[bool] = True
+    remedy = "Nothing to do: the next owner reads again from the last committed offset."
+
+
+class RecordRefused(StreamsError):
+    """The broker will never take this record."""
+
+    code = "streams.record_refused"
+    remedy = "Make the event smaller, or check the topic's name and its max.message.bytes."

@@ -1,0 +1,104 @@
+"""Ports to an ordered log: Kafka in production, memory in tests and small services."""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from streams.receipt import Receipt
+from streams.records import OutgoingRecord, RawRecord, TopicPartition
+
+
+class RecordSender(Protocol):
+    """Sends records at least once and in order per partition."""
+
+    async def send(self, record: OutgoingRecord) -> Receipt:
+        """Put the record in a bounded buffer (waits while it is full); the receipt is the promise.
+
+        Raises BrokerUnavailable when no broker can be reached within the bounded wait.
+        """
+        ...
+
+    async def flush(self) -> None:
+        """Return when every record sent so far is acknowledged or has failed."""
+        ...
+
+    async def close(self) -> None:
+        """Flush, then let go of the connection."""
+        ...
+
+
+class RecordReader(Protocol):
+    """Reads partitions without a group: positions are the caller's."""
+
+    async def start(self) -> None:
+        """Connect. Raises BrokerUnavailable."""
+        ...
+
+    async def partitions(self) -> tuple[TopicPartition, ...]:
+        """All partitions of the reader's topics."""
+        ...
+
+    async def beginning(self) -> Mapping[TopicPartition, int]:
+        """The first offset still kept, per partition."""
+        ...
+
+    async def end(self) -> Mapping[TopicPartition, int]:
+        """The offset that the next record will get, per partition."""
+        ...
+
+    async def offsets_at(self, timestamp_ms: int) -> Mapping[TopicPartition, int]:
+        """The first offset at or after a time; the end where there is none."""
+        ...
+
+    def seek(self, position: TopicPartition, offset: int) -> None:
+        """Read this partition from `offset` next."""
+        ...
+
+    async def read(
+        self, max_records: int = 500, timeout_s: float = 1.0
+    ) -> Mapping[TopicPartition, list[RawRecord]]:
+        """The next records, in order per partition; empty after `timeout_s` without any."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class AssignmentListener(Protocol):
+    """Told when a group gives or takes partitions."""
+
+    async def revoked(self, partitions: Iterable[TopicPartition]) -> None:
+        """These partitions go to another member once this returns."""
+        ...
+
+    async def assigned(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """These partitions are now ours.
+
+        Returns offsets to start from where not the committed ones.
+        """
+        ...
+
+
+class GroupReader(Protocol):
+    """Reads the partitions that a consumer group assigns; commits only what it is told."""
+
+    async def start(self) -> None:
+        """Join the group. Raises BrokerUnavailable."""
+        ...
+
+    async def read(
+        self, max_records: int = 500, timeout_s: float = 1.0
+    ) -> Mapping[TopicPartition, list[RawRecord]]:
+        """The next records, in order per partition; empty after `timeout_s` without any."""
+        ...
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Record the next offsets of the group.
+
+        Raises BrokerUnavailable; a refused commit raises too.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Leave the group."""
+        ...

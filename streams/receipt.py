@@ -1,0 +1,54 @@
+"""Receipts: the promise of a publish."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple
+
+
+class Acknowledgement(NamedTuple):
+    """The broker has the record on all replicas, at this place."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Receipt:
+    """Awaitable: resolves when the broker has the event on all replicas, which is "acknowledged".
+
+    Awaiting raises DeliveryFailed when that did not happen. A receipt may be awaited more than
+    once, by anyone, or never: the delivery goes on all the same.
+    """
+
+    __slots__ = ("_future", "event_id")
+
+    def __init__(self, event_id: str, future: "asyncio.Future[Acknowledgement]") -> None:
+        self.event_id = event_id
+        self._future = future
+
+    def __await__(self) -> Generator[Any, None, Acknowledgement]:
+        return asyncio.shield(self._future).__await__()
+
+    def on_acknowledged(self, callback: Callable[[Acknowledgement], None]) -> None:
+        """Call back on the acknowledgement, before whoever awaits the receipt from now on."""
+
+        def settled(future: "asyncio.Future[Acknowledgement]") -> None:
+            if not future.cancelled() and future.exception() is None:
+                callback(future.result())
+
+        if self._future.done():
+            settled(self._future)
+        else:
+            self._future.add_done_callback(settled)
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the broker has confirmed it by now."""
+        return (
+            self._future.done()
+            and not self._future.cancelled()
+            and self._future.exception() is None
+        )
+
+    def __repr__(self) -> str:
+        return f"<Receipt {self.event_id} {'acknowledged' if self.acknowledged else 'pending'}>"

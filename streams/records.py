@@ -1,0 +1,83 @@
+"""Records as they stand in a log: bytes with a place, before anything is decoded."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+ORIGIN = "wundr_origin"
+"""Header of a copied record: the place in `events.*` that it was copied from."""
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic: the unit of order."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
+
+
+class Origin(NamedTuple):
+    """The place in `events.*` where a record was first read."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    @property
+    def source(self) -> TopicPartition:
+        """The partition without the offset."""
+        return TopicPartition(self.topic, self.partition)
+
+    def encode(self) -> bytes:
+        """The header value: `topic/partition/offset`."""
+        return f"{self.topic}/{self.partition}/{self.offset}".encode()
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        """Read a header value; raises ValueError when it is not one."""
+        topic, partition, offset = value.decode().rsplit("/", 2)
+        return cls(topic, int(partition), int(offset))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRecord:
+    """A record that was read. `timestamp_ms` is the broker's, in milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+    @property
+    def source(self) -> TopicPartition:
+        """Where it was read."""
+        return TopicPartition(self.topic, self.partition)
+
+    @property
+    def origin(self) -> Origin:
+        """Where it first stood in `events.*`: its header if it is a copy, else its own place."""
+        copied_from = self.header(ORIGIN)
+        if copied_from is None:
+            return Origin(self.topic, self.partition, self.offset)
+        return Origin.decode(copied_from)
+
+    def header(self, name: str) -> bytes | None:
+        """The first header of this name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingRecord:
+    """A record to send. Without a partition the key decides (murmur2, as in Java)."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
