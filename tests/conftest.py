@@ -21,23 +21,44 @@ from psycopg import sql
 
 from infra.settings import load_settings
 from infra.stack.endpoints import Endpoints
-from infra.stack.local import running_stack, stop_stack
+from infra.stack.local import start_stack, stop_stack
 
 _CHECKOUT = sha256(str(Path(__file__).resolve().parent).encode()).hexdigest()[:8]
 _FOLDER_PREFIX = f"wundr-test-{_CHECKOUT}-"
+_STATE = ".wundr"
 
 
 @pytest.fixture(scope="session")
-def local_stack() -> Iterator[Endpoints]:
+def swept_temporary_folder() -> Path:
+    """The folder for folders of servers, free of what killed sessions left running.
+
+    Not pytest's own: its mode 0700 shuts out the system user that PostgreSQL runs as.
+    """
+    temporary = Path(tempfile.gettempdir())
+    for folder in temporary.glob(f"{_FOLDER_PREFIX}*"):
+        session = int(folder.name.removeprefix(_FOLDER_PREFIX).split("-", 1)[0])
+        if not psutil.pid_exists(session):
+            _remove(folder)
+    return temporary
+
+
+@pytest.fixture(scope="session")
+def local_stack(swept_temporary_folder: Path) -> Iterator[Endpoints]:
     """Kafka and PostgreSQL of this session, in a folder that is removed afterwards."""
-    _end_stacks_of_killed_sessions()
-    folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-"))
-    settings = load_settings({"WUNDR_PROVIDER": "embedded", "WUNDR_STATE_DIR": str(folder)})
+    folder = _make_folder(swept_temporary_folder)
+    settings = {"WUNDR_PROVIDER": "embedded", "WUNDR_STATE_DIR": str(folder / _STATE)}
     try:
-        with running_stack(settings) as endpoints:
-            yield endpoints
+        yield start_stack(load_settings(settings))
     finally:
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+@pytest.fixture
+def working_folder(swept_temporary_folder: Path) -> Iterator[Path]:
+    """An empty folder to run `wundr` in; a stack that was started there is stopped."""
+    folder = _make_folder(swept_temporary_folder)
+    yield folder
+    _remove(folder)
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +87,10 @@ def fresh_database(postgres_dsn: str) -> Iterator[str]:
         connection.execute(drop.format(sql.Identifier(name)))
 
 
-def _end_stacks_of_killed_sessions() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
-        session = int(folder.name.removeprefix(_FOLDER_PREFIX).split("-", 1)[0])
-        if not psutil.pid_exists(session):
-            stop_stack(folder)
-            shutil.rmtree(folder)
+def _make_folder(parent: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir=parent))
+
+
+def _remove(folder: Path) -> None:
+    stop_stack(folder / _STATE)
+    shutil.rmtree(folder)
