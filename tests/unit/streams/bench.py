@@ -1,0 +1,73 @@
+"""A log in process and what works on it, for tests of the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from schemas.catalog import Catalog
+from schemas.codec import Codec
+from schemas.event import Event, EventFactory
+from schemas.headers import event_headers
+from streams.app import App
+from streams.attempts import Attempts
+from streams.memory.log import MemoryLog, MemorySender
+from streams.memory.schemas import MemoryWriterSchemas
+from streams.processor import AppProcessor, Edges
+from streams.publisher import EventPublisher
+from streams.reading import EventReading
+from streams.records import RawRecord
+from streams.retry import RetrySchedule
+from streams.table import MemoryTable
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@dataclass
+class Bench:
+    """A log in process, and processors over it that wait for nothing."""
+
+    catalog: Catalog
+    codec: Codec
+    factory: EventFactory
+    log: MemoryLog = field(default_factory=MemoryLog)
+    slept: list[float] = field(default_factory=list)
+
+    def publisher(self) -> EventPublisher:
+        """A publisher into the log."""
+        return EventPublisher(
+            self.catalog,
+            self.codec,
+            MemorySender(self.log),
+            MemoryWriterSchemas(self.log, self.codec),
+        )
+
+    def processor(self, app: App, tables: dict[str, MemoryTable] | None = None) -> AppProcessor:
+        """A processor of an app; its delays are noted in `slept`, not waited for."""
+        schemas = MemoryWriterSchemas(self.log, self.codec, wait_s=0)
+        edges = Edges(
+            publisher=self.publisher(),
+            sender=MemorySender(self.log),
+            factory=self.factory,
+            reading=EventReading(self.codec, schemas, app.wants),
+            attempts=Attempts(RetrySchedule(), self.sleep),
+            clock=lambda: NOW,
+        )
+        return AppProcessor(app, edges, tables or {})
+
+    async def sleep(self, seconds: float) -> None:
+        """Note a delay."""
+        self.slept.append(seconds)
+
+    def record(self, event: Event[Any], offset: int = 0, partition: int = 0) -> RawRecord:
+        """An event as it stands in its topic."""
+        return RawRecord(
+            topic=event.topic,
+            partition=partition,
+            offset=offset,
+            timestamp_ms=event.timestamp_ms,
+            key=event.key.encode(),
+            value=self.codec.encode(event),
+            headers=event_headers(event),
+        )

@@ -1,0 +1,97 @@
+"""Encoded, announced, sent, journalled: in this order, and nothing of it for a bad event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from schemas.codec import Codec
+from schemas.errors import InvalidEventData
+from schemas.event import Event, EventFactory
+from schemas.events.domain import AnalysisStarted
+from schemas.framing import schema_id_of
+from schemas.topics import SCHEMAS_TOPIC
+from streams.memory.log import MemorySender
+from streams.memory.schemas import MemoryWriterSchemas
+from streams.publisher import EventPublisher
+from streams.receipt import Acknowledgement
+from streams.records import OutgoingRecord
+from tests.unit.streams.bench import Bench
+
+MakeEvent = Callable[..., Event[Any]]
+
+
+def misfit(factory: EventFactory) -> Event[Any]:
+    files: Any = "three"
+    data = AnalysisStarted(
+        analysis_id="a1", project_id="p1", package="json", files=files, root="lib"
+    )
+    return factory.create(data, aggregate_id="a1")
+
+
+async def test_an_event_stands_under_its_key_in_its_topic_with_its_headers(
+    bench: Bench, started: MakeEvent
+) -> None:
+    event = started()
+    place = await (await bench.publisher().publish(event))
+    (record,) = bench.log.topic("events.domain.high")
+    assert (place.topic, place.partition, place.offset) == (
+        record.topic,
+        record.partition,
+        record.offset,
+    )
+    assert record.key == b"Analysis/a1"
+    assert dict(record.headers)["ce_id"] == event.id.encode()
+    assert dict(record.headers)["ce_type"] == b"analysis.started"
+    assert bench.codec.view(record.value or b"").payload == event.payload
+
+
+async def test_a_schema_is_announced_once_before_its_first_event(
+    bench: Bench, started: MakeEvent
+) -> None:
+    publisher = bench.publisher()
+    for _ in range(3):
+        await publisher.publish(started())
+    (announced,) = bench.log.topic(SCHEMAS_TOPIC)
+    (first, *_) = bench.log.topic("events.domain.high")
+    assert announced.key == str(schema_id_of(first.value or b"")).encode()
+    assert announced.timestamp_ms <= first.timestamp_ms
+
+
+async def test_a_bad_event_sends_nothing_not_even_its_schema(
+    bench: Bench, factory: EventFactory
+) -> None:
+    bad = misfit(factory)
+    with pytest.raises(InvalidEventData) as refused:
+        await bench.publisher().publish(bad)
+    assert refused.value.path == "data.files"
+    assert bench.log.topic(SCHEMAS_TOPIC) == []
+    assert bench.log.topic("events.domain.high") == []
+
+
+async def test_a_bad_event_refuses_its_batch_whole(
+    bench: Bench, started: MakeEvent, factory: EventFactory
+) -> None:
+    bad = misfit(factory)
+    with pytest.raises(InvalidEventData):
+        await bench.publisher().publish_batch([started(), bad])
+    assert bench.log.topic("events.domain.high") == []
+
+
+async def test_the_journal_knows_of_an_event_before_its_receipt_resolves(
+    bench: Bench, started: MakeEvent
+) -> None:
+    journal: list[str] = []
+
+    def note(record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
+        journal.append(dict(record.headers)["ce_id"].decode())
+
+    codec: Codec = bench.codec
+    publisher = EventPublisher(
+        bench.catalog, codec, MemorySender(bench.log), MemoryWriterSchemas(bench.log, codec), note
+    )
+    event = started()
+    await (await publisher.publish(event))
+    assert journal == [event.id]
