@@ -53,7 +53,7 @@ class App:
         def register(function: FunctionT) -> FunctionT:
             check_annotation(function, text)
             handler = Handler(
-                name=name or function.__name__,
+                name=name or str(getattr(function, "__name__", type(function).__name__)),
                 pattern=text,
                 function=function,
                 order=order,

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from inspect import isroutine
 from typing import Any, get_args, get_origin, get_type_hints
 
 from schemas.event import Event, EventData
@@ -41,7 +42,8 @@ class Handler:
 
 def check_annotation(function: HandlerFunction, pattern: str) -> None:
     """Raise HandlerMismatch when the annotated event is one that the pattern never delivers."""
-    hints = get_type_hints(function)
+    # An object that can be called has its annotations on its class.
+    hints = get_type_hints(function if isroutine(function) else type(function).__call__)
     hints.pop("return", None)
     annotation = next(iter(hints.values()), None)
     if get_origin(annotation) is not Event:
