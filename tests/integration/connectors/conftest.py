@@ -98,8 +98,9 @@ def new_archive(kafka_bootstrap: str) -> Archive:
     for done in admin.create_topics(wanted).values():
         done.result(30)
     existing = admin.list_topics(timeout=10).topics
-    if "wundr.schemas" not in existing:
-        for done in admin.create_topics([NewTopic("wundr.schemas", 1, 1)]).values():
+    schemas = NewTopic("wundr.schemas", 1, 1, config={"cleanup.policy": "compact"})
+    if schemas.topic not in existing:
+        for done in admin.create_topics([schemas]).values():
             done.result(30)
     return made
 
