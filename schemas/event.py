@@ -214,7 +214,9 @@ def random_id(timestamp: datetime) -> str:
 
 
 def milliseconds(timestamp: datetime) -> int:
-    """Whole milliseconds since 1970; less is cut off."""
+    """Whole milliseconds since 1970; less is cut off. Raises InvalidEventData without a zone."""
+    if timestamp.tzinfo is None:
+        raise InvalidEventData("timestamp", "has no time zone")
     return (timestamp - EPOCH) // MILLISECOND
 
 

@@ -52,6 +52,10 @@ _OPTIONAL: Final = {
     "aggregate": "None",
     "metadata": "NO_METADATA",
 }
+EARLIEST_MS: Final = -62_135_596_800_000
+LATEST_MS: Final = 253_402_300_799_999
+"""The years 1 to 9999: what a datetime can hold."""
+
 _SAME_FOR_ALL: Final = ("type", "category", "priority", "version")
 """Fields that hold one value for nearly all events of a writer schema: read once, then compared."""
 
@@ -211,6 +215,9 @@ class _Source:
             self._read_text(target, indent)
         elif name in ("int", "long"):
             self._add(indent, f"{target}, at = read_long(data, at)")
+            if target == "timestamp_ms":
+                self._add(indent, f"if not {EARLIEST_MS} <= {target} <= {LATEST_MS}:")
+                self._add(indent, f"    raise TruncatedEvent(f'no clock shows {{{target}}} ms')")
         elif name == "null":
             self._add(indent, f"{target} = None")
         elif name == "enum" and target in _ENUMS:
