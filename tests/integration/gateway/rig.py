@@ -77,6 +77,7 @@ class MemoryReader:
 
     def __init__(self, broadcasts: Broadcasts) -> None:
         self.away = False
+        self.refused = 0
         self._broadcasts = broadcasts
         self._positions: dict[TopicPartition, int] = {}
 
@@ -105,6 +106,7 @@ class MemoryReader:
         self, max_records: int = 500, timeout_s: float = 1.0
     ) -> Mapping[TopicPartition, list[RawRecord]]:
         if self.away:
+            self.refused += 1
             raise BrokerUnavailable
         batches = self._next(max_records)
         if not batches:

@@ -211,7 +211,9 @@ async def test_a_broker_that_goes_away_pauses_the_feed_which_goes_on_by_itself(
     try:
         shown = await connected(client, rig)
         reader.away = True
-        write(rig, 0, 30)
+        write(rig, 0, 10)
+        await until(lambda: reader.refused > 0)
+        write(rig, 10, 30)
         reader.away = False
         await until(lambda: len(shown) == 30)
     finally:
