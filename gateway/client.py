@@ -65,7 +65,7 @@ class GatewayClient:
     """Connects to one gateway URL and stays connected until `close()`."""
 
     def __init__(
-        self, *, remembered_ids: int = 500_000, retry_s: float = 0.2, retry_max_s: float = 5.0
+        self, *, remembered_ids: int = 500_000, retry_s: float = 0.2, retry_max_s: float = 2.0
     ) -> None:
         self.connected = asyncio.Event()
         self.closed = asyncio.Event()
