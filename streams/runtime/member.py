@@ -44,6 +44,7 @@ class GroupMember:
     ) -> None:
         """`tables`: changelog topic by table name."""
         self._group = group
+        self._data_dir = data_dir
         self._app = _FaustApp(group, **_faust_settings(kafka, data_dir))
         url = [URL(f"kafka://{address.strip()}") for address in kafka.bootstrap.split(",")]
         self._transport = LaneTransport(url, self._app)
@@ -77,6 +78,7 @@ class GroupMember:
 
     async def start(self) -> None:
         """Join the group and return once the tables of the first assignment are recovered."""
+        self._data_dir.mkdir(parents=True, exist_ok=True)
         await self._app.start()
 
     async def stop(self) -> None:

@@ -21,7 +21,7 @@ from streams.runtime.member import GroupMember
 from streams.settings import KafkaSettings
 
 PARTITIONS = 4
-DEADLINE_S = 20.0
+DEADLINE_S = 40.0
 
 
 async def until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:

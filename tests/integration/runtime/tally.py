@@ -1,0 +1,82 @@
+"""An app that counts, in a process of its own: `python -m tests.integration.runtime.tally ...`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from infra.commands.worker import run_until_signalled
+from schemas.catalog import Catalog
+from schemas.event import Event
+from schemas.events.domain import AnalysisFileProcessed
+from streams.app import App
+from streams.context import Context
+from streams.projection import State
+from streams.runtime.running import WorkerSettings
+from streams.runtime.worker import run_app_worker
+from streams.settings import KafkaSettings
+
+POISON = "poison"
+OUTAGE = "outage"
+
+
+class OneTopicApp(App):
+    """An app that reads one topic of its own instead of the installation's."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.topic = f"events-{name}"
+
+    def event_topics(self, catalog: Catalog) -> tuple[str, ...]:
+        """The topic of this test."""
+        return (self.topic,)
+
+
+def tally_app(name: str, healed: Path) -> OneTopicApp:
+    """Counts per file and per project. An outage lasts until the file `healed` exists."""
+    app = OneTopicApp(name)
+
+    @app.on(AnalysisFileProcessed)
+    async def look(event: Event[AnalysisFileProcessed], context: Context) -> None:
+        if event.data.error == POISON:
+            raise ValueError("cannot be handled")
+        if event.data.error == OUTAGE and not healed.exists():  # noqa: ASYNC240  # a test's switch
+            raise ConnectionError("something outside is away")
+
+    def count(state: State, event: Event[Any]) -> State:
+        return {
+            "events": state.get("events", 0) + 1,
+            "lines": state.get("lines", 0) + event.data.lines,
+        }
+
+    app.projection("per-file", on=("analysis.*",), initial=dict)(count)
+    app.projection(
+        "per-project", on=("analysis.*",), initial=dict, key=lambda event: event.data.project_id
+    )(count)
+    return app
+
+
+def main() -> None:
+    """Run one worker until SIGTERM."""
+    arguments = argparse.ArgumentParser()
+    for name in ("bootstrap", "app", "healed", "folder"):
+        arguments.add_argument(name)
+    given = arguments.parse_args()
+    folder = Path(given.folder)
+    settings = WorkerSettings(
+        kafka=KafkaSettings(bootstrap=given.bootstrap),
+        data_dir=folder / "faust",
+        run_file=folder / "run.json",
+    )
+    app = tally_app(given.app, Path(given.healed))
+
+    async def run(stop: asyncio.Event) -> None:
+        await run_app_worker(app, settings, stop)
+
+    run_until_signalled(run)
+
+
+if __name__ == "__main__":
+    main()
