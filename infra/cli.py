@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage. Data goes to stdout, everything els
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -50,12 +51,12 @@ COMMANDS: Final = (
 
 def main() -> None:
     """Entry point of the installed `wundr`."""
+    configure_logging()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    configure_logging()
     if arguments and arguments[0] == "--version":
         sys.stdout.write(f"{_version()}\n")
         return 0
@@ -119,6 +120,8 @@ def _version() -> str:
 
 def configure_logging() -> None:
     """Log to stderr: readable lines on a terminal, JSON lines elsewhere."""
+    # Its warnings tell of waits that the callers handle and report themselves.
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     on_terminal = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
@@ -131,6 +134,7 @@ def configure_logging() -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
