@@ -5,7 +5,8 @@ Pure: schemas in, text out; the same schemas always give the same text.
 
 import keyword
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -50,17 +51,29 @@ class UnsupportedType(ValueError):
     """A data record uses a type that has no Python class."""
 
 
+Expression = Callable[[str], str]
+"""From the source of a value to the source of what becomes of it."""
+
+
+def _unchanged(value: str) -> str:
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class _Type:
-    """How a schema looks in Python: an annotation, and expressions with `{}` for the value."""
+    """How a schema looks in Python: an annotation, and the ways from the wire and to it."""
 
     annotation: str
-    from_wire: str = "{}"
-    to_wire: str = "{}"
+    from_wire: Expression = _unchanged
+    to_wire: Expression = _unchanged
 
     @property
     def is_plain(self) -> bool:
-        return self.from_wire == self.to_wire == "{}"
+        return self.from_wire is _unchanged and self.to_wire is _unchanged
+
+
+_Nested = dict[str, _Type]
+"""The named types of one event that were written so far, by their names."""
 
 
 @dataclass(slots=True)
@@ -171,20 +184,26 @@ def _write_event(source: SourceSchema, name: str, module: _Module) -> None:
         f'    schema_version: ClassVar[str] = "{source.version}"',
     ]
     module.names.append(name)
-    _write_record(source.record, name, f"{name}(EventData)", module, head)
+    _write_record(source.record, name, module, {}, head)
 
 
 def _write_record(
-    record: Mapping[str, Any], name: str, header: str, module: _Module, head: Sequence[str] = ()
+    record: Mapping[str, Any],
+    name: str,
+    module: _Module,
+    nested: _Nested,
+    head: Sequence[str] = (),
 ) -> None:
-    """Append the class of a record, its nested types first."""
-    nested = {record["name"]: name}
+    """Append the class of a record, its nested types first. Only that of an event has a `head`."""
     fields = [
         (item, _attribute(item["name"]), _python(item["type"], name, module, nested))
         for item in record["fields"]
     ]
     noqa = "  # noqa: N801  # the schema version is part of the name" if "_" in name else ""
-    lines = ["@dataclass(frozen=True, slots=True, kw_only=True)", f"class {header}:{noqa}"]
+    lines = [
+        "@dataclass(frozen=True, slots=True, kw_only=True)",
+        f"class {name}{'(EventData)' if head else ''}:{noqa}",
+    ]
     lines += _docstring(record, fields)
     lines += head
     lines += [""]
@@ -201,7 +220,7 @@ def _write_record(
     lines += ["        )", "", "    def to_wire(self) -> dict[str, Any]:"]
     lines += ['        """See EventData."""', "        return {"]
     lines += [
-        f'            "{item["name"]}": {kind.to_wire.format(f"self.{attribute}")},'
+        f'            "{item["name"]}": {kind.to_wire(f"self.{attribute}")},'
         for item, attribute, kind in fields
     ]
     lines += ["        }"]
@@ -211,10 +230,24 @@ def _write_record(
 def _docstring(
     record: Mapping[str, Any], fields: Sequence[tuple[Mapping[str, Any], str, _Type]]
 ) -> list[str]:
-    lines = [f'    """{_one_line(record.get("doc") or record["name"])}', ""]
+    first = _one_line(record.get("doc") or record["name"])
+    lines = _wrapped(f'    """{first}', "    ")
+    if fields:
+        lines.append("")
     for item, attribute, _ in fields:
-        lines.append(f"    {attribute}: {_one_line(item.get('doc', ''))}".rstrip())
+        lines += _wrapped(f"    {attribute}: {_one_line(item.get('doc', ''))}".rstrip(), "        ")
     return [*lines, '    """']
+
+
+def _wrapped(line: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        line,
+        _WIDTH,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
 
 
 def _one_line(text: str) -> str:
@@ -235,7 +268,7 @@ def _default(item: Mapping[str, Any], kind: _Type) -> str:
     if default is None or isinstance(default, bool | int | float | str):
         if kind.annotation in {"bytes", "Decimal", "datetime", "date", "time", "UUID"}:
             raise UnsupportedType(f"{item['name']}: a default of {kind.annotation} has no literal")
-        return f" = {kind.from_wire.format(_literal(default))}"
+        return f" = {kind.from_wire(_literal(default)) if default is not None else None}"
     if default == [] and kind.annotation.startswith("tuple["):
         return " = ()"
     raise UnsupportedType(f"{item['name']}: only scalars, null and the empty list may be defaults")
@@ -249,79 +282,97 @@ def _literal(value: Any) -> str:
 
 
 def _read(item: Mapping[str, Any], attribute: str, kind: _Type) -> str:
-    key = f'"{item["name"]}"'
+    key = _literal(item["name"])
     if "default" not in item:
-        return kind.from_wire.format(f"data[{key}]")
-    if item["default"] is None or kind.is_plain:
-        return kind.from_wire.format(f"data.get({key}, {_literal(item['default'])})")
-    return f"{kind.from_wire.format(f'data[{key}]')} if {key} in data else cls.{attribute}"
+        return kind.from_wire(f"data[{key}]")
+    if item["default"] is None or (kind.is_plain and item["default"] != []):
+        return kind.from_wire(f"data.get({key}, {_literal(item['default'])})")
+    if item["default"] == []:
+        return kind.from_wire(f"data.get({key}, ())")
+    return kind.from_wire(f"data.get({key}, {_literal(item['default'])})")
 
 
-def _python(schema: Any, owner: str, module: _Module, nested: dict[str, str]) -> _Type:
+def _python(schema: Any, owner: str, module: _Module, nested: _Nested) -> _Type:
     """How a schema looks in Python; nested named types are written to the module."""
     if isinstance(schema, list):
-        return _optional(schema, owner, module, nested)
+        return _union(schema, owner, module, nested)
     if isinstance(schema, str):
         if schema in _SCALARS:
             return _Type(_SCALARS[schema])
-        name = nested.get(schema.rpartition(".")[2])
-        if name is None:
-            raise UnsupportedType(f"{owner}: {schema} is not defined before it is used")
-        return _class_type(name)
-    kind = schema["type"]
+        found = nested.get(schema.rpartition(".")[2])
+        if found is None:
+            raise UnsupportedType(
+                f"{owner}: {schema} is not defined before it is used, or holds itself"
+            )
+        return found
     if schema.get("logicalType") in _LOGICAL:
         annotation = _LOGICAL[schema["logicalType"]]
         module.imports.add(annotation)
         return _Type(annotation)
-    if kind == "record":
-        name = nested[schema["name"]] = owner + schema["name"]
-        _write_record(schema, name, name, module)
-        return _class_type(name)
-    return _container(schema, owner, module, nested)
-
-
-def _container(
-    schema: Mapping[str, Any], owner: str, module: _Module, nested: dict[str, str]
-) -> _Type:
     match schema["type"]:
-        case "enum":
-            name = nested[schema["name"]] = owner + schema["name"]
-            module.imports.add("StrEnum")
-            module.classes.append(_enum_class(schema, name))
-            return _Type(name, f"{name}({{}})", "{}.value")
+        case "record" | "enum" | "fixed":
+            found = nested[schema["name"]] = _named(schema, owner + schema["name"], module, nested)
+            return found
         case "array":
-            item = _python(schema["items"], owner, module, nested)
-            if item.is_plain:
-                return _Type(f"tuple[{item.annotation}, ...]", "tuple({})", "list({})")
-            read = f"tuple({item.from_wire.format('item')} for item in {{}})"
-            write = f"[{item.to_wire.format('item')} for item in {{}}]"
-            return _Type(f"tuple[{item.annotation}, ...]", read, write)
+            return _array(_python(schema["items"], owner, module, nested))
         case "map":
-            item = _python(schema["values"], owner, module, nested)
-            read = f"{{{{key: {item.from_wire.format('item')} for key, item in {{}}.items()}}}}"
-            write = f"{{{{key: {item.to_wire.format('item')} for key, item in {{}}.items()}}}}"
-            return _Type(f"Mapping[str, {item.annotation}]", read, write)
-        case "fixed":
-            return _Type("bytes")
+            return _map(_python(schema["values"], owner, module, nested))
         case kind:
             return _python(kind, owner, module, nested)
 
 
-def _optional(schema: Sequence[Any], owner: str, module: _Module, nested: dict[str, str]) -> _Type:
+def _named(schema: Mapping[str, Any], name: str, module: _Module, nested: _Nested) -> _Type:
+    if schema["type"] == "record":
+        _write_record(schema, name, module, nested)
+        return _Type(
+            name, lambda value: f"{name}.from_wire({value})", lambda value: f"{value}.to_wire()"
+        )
+    if schema["type"] == "fixed":
+        return _Type("bytes")
+    module.imports.add("StrEnum")
+    module.classes.append(_enum_class(schema, name))
+    return _Type(name, lambda value: f"{name}({value})", lambda value: f"{value}.value")
+
+
+def _array(item: _Type) -> _Type:
+    annotation = f"tuple[{item.annotation}, ...]"
+    if item.is_plain:
+        return _Type(annotation, lambda value: f"tuple({value})", lambda value: f"list({value})")
+    return _Type(
+        annotation,
+        lambda value: f"tuple({item.from_wire('item')} for item in {value})",
+        lambda value: f"[{item.to_wire('item')} for item in {value}]",
+    )
+
+
+def _map(item: _Type) -> _Type:
+    annotation = f"Mapping[str, {item.annotation}]"
+    if item.is_plain:
+        return _Type(annotation, lambda value: f"dict({value})", lambda value: f"dict({value})")
+    return _Type(
+        annotation,
+        lambda value: f"{{key: {item.from_wire('item')} for key, item in {value}.items()}}",
+        lambda value: f"{{key: {item.to_wire('item')} for key, item in {value}.items()}}",
+    )
+
+
+def _union(schema: Sequence[Any], owner: str, module: _Module, nested: _Nested) -> _Type:
     kinds = [_python(branch, owner, module, nested) for branch in schema if branch != "null"]
-    if not all(kind.is_plain for kind in kinds) and len(kinds) > 1:
+    takes_null = "null" in schema
+    if len(kinds) > 1 and not all(kind.is_plain for kind in kinds):
         raise UnsupportedType(f"{owner}: a union of several types may hold scalars only")
-    names = [kind.annotation for kind in kinds] + (["None"] if "null" in schema else [])
+    names = [kind.annotation for kind in kinds] + (["None"] if takes_null else [])
     annotation = " | ".join(dict.fromkeys(names))
-    if len(kinds) != 1 or kinds[0].is_plain or "null" not in schema:
-        return _Type(annotation) if len(kinds) != 1 or kinds[0].is_plain else kinds[0]
-    guard = "None if {0} is None else "
-    read, write = (text.replace("{}", "{0}") for text in (kinds[0].from_wire, kinds[0].to_wire))
-    return _Type(annotation, guard + read, guard + write)
-
-
-def _class_type(name: str) -> _Type:
-    return _Type(name, f"{name}.from_wire({{}})", "{}.to_wire()")
+    if all(kind.is_plain for kind in kinds):
+        return _Type(annotation)
+    only = kinds[0]
+    if not takes_null:
+        return only
+    return _Type(
+        annotation,
+        lambda value: f"None if {value} is None else {only.from_wire(value)}",
+        lambda value: f"None if {value} is None else {only.to_wire(value)}",
+    )
 
 
 def _enum_class(schema: Mapping[str, Any], name: str) -> str:

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import Any, Final
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, UnknownType
 
 from schemas.catalog import Catalog, WriterSchema
@@ -18,8 +19,9 @@ from schemas.event import Event
 from schemas.event_data import EventData
 from schemas.events import DATA_TYPES
 from schemas.framing import HEADER_SIZE, frame, schema_id_of
-from schemas.prefix_reader import DAMAGED, PrefixReader, compile_prefix_reader
+from schemas.prefix_reader import PrefixReader, compile_prefix_reader
 from schemas.prefix_writer import write_envelope
+from schemas.recursion import refuse_recursion
 from schemas.validation import compile_check
 
 LARGEST_EVENT: Final = 1_000_000
@@ -27,6 +29,19 @@ LARGEST_EVENT: Final = 1_000_000
 
 A broker takes 1,048,576: key, headers and a dead letter's reason fit beside it.
 """
+
+_DAMAGED: Final = (
+    EOFError,
+    LookupError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    SchemaResolutionError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+"""What fastavro raises over bytes that do not fit their schema."""
 
 DataTypes = Mapping[tuple[str, str], type[EventData]]
 """Classes of typed data by event type and schema version."""
@@ -50,16 +65,12 @@ class Codec:
         self._readers: dict[int, _Reader] = {}
 
     def encode(self, event: Event[Any]) -> bytes:
-        """The bytes of an event, in the schema version that it names.
+        """The bytes of an event, in the schema version that it names; of a viewed event, its own.
 
         Raises UnknownEventType, UnknownSchemaVersion, InvalidEventData with the path of the field,
         and EventTooLarge.
         """
-        writer = self._writers.get((event.type, event.version)) or self._writer(event)
-        body = BytesIO()
-        body.write(write_envelope(event.envelope))
-        schemaless_writer(body, writer.data, writer.check(event.payload))
-        value = frame(writer.schema_id, body.getvalue())
+        value = event.framed or self._encoded(event)
         if len(value) > self._max_event_bytes:
             raise EventTooLarge(len(value), self._max_event_bytes)
         return value
@@ -92,6 +103,13 @@ class Codec:
         """Whether events with this schema id can be viewed."""
         return schema_id in self._schemas
 
+    def _encoded(self, event: Event[Any]) -> bytes:
+        writer = self._writers.get((event.type, event.version)) or self._writer(event)
+        body = BytesIO()
+        body.write(write_envelope(event.envelope))
+        schemaless_writer(body, writer.data, writer.check(event.payload))
+        return frame(writer.schema_id, body.getvalue())
+
     def _writer(self, event: Event[Any]) -> "_Writer":
         schema = self._catalog.writer_schema(event.type, event.version)
         record = schema.data_record()
@@ -112,6 +130,7 @@ class Codec:
         target = None
         if version != schema.version:
             target = self._catalog.writer_schema(schema.type, version).data_record()
+        refuse_recursion(schema.data_record())
         try:
             return _Reader(
                 read_envelope=compile_prefix_reader(schema.record()),
@@ -150,7 +169,7 @@ class _Reader:
         stream.seek(offset)
         try:
             payload = schemaless_reader(stream, self.written, self.target)
-        except DAMAGED as error:
+        except _DAMAGED as error:
             raise TruncatedEvent(f"the data cannot be read ({error})") from error
         if stream.tell() != len(framed) or not isinstance(payload, dict):
             raise TruncatedEvent(f"{len(framed) - stream.tell()} bytes follow the data")

@@ -99,7 +99,7 @@ class WriterSchema:
                 and isinstance(event_type, str)
                 and VERSION.fullmatch(version) is not None
             )
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
             raise InvalidWriterSchema(f"no composed schema: {error!r}") from error
         if not is_ours:
             raise InvalidWriterSchema("no composed record that ends with its data")

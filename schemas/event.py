@@ -14,6 +14,7 @@ from schemas.catalog import Catalog, EventType
 from schemas.envelope import NO_METADATA, Aggregate, Category, Envelope, Metadata, Priority
 from schemas.errors import InvalidEventData
 from schemas.event_data import EventData
+from schemas.events import DATA_TYPES
 from schemas.identity import RANDOM_BYTES, uuid7
 from schemas.topics import events_topic
 from schemas.validation import compile_check
@@ -159,7 +160,7 @@ class Event(Generic[D_co]):
 
     @property
     def payload(self) -> Mapping[str, Any]:
-        """The data as on the wire, camel case.
+        """The data as on the wire, camel case; not to be changed.
 
         Raises TruncatedEvent when the bytes do not hold it.
         """
@@ -214,9 +215,11 @@ def random_id(timestamp: datetime) -> str:
 
 
 def milliseconds(timestamp: datetime) -> int:
-    """Whole milliseconds since 1970; less is cut off. Raises InvalidEventData without a zone."""
+    """Whole milliseconds since 1970; less is cut off. Raises InvalidEventData."""
     if timestamp.tzinfo is None:
         raise InvalidEventData("timestamp", "has no time zone")
+    if timestamp < EPOCH:
+        raise InvalidEventData("timestamp", "lies before 1970")
     return (timestamp - EPOCH) // MILLISECOND
 
 
@@ -266,7 +269,9 @@ class EventFactory:
         schema = self._catalog.writer_schema(type, version).data_record()
         payload = compile_check(schema)(data)
         aggregate = _aggregate(known, lambda: payload, details.get("aggregate_id"))
-        return Event(self._envelope(known, version, aggregate, details), payload)
+        data_type = DATA_TYPES.get((type, version))
+        typed = payload if data_type is None else data_type.from_wire(payload)
+        return Event(self._envelope(known, version, aggregate, details), typed)
 
     def _envelope(
         self, known: EventType, version: str, aggregate: Aggregate | None, details: EventDetails

@@ -1,107 +1,107 @@
 """Reads the envelope of an event without touching its data.
 
-For each writer schema a Python function is generated: straight-line code for exactly its fields, in
-their order. It gives the envelope and the place where `data` begins. Fields that this release does
-not know are skipped, so an envelope that has grown can be read.
+A Python function is generated for each writer schema: straight-line code for exactly its fields in
+their order. It gives the envelope and the place where the data begins. Fields that this release
+does not know are skipped, nullable ones that the writer did not know are None: an envelope that
+grew by nullable fields can be read both ways.
 """
 
-import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from io import BytesIO
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from fastavro import parse_schema, schemaless_reader
-from fastavro.read import SchemaResolutionError
-
-from schemas.envelope import NO_METADATA, Aggregate, Category, Envelope, Metadata, Priority
+from schemas.avro_skip import compile_skip, read_long, varint_tail
+from schemas.envelope import (
+    NO_EXTRA,
+    NO_METADATA,
+    Aggregate,
+    Category,
+    Envelope,
+    Metadata,
+    Priority,
+)
 from schemas.errors import InvalidWriterSchema, TruncatedEvent
 
 PrefixReader = Callable[[bytes, int], tuple[Envelope, int]]
-"""From the bytes and the place where the envelope begins to it and the place of `data`."""
+"""From the bytes and where the envelope begins to the envelope and where the data begins.
 
-DAMAGED: Final = (
-    EOFError,
-    IndexError,
-    MemoryError,
-    OverflowError,
-    SchemaResolutionError,
-    StopIteration,
-    TypeError,
-    UnicodeDecodeError,
-    ValueError,
-    struct.error,
-)
-"""What an Avro decoder raises on bytes that do not fit its schema."""
+Raises TruncatedEvent over bytes that end early or do not fit."""
 
-_ATTRIBUTES: Final = {
-    "id": "id",
-    "type": "type",
-    "category": "category",
-    "priority": "priority",
-    "version": "version",
-    "timestamp": "timestamp_ms",
-    "source": "source",
-    "correlationId": "correlation_id",
-    "causationId": "causation_id",
-    "aggregate": "aggregate",
-    "metadata": "metadata",
-}
-_OPTIONAL: Final = {
-    "correlation_id": "None",
-    "causation_id": "None",
-    "aggregate": "None",
-    "metadata": "NO_METADATA",
-}
-EARLIEST_MS: Final = -62_135_596_800_000
-LATEST_MS: Final = 253_402_300_799_999
+_LATEST_MS: Final = 253_402_300_799_999
+_EARLIEST_MS: Final = -62_135_596_800_000
 """The years 1 to 9999: what a datetime can hold."""
 
-_SAME_FOR_ALL: Final = ("type", "category", "priority", "version")
-"""Fields that hold one value for nearly all events of a writer schema: read once, then compared."""
-
-_ENUMS: Final[dict[str, Mapping[str, Category] | Mapping[str, Priority]]] = {
-    "category": {category.value: category for category in Category},
-    "priority": {priority.name: priority for priority in Priority},
+_TEXT, _LONG, _TIME, _CATEGORY, _PRIORITY, _TEXTS = (
+    "text",
+    "long",
+    "time",
+    "category",
+    "priority",
+    "texts",
+)
+_ENVELOPE: Final = {
+    "id": _TEXT,
+    "type": _TEXT,
+    "category": _CATEGORY,
+    "priority": _PRIORITY,
+    "version": _TEXT,
+    "timestamp": _TIME,
+    "source": _TEXT,
+    "correlationId": _TEXT,
+    "causationId": _TEXT,
+    "aggregate": {"type": _TEXT, "id": _TEXT, "version": _LONG},
+    "metadata": {"userId": _TEXT, "traceId": _TEXT, "retryCount": _LONG, "extra": _TEXTS},
 }
-"""Members by their symbols on the wire."""
+"""Known fields in the order of Envelope, Aggregate and Metadata, with what is read for them."""
 
-_RECORDS: Final = {
-    "aggregate": ("Aggregate", {"type": "type", "id": "id", "version": "version"}),
-    "metadata": (
-        "Metadata",
-        {"userId": "user_id", "traceId": "trace_id", "retryCount": "retry_count", "extra": "extra"},
-    ),
-}
+_OPTIONAL: Final = frozenset(
+    {
+        "correlationId",
+        "causationId",
+        "aggregate",
+        "aggregate.version",
+        "metadata.userId",
+        "metadata.traceId",
+        "metadata.retryCount",
+    }
+)
+_ALIKE: Final = ("type", "category", "priority", "version")
+"""Fields that nearly all events of a writer schema share: read once, then compared as bytes."""
+
+_AVRO: Final = {_TEXT: {"string"}, _LONG: {"int", "long"}, _TIME: {"long"}}
+_CLASSES: Final = {"": "Envelope", "aggregate": "Aggregate", "metadata": "Metadata"}
 
 
-def read_long(data: bytes, at: int) -> tuple[int, int]:
-    """A zigzag number of up to 64 bits.
+def compile_prefix_reader(composed: Mapping[str, Any]) -> PrefixReader:
+    """The reader of a composed writer schema.
 
-    Raises IndexError past the end, TruncatedEvent beyond 64 bits.
+    Raises InvalidWriterSchema when its envelope is none of ours.
     """
-    number = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (number >> 1) ^ -(number & 1), at
-        shift += 7
-        if shift > 63:
-            raise TruncatedEvent("a number has more than 64 bits")
+    generator = _Generator(composed)
+    source = "\n".join(generator.function())
+    scope = generator.scope
+    exec(compile(source, "<prefix reader>", "exec"), scope)  # noqa: S102  # names from a schema never enter it
+    generated: PrefixReader = scope["read_envelope"]
+
+    def read(data: bytes, at: int) -> tuple[Envelope, int]:
+        try:
+            return generated(data, at)
+        except (IndexError, RecursionError, ValueError) as error:
+            raise TruncatedEvent(f"the envelope cannot be read: {error}") from error
+
+    return read
 
 
-def read_text(data: bytes, at: int) -> tuple[str, int]:
-    """A text with its length before it."""
-    length, at = read_long(data, at)
-    end = at + length
-    if length < 0 or end > len(data):
-        raise TruncatedEvent(f"a text of {length} bytes does not end before byte {len(data)}")
-    return data[at:end].decode(), end
+def read_length(data: bytes, at: int, first: int) -> tuple[int, int]:
+    """The doubled length of a text whose first byte was odd or above 127."""
+    if first > 127:
+        first, at = varint_tail(data, at, first)
+    if first & 1:
+        raise TruncatedEvent("a text has a negative length")
+    return first, at
 
 
 def read_texts(data: bytes, at: int) -> tuple[dict[str, str], int]:
-    """A map of texts. A block with a negative count also carries its size in bytes."""
+    """A map of texts; a block with a negative count also carries its size in bytes."""
     entries: dict[str, str] = {}
     while True:
         count, at = read_long(data, at)
@@ -111,207 +111,233 @@ def read_texts(data: bytes, at: int) -> tuple[dict[str, str], int]:
             count = -count
             _, at = read_long(data, at)
         for _ in range(count):
-            key, at = read_text(data, at)
-            entries[key], at = read_text(data, at)
+            key, at = _read_text(data, at)
+            entries[key], at = _read_text(data, at)
 
 
-def compile_prefix_reader(composed: Mapping[str, Any]) -> PrefixReader:
-    """The reader of a composed schema.
-
-    Raises InvalidWriterSchema when it is no envelope of ours.
-    """
-    source = _Source()
-    source.write_envelope(composed)
-    # The source holds names of this module and numbers alone: nothing of the schema's own text.
-    exec("\n".join(source.lines), source.scope)  # noqa: S102
-    generated: PrefixReader = source.scope["read_envelope"]
-
-    def read(data: bytes, at: int) -> tuple[Envelope, int]:
-        try:
-            return generated(data, at)
-        except DAMAGED as error:
-            raise TruncatedEvent(f"the envelope cannot be read ({error})") from error
-
-    return read
+def _read_text(data: bytes, at: int) -> tuple[str, int]:
+    length, at = read_length(data, at + 1, data[at])
+    end = at + (length >> 1)
+    if end > len(data):
+        raise TruncatedEvent(f"a text reaches to {end}, past the end at {len(data)}")
+    return data[at:end].decode(), end
 
 
-class _Source:
-    """The source of one reader while it is written, and the names that it uses."""
-
-    def __init__(self) -> None:
-        self.lines = ["def read_envelope(data, at):"]
-        self.scope: dict[str, Any] = {
-            "NO_METADATA": NO_METADATA,
-            "Aggregate": Aggregate,
-            "Envelope": Envelope,
-            "Metadata": Metadata,
-            "TruncatedEvent": TruncatedEvent,
-            "new": tuple.__new__,
-            "read_long": read_long,
-            "read_text": read_text,
-            "read_texts": read_texts,
-        }
-
-    def write_envelope(self, composed: Mapping[str, Any]) -> None:
-        fields = [field for field in composed["fields"] if field["name"] != "data"]
-        found: set[str] = set()
-        for run in _runs(fields):
-            names = [_ATTRIBUTES.get(field["name"]) for field in run]
-            found.update(name for name in names if name)
-            if tuple(names) == _SAME_FOR_ALL:
-                self._write_same_for_all(run)
-            else:
-                self._write_fields(run, _ATTRIBUTES, "    ", "")
-        missing = [name for name in Envelope._fields if name not in found]
-        for name in missing:
-            if name not in _OPTIONAL:
-                raise InvalidWriterSchema(f"the envelope has no {name}")
-            self._add("    ", f"{name} = {_OPTIONAL[name]}")
-        self._add("    ", "if at > len(data):")
-        self._add("        ", "raise TruncatedEvent('the envelope ends early')")
-        self._add("    ", f"return new(Envelope, ({', '.join(Envelope._fields)})), at")
-
-    def _add(self, indent: str, line: str) -> None:
-        self.lines.append(indent + line)
-
-    def _write_same_for_all(self, fields: Sequence[Mapping[str, Any]]) -> None:
-        self.scope["remembered"] = [(b"", (None,) * len(fields), 0)]
-        names = ", ".join(_SAME_FOR_ALL)
-        self._add("    ", "known, values, size = remembered[0]")
-        self._add("    ", "if size and data.startswith(known, at):")
-        self._add("        ", "at += size")
-        self._add("        ", f"{names} = values")
-        self._add("    ", "else:")
-        self._add("        ", "begin = at")
-        self._write_fields(fields, _ATTRIBUTES, "        ", "")
-        self._add("        ", "if at <= len(data):")
-        self._add("            ", f"remembered[0] = data[begin:at], ({names}), at - begin")
-
-    def _write_fields(
-        self,
-        fields: Sequence[Mapping[str, Any]],
-        attributes: Mapping[str, str],
-        indent: str,
-        prefix: str,
-    ) -> None:
-        for field in fields:
-            name = attributes.get(field["name"])
-            if name is None:
-                self._skip(field["type"], indent)
-            else:
-                self._read(field["type"], prefix + name, indent)
-
-    def _skip(self, kind: Any, indent: str) -> None:
-        name = f"skip_{len(self.scope)}"
-        self.scope[name] = _skipper(kind)
-        self._add(indent, f"at = {name}(data, at)")
-
-    def _read(self, kind: Any, target: str, indent: str) -> None:
-        if isinstance(kind, list):
-            self._read_union(kind, target, indent)
-            return
-        name = kind["type"] if isinstance(kind, dict) else kind
-        if name == "string":
-            self._read_text(target, indent)
-        elif name in ("int", "long"):
-            self._add(indent, f"{target}, at = read_long(data, at)")
-            if target == "timestamp_ms":
-                self._add(indent, f"if not {EARLIEST_MS} <= {target} <= {LATEST_MS}:")
-                self._add(indent, f"    raise TruncatedEvent(f'no clock shows {{{target}}} ms')")
-        elif name == "null":
-            self._add(indent, f"{target} = None")
-        elif name == "enum" and target in _ENUMS:
-            self._read_enum(kind, target, indent)
-        elif name == "record" and target in _RECORDS:
-            self._read_record(kind, target, indent)
-        elif name == "map" and kind["values"] == "string":
-            self._add(indent, f"{target}, at = read_texts(data, at)")
-        else:
-            raise InvalidWriterSchema(f"the envelope's {target} has the type {name!r}")
-
-    def _read_text(self, target: str, indent: str) -> None:
-        """One byte of length is the common case; what reaches past the end is seen at the end."""
-        self._add(indent, "size = data[at]")
-        self._add(indent, "if size < 128 and not size & 1:")
-        self._add(indent, "    begin_text = at + 1")
-        self._add(indent, "    at = begin_text + (size >> 1)")
-        self._add(indent, f"    {target} = data[begin_text:at].decode()")
-        self._add(indent, "else:")
-        self._add(indent, f"    {target}, at = read_text(data, at)")
-
-    def _read_union(self, branches: Sequence[Any], target: str, indent: str) -> None:
-        self._add(indent, "branch, at = read_long(data, at)")
-        for index, branch in enumerate(branches):
-            self._add(indent, f"{'if' if index == 0 else 'elif'} branch == {index}:")
-            self._read(branch, target, indent + "    ")
-        self._add(indent, "else:")
-        self._add(indent, "    raise TruncatedEvent(f'a union has no branch {branch}')")
-
-    def _read_enum(self, kind: Mapping[str, Any], target: str, indent: str) -> None:
-        members = _ENUMS[target]
-        self.scope[f"all_{target}"] = {
-            index: members[symbol]
-            for index, symbol in enumerate(kind["symbols"])
-            if symbol in members
-        }
-        self._add(indent, "symbol, at = read_long(data, at)")
-        self._add(indent, f"{target} = all_{target}.get(symbol)")
-        self._add(indent, f"if {target} is None:")
-        self._add(indent, f"    raise TruncatedEvent(f'{target} number {{symbol}} is not known')")
-
-    def _read_record(self, kind: Mapping[str, Any], target: str, indent: str) -> None:
-        class_name, attributes = _RECORDS[target]
-        is_empty_as_zeros = class_name == "Metadata" and all(
-            map(_is_zero_when_empty, kind["fields"])
-        )
-        if is_empty_as_zeros:
-            count = len(kind["fields"])
-            self.scope["zeros"] = bytes(count)
-            self._add(indent, "if data.startswith(zeros, at):")
-            self._add(indent, f"    at += {count}")
-            self._add(indent, f"    {target} = NO_METADATA")
-            self._add(indent, "else:")
-            indent += "    "
-        prefix = f"{target}_"
-        known = {field["name"] for field in kind["fields"]}
-        missing = [name for name in attributes if name not in known]
-        if missing:
-            raise InvalidWriterSchema(f"the envelope's {target} has no {', '.join(missing)}")
-        self._write_fields(kind["fields"], attributes, indent, prefix)
-        values = ", ".join(prefix + name for name in attributes.values())
-        self._add(indent, f"{target} = new({class_name}, ({values}))")
-
-
-def _runs(fields: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """The fields in order; those that are the same for all events together, if they stand so."""
-    size = len(_SAME_FOR_ALL)
-    at = 0
-    while at < len(fields):
-        names = tuple(_ATTRIBUTES.get(field["name"]) for field in fields[at : at + size])
-        step = size if names == _SAME_FOR_ALL else 1
-        yield fields[at : at + step]
-        at += step
-
-
-def _is_zero_when_empty(field: Mapping[str, Any]) -> bool:
-    """Whether a zero byte says null or empty."""
+def _is_empty_as_zero(field: Mapping[str, Any]) -> bool:
+    """Whether a zero byte says null, or a map without entries."""
     kind = field["type"]
     if isinstance(kind, list):
         return bool(kind[0] == "null")
     return isinstance(kind, dict) and kind["type"] == "map"
 
 
-def _skipper(kind: Any) -> Callable[[bytes, int], int]:
-    """Skips a value of any self-contained type.
+class _Generator:
+    """Writes the source of one reader.
 
-    A field of a newer envelope is rare, so Avro may read it.
+    Only names of this module enter it, never those of a schema.
     """
-    schema = parse_schema(kind)
 
-    def skip(data: bytes, at: int) -> int:
-        stream = BytesIO(data)
-        stream.seek(at)
-        schemaless_reader(stream, schema, None)
-        return stream.tell()
+    def __init__(self, composed: Mapping[str, Any]) -> None:
+        self._fields = composed["fields"][:-1]
+        self._names: dict[str, Any] = {}
+        self._next = 0
+        self.scope: dict[str, Any] = {
+            "new": tuple.__new__,
+            "Envelope": Envelope,
+            "Aggregate": Aggregate,
+            "Metadata": Metadata,
+            "NO_EXTRA": NO_EXTRA,
+            "NO_METADATA": NO_METADATA,
+            "read_length": read_length,
+            "read_texts": read_texts,
+            "varint_tail": varint_tail,
+        }
+        self._collect_names(
+            [field["type"] for field in self._fields], str(composed.get("namespace", ""))
+        )
 
-    return skip
+    def function(self) -> Iterator[str]:
+        """The lines of `read_envelope(data, at)`."""
+        yield "def read_envelope(data, at):"
+        yield from self._record("", self._fields, _ENVELOPE, "envelope", "    ")
+        yield "    if at > len(data):"
+        yield "        raise IndexError('the bytes end early')"
+        yield "    return envelope, at"
+
+    def _record(
+        self, path: str, fields: Any, known: Mapping[str, Any], variable: str, indent: str
+    ) -> Iterator[str]:
+        """Read the fields in the writer's order, build the tuple in ours."""
+        present: dict[str, str] = {}
+        place = 0
+        while place < len(fields):
+            run = fields[place : place + len(_ALIKE)]
+            if not path and tuple(field["name"] for field in run) == _ALIKE:
+                yield from self._alike(run, present, indent)
+                place += len(run)
+            else:
+                yield from self._next_field(path, fields[place], known, present, indent)
+                place += 1
+        for name in known:
+            if name not in present and f"{path}{name}" not in _OPTIONAL:
+                raise InvalidWriterSchema(f"the envelope has no {path}{name}")
+        values = ", ".join(present.get(name, "None") for name in known)
+        yield f"{indent}{variable} = new({_CLASSES[path.rstrip('.')]}, ({values}))"
+
+    def _next_field(
+        self,
+        path: str,
+        field: Mapping[str, Any],
+        known: Mapping[str, Any],
+        present: dict[str, str],
+        indent: str,
+    ) -> Iterator[str]:
+        """Read a field that is known here, skip another."""
+        name, kind = field["name"], field["type"]
+        if name in known:
+            present[name] = self._variable()
+            yield from self._field(f"{path}{name}", kind, known[name], present[name], indent)
+        else:
+            yield f"{indent}at = {self._constant(compile_skip(kind, self._names))}(data, at)"
+
+    def _alike(self, run: Any, present: dict[str, str], indent: str) -> Iterator[str]:
+        """Read fields that stand together, unless their bytes are those of the event before."""
+        seen = self._constant([(b"", (None,) * len(run), 0)])
+        inner = indent + "    "
+        lines: list[str] = []
+        for field in run:
+            lines += self._next_field("", field, _ENVELOPE, present, inner)
+        values = ", ".join(present[field["name"]] for field in run)
+        yield f"{indent}same, values, size = {seen}[0]"
+        yield f"{indent}if size and data.startswith(same, at):"
+        yield f"{inner}at += size"
+        yield f"{inner}{values} = values"
+        yield f"{indent}else:"
+        yield f"{inner}begin = at"
+        yield from lines
+        yield f"{inner}if at <= len(data):"
+        yield f"{inner}    {seen}[0] = data[begin:at], ({values}), at - begin"
+
+    def _field(self, path: str, kind: Any, known: Any, variable: str, indent: str) -> Iterator[str]:
+        """A known field, nullable or not."""
+        if not isinstance(kind, list):
+            yield from self._value(path, kind, known, variable, indent)
+            return
+        if sorted(branch == "null" for branch in kind) != [False, True]:
+            raise InvalidWriterSchema(f"{path} is a union of more than null and one type")
+        null = kind.index("null")
+        yield from self._raw(indent)
+        yield f"{indent}if n == {2 * null}:"
+        yield f"{indent}    {variable} = None"
+        yield f"{indent}elif n == {2 - 2 * null}:"
+        yield from self._value(path, kind[1 - null], known, variable, indent + "    ")
+        yield f"{indent}else:"
+        yield f"{indent}    raise IndexError('a union has no such branch')"
+
+    def _value(self, path: str, kind: Any, known: Any, variable: str, indent: str) -> Iterator[str]:
+        kind = self._names.get(kind, kind) if isinstance(kind, str) else kind
+        shape = kind["type"] if isinstance(kind, dict) else kind
+        if isinstance(known, dict) and shape == "record":
+            if path == "metadata" and all(map(_is_empty_as_zero, kind["fields"])):
+                zeros = self._constant(bytes(len(kind["fields"])))
+                yield f"{indent}if data.startswith({zeros}, at):"
+                yield f"{indent}    at += {len(kind['fields'])}"
+                yield f"{indent}    {variable} = NO_METADATA"
+                yield f"{indent}else:"
+                indent += "    "
+            yield from self._record(f"{path}.", kind["fields"], known, variable, indent)
+        elif known in {_CATEGORY, _PRIORITY} and shape == "enum":
+            yield from self._enum(kind["symbols"], known, variable, indent)
+        elif known == _TEXTS and shape == "map" and kind["values"] == "string":
+            yield f"{indent}if data[at]:"
+            yield f"{indent}    {variable}, at = read_texts(data, at)"
+            yield f"{indent}else:"
+            yield f"{indent}    {variable} = NO_EXTRA"
+            yield f"{indent}    at += 1"
+        elif isinstance(known, str) and shape in _AVRO.get(known, ()):
+            yield from {_TEXT: self._text, _LONG: self._long, _TIME: self._time}[known](
+                variable, indent
+            )
+        else:
+            raise InvalidWriterSchema(f"{path} of the envelope is {shape!r}")
+
+    @staticmethod
+    def _raw(indent: str) -> Iterator[str]:
+        """`n`: the next varint, before zigzag."""
+        yield f"{indent}n = data[at]"
+        yield f"{indent}at += 1"
+        yield f"{indent}if n > 127:"
+        yield f"{indent}    n, at = varint_tail(data, at, n)"
+
+    @staticmethod
+    def _text(variable: str, indent: str) -> Iterator[str]:
+        """A text that reaches past the end is met by the next read, or by the check at the end."""
+        yield f"{indent}n = data[at]"
+        yield f"{indent}at += 1"
+        yield f"{indent}if n & 129:"
+        yield f"{indent}    n, at = read_length(data, at, n)"
+        yield f"{indent}end = at + (n >> 1)"
+        yield f"{indent}{variable} = data[at:end].decode()"
+        yield f"{indent}at = end"
+
+    def _long(self, variable: str, indent: str) -> Iterator[str]:
+        yield from self._raw(indent)
+        yield f"{indent}{variable} = n >> 1 ^ -(n & 1)"
+
+    def _time(self, variable: str, indent: str) -> Iterator[str]:
+        """Milliseconds of our decades are six bytes long: these are read at once."""
+        marks = sum(128 << 7 * place for place in range(5))
+        yield f"{indent}six = data[at:at + 6]"
+        yield f"{indent}a, b, c, d, e, f = six if len(six) == 6 else bytes(6)"
+        yield f"{indent}if a & b & c & d & e & 128 and f < 128:"
+        yield f"{indent}    n = a + (b << 7) + (c << 14) + (d << 21) + (e << 28) + (f << 35)"
+        yield f"{indent}    n -= {marks}"
+        yield f"{indent}    at += 6"
+        yield f"{indent}else:"
+        yield from self._raw(indent + "    ")
+        yield f"{indent}{variable} = n >> 1 ^ -(n & 1)"
+        yield f"{indent}if not {_EARLIEST_MS} <= {variable} <= {_LATEST_MS}:"
+        yield f"{indent}    raise ValueError('the timestamp is outside of the years 1 to 9999')"
+
+    def _enum(self, symbols: Any, known: str, variable: str, indent: str) -> Iterator[str]:
+        """Members by their place in the writer's list.
+
+        A symbol that is unknown here is refused when met.
+        """
+        members: Mapping[str, Any] = (
+            {category.value: category for category in Category}
+            if known == _CATEGORY
+            else Priority.__members__
+        )
+        table = self._constant(tuple(members.get(symbol) for symbol in symbols))
+        yield from self._raw(indent)
+        yield f"{indent}{variable} = {table}[n >> 1]"
+        yield f"{indent}if n & 1 or {variable} is None:"
+        yield f"{indent}    raise IndexError('an enum symbol is not known')"
+
+    def _variable(self) -> str:
+        self._next += 1
+        return f"v{self._next}"
+
+    def _constant(self, value: Any) -> str:
+        """A name in the function's scope for a value."""
+        self._next += 1
+        name = f"k{self._next}"
+        self.scope[name] = value
+        return name
+
+    def _collect_names(self, schema: Any, namespace: str) -> None:
+        """Note every named type by its full name, as references may be written."""
+        if isinstance(schema, list):
+            for branch in schema:
+                self._collect_names(branch, namespace)
+        elif isinstance(schema, dict):
+            if "name" in schema:
+                namespace = schema.get("namespace", namespace)
+                self._names[f"{namespace}.{schema['name']}" if namespace else schema["name"]] = (
+                    schema
+                )
+                self._names.setdefault(schema["name"], schema)
+            for inner in (schema.get("items"), schema.get("values")):
+                self._collect_names(inner, namespace)
+            self._collect_names([field["type"] for field in schema.get("fields", ())], namespace)

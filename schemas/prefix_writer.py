@@ -51,7 +51,7 @@ def write_envelope(envelope: Envelope) -> bytes:
 
 def _metadata(metadata: Metadata) -> bytes:
     retries = metadata.retry_count
-    if retries is not None and not -(1 << 31) <= retries < 1 << 31:
+    if type(retries) is int and not -(1 << 31) <= retries < 1 << 31:
         raise InvalidEventData("metadata.retryCount", "is outside of 32 bits")
     return b"".join(
         (
@@ -87,7 +87,7 @@ def _text(path: str, value: str) -> bytes:
 
 
 def _number(path: str, value: int) -> bytes:
-    if not -(1 << 63) <= value < 1 << 63:
+    if type(value) is not int or not -(1 << 63) <= value < 1 << 63:
         raise InvalidEventData(path, "is no number of 64 bits")
     return _long(value)
 

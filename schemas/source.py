@@ -90,12 +90,25 @@ def read_sources(root: Path) -> tuple[list[SourceSchema], list[Fault]]:
             faults.append(Fault(file=file, path="", problem=problem, remedy="correct the file"))
         except FileFaults as error:
             faults += error.faults
+    faults += _repeated(sources)
     if not sources and not faults:
         problem = "holds no schema file"
         faults.append(
             Fault(file=root.name, path="", problem=problem, remedy="reinstall wundr-events")
         )
     return sources, faults
+
+
+def _repeated(sources: Sequence[SourceSchema]) -> list[Fault]:
+    """One version of a type in two categories."""
+    first: dict[tuple[str, str], str] = {}
+    faults = []
+    for source in sources:
+        file = first.setdefault((source.type, source.version), source.file)
+        if file != source.file:
+            problem = f"is the same version as {file}"
+            faults.append(Fault(file=source.file, path="", problem=problem, remedy="keep one"))
+    return faults
 
 
 class FileFaults(Exception):

@@ -136,6 +136,15 @@ def test_all_faults_of_all_files_are_told_at_once(package: Path) -> None:
     assert "domain/stray.avsc" in files
 
 
+def test_one_version_of_a_type_stands_in_one_category(package: Path) -> None:
+    file = package / "avro/system/analysis.started/1.0.0.avsc"
+    file.parent.mkdir()
+    record = json.loads((package / "avro/domain/analysis.started/1.0.0.avsc").read_text())
+    file.write_text(json.dumps(record | {"namespace": "wundr.system"}))
+    with pytest.raises(CatalogFault, match="is the same version as domain"):
+        Catalog.load(package / "avro")
+
+
 def test_an_empty_folder_is_no_catalog(tmp_path: Path) -> None:
     with pytest.raises(CatalogFault, match="holds no schema file"):
         Catalog.load(tmp_path)

@@ -1,5 +1,7 @@
 import contextlib
 import io
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -211,3 +213,40 @@ def test_a_value_is_never_part_of_an_error_text() -> None:
 def test_a_text_that_is_no_composed_schema_is_not_learnt(text: str) -> None:
     with pytest.raises(InvalidWriterSchema):
         CODEC.learn(text)
+
+
+def test_a_viewed_event_is_encoded_as_it_was_read() -> None:
+    old = factory().create(file_processed_by_an_old_producer(), aggregate_id="x")
+    value = CODEC.encode(old)
+    assert CODEC.encode(CODEC.view(value)) == value
+    with pytest.raises(EventTooLarge):
+        Codec(CATALOG, max_event_bytes=10).encode(CODEC.view(value))
+
+
+@pytest.mark.parametrize("retry_count", ["x", 1.5, True])
+def test_a_retry_count_that_is_no_whole_number_is_refused(retry_count: Any) -> None:
+    envelope = EVENT.envelope._replace(metadata=Metadata(retry_count=retry_count))
+    with pytest.raises(InvalidEventData) as refused:
+        CODEC.encode(Event(envelope, EVENT.data))
+    assert refused.value.path == "metadata.retryCount"
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda name: ["null", name],
+        lambda name: {"type": "array", "items": name},
+        lambda name: {"type": "map", "values": ["null", name]},
+    ],
+)
+def test_a_record_that_holds_itself_is_not_learnt(wrap: Callable[[str], Any]) -> None:
+    composed = CATALOG.writer_schema("analysis.started", "1.0.0").record()
+    data = composed["fields"][-1]["type"]
+    data["fields"].append({"name": "next", "type": wrap("AnalysisStarted")})
+    with pytest.raises(InvalidWriterSchema, match="holds itself"):
+        Codec(CATALOG).learn(json.dumps(composed))
+
+
+def test_a_text_of_endless_depth_is_not_learnt() -> None:
+    with pytest.raises(InvalidWriterSchema):
+        CODEC.learn("[" * 100_000)

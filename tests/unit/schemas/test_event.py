@@ -103,6 +103,7 @@ def test_an_event_from_a_mapping_takes_the_latest_version_and_its_defaults() -> 
         "analysis.file.processed", data | {"classes": 0}, aggregate_id="a1:x"
     )
     assert event.version == "1.1.0"
+    assert isinstance(event.data, AnalysisFileProcessed)
     assert event.payload["imports"] == 0
     assert event.payload["complexity"] is None
 
@@ -145,9 +146,16 @@ def test_default_ids_differ_and_hold_the_time() -> None:
     assert all(event.timestamp.tzinfo is UTC for event in events)
 
 
-def test_a_time_without_zone_is_refused_by_name() -> None:
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        datetime(2026, 1, 1),  # noqa: DTZ001  # the point
+        datetime(1969, 12, 31, tzinfo=UTC),
+    ],
+)
+def test_a_time_without_zone_or_before_1970_is_refused_by_name(timestamp: datetime) -> None:
     with pytest.raises(InvalidEventData) as refused:
-        factory().create(STARTED, timestamp=datetime(2026, 1, 1))  # noqa: DTZ001  # the point
+        factory().create(STARTED, timestamp=timestamp)
     assert refused.value.path == "timestamp"
 
 
