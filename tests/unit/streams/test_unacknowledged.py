@@ -1,0 +1,96 @@
+"""The sender's buffer: bounded, in order, and it names what was not acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from streams.errors import BrokerUnavailable, DeliveryFailed
+from streams.kafka.unacknowledged import Unacknowledged
+from streams.receipt import Acknowledgement, Receipt
+from streams.records import OutgoingRecord
+
+PLACE = Acknowledgement("t", 0, 7)
+
+
+def record(event_id: str | None = None) -> OutgoingRecord:
+    headers = () if event_id is None else (("ce_id", event_id.encode()),)
+    return OutgoingRecord(topic="t", key=b"k", value=b"v", headers=headers)
+
+
+async def test_an_acknowledged_record_resolves_its_promise_and_makes_room() -> None:
+    buffer = Unacknowledged(limit=1, timeout_s=5)
+    first = await buffer.take(record("e1"))
+    waiting = asyncio.create_task(buffer.take(record("e2")))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    buffer.acknowledge(first, PLACE)
+    assert await first.promise == PLACE
+    second = await asyncio.wait_for(waiting, 5)
+    assert second.event_id == "e2"
+    buffer.stop()
+
+
+async def test_a_full_buffer_refuses_after_a_bounded_wait() -> None:
+    buffer = Unacknowledged(limit=1, timeout_s=None)
+    await buffer.take(record("e1"))
+    bounded = Unacknowledged(limit=0, timeout_s=0.01)
+    with pytest.raises(BrokerUnavailable, match="0 records wait"):
+        await bounded.take(record("e2"))
+
+
+async def test_without_a_time_limit_a_full_buffer_waits() -> None:
+    buffer = Unacknowledged(limit=1, timeout_s=None)
+    first = await buffer.take(record("e1"))
+    waiting = asyncio.create_task(buffer.take(record("e2")))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    buffer.acknowledge(first, PLACE)
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_what_is_not_acknowledged_in_time_fails_with_an_unknown_outcome() -> None:
+    buffer = Unacknowledged(limit=10, timeout_s=0.01)
+    pending = await buffer.take(record("e1"))
+    with pytest.raises(DeliveryFailed, match=r"e1 .* whether the broker has it is not known"):
+        await Receipt(pending.event_id, pending.promise)
+    assert buffer.lost_ids == ("e1",)
+
+
+async def test_a_late_acknowledgement_takes_the_event_off_the_list_of_the_lost() -> None:
+    buffer = Unacknowledged(limit=10, timeout_s=0.01)
+    pending = await buffer.take(record("e1"))
+    await buffer.settle()
+    assert list(buffer.lost_ids) == ["e1"]
+    buffer.acknowledge(pending, PLACE)
+    assert not list(buffer.lost_ids)
+
+
+async def test_giving_up_names_events_in_order_and_nothing_that_is_no_event() -> None:
+    buffer = Unacknowledged(limit=10, timeout_s=5)
+    taken = [await buffer.take(record(event_id)) for event_id in ("e1", None, "e2", "e3")]
+    buffer.acknowledge(taken[2], PLACE)
+    buffer.give_up_all()
+    buffer.stop()
+    assert buffer.lost_ids == ("e1", "e3")
+    with pytest.raises(DeliveryFailed, match=r"t:k was not acknowledged"):
+        await taken[1].promise
+
+
+async def test_a_successor_gets_what_a_client_was_given_in_order() -> None:
+    buffer = Unacknowledged(limit=10, timeout_s=5)
+    taken = [await buffer.take(record(f"e{n}")) for n in range(4)]
+    for pending in (taken[0], taken[1], taken[3]):
+        pending.handed_over = True
+    buffer.acknowledge(taken[1], PLACE)
+    assert buffer.handed_over() == [taken[0], taken[3]]
+    buffer.stop()
+
+
+async def test_a_withdrawn_record_is_not_lost() -> None:
+    buffer = Unacknowledged(limit=1, timeout_s=5)
+    buffer.withdraw(await buffer.take(record("e1")))
+    await asyncio.wait_for(buffer.take(record("e2")), 5)
+    assert buffer.lost_ids == ()
+    buffer.stop()
