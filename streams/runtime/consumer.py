@@ -55,12 +55,16 @@ class LaneConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def on_thread_stop(self) -> None:
-        """Leave the group; without a broker aiokafka would wait a minute for an answer."""
+        """Leave the group, for a bounded time and in any case: the main thread waits for our end.
+
+        Without a broker aiokafka waits a minute for an answer, or lets the cancellation of one of
+        its own tasks escape, which Faust takes for the end of the thread without telling anyone.
+        """
         try:
             async with asyncio.timeout(GOODBYE_DEADLINE_S):
                 await super().on_thread_stop()
-        except TimeoutError:
-            log.warning("no broker to leave the group with", deadline_s=GOODBYE_DEADLINE_S)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            log.warning("no broker to leave the group with", error=type(error).__name__)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek to where the work begins: the committed offset, else the beginning of the log."""
