@@ -18,6 +18,9 @@ COMMIT_EVERY_S: Final = 1.0
 DRAIN_S: Final = 5.0
 """How long a rebalance or a stop waits for what is in work: below the session timeout."""
 
+STOP_S: Final = 2 * DRAIN_S
+"""How long a stop may take in all, the last commit included."""
+
 REJOIN_PAUSE_S: Final = 1.0
 
 OpenReader = Callable[[AssignmentListener], GroupReader]
@@ -57,7 +60,7 @@ class GroupPump:
         self._stopping.set()
         if self._task is None:
             return
-        await asyncio.wait({self._task}, timeout=DRAIN_S)
+        await asyncio.wait({self._task}, timeout=STOP_S)
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
@@ -84,6 +87,7 @@ class GroupPump:
                     log.warning("subscription pauses and joins again", error=str(error))
                     await self._rejoin()
             await self._finish()
+            self._lanes.raise_failure()
         except Exception as error:
             log.exception("subscription ended", error=str(error))
             raise
