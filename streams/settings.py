@@ -17,3 +17,5 @@ class KafkaSettings:
     acknowledge_timeout_s: float | None = 30.0
     connect_timeout_s: float = 10.0
     schema_wait_s: float = 10.0
+    linger_ms: int = 5
+    """How long a record may wait for others to share its request."""

@@ -21,7 +21,6 @@ from streams.settings import KafkaSettings
 
 OffsetReset = Literal["earliest", "latest"]
 
-LINGER_MS: Final = 5
 BATCH_BYTES: Final = 128 * 1024
 REQUEST_BYTES: Final = 1_048_576
 SESSION_MS: Final = 10_000
@@ -45,7 +44,7 @@ def new_producer(settings: KafkaSettings) -> AIOKafkaProducer:
         acks="all",
         enable_idempotence=True,
         compression_type="lz4",
-        linger_ms=LINGER_MS,
+        linger_ms=settings.linger_ms,
         max_batch_size=BATCH_BYTES,
         max_request_size=REQUEST_BYTES,
     )

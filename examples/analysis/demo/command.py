@@ -16,6 +16,7 @@ from examples.analysis.demo.summary import Summary
 from examples.analysis.plan import plan
 from gateway.settings import GatewaySettings
 from infra.development_key import development_key
+from infra.folder_lock import application_lock
 from infra.settings import Settings
 from infra.stack.endpoints import Endpoints
 from infra.stack.local import running_stack
@@ -39,7 +40,7 @@ def demonstrate(settings: Settings, root: Path, *, began: float, once: bool, as_
     console = Console(stderr=True)
     run_id = random_id(system_clock())
     plans = plan(root, run_id)
-    with running_stack(settings) as endpoints:
+    with application_lock(settings.state_dir.absolute()), running_stack(settings) as endpoints:
         _prepare_topics(endpoints, settings)
         demo = DemoSettings(
             endpoints=endpoints,

@@ -190,7 +190,11 @@ class Demonstration:
         settings = self._settings
         token = mint(settings.gateway, USER, self._rooms, TOKEN_LIFE)
         self._to.client.subscribe("*", self._screen.show)
-        await asyncio.wait_for(self._to.client.connect(self.console_url, token), READY_S)
+        try:
+            async with asyncio.timeout(READY_S):
+                await self._to.client.connect(self.console_url, token)
+        except TimeoutError:
+            raise ProcessNotReady(f"the gateway at {self.console_url} does not answer") from None
         await self._to.client.join(self._rooms)
 
     async def _produced(self, opening: Opening) -> None:
