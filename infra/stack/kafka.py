@@ -109,7 +109,7 @@ def format_command(plan: KafkaPlan, cluster_id: str) -> list[str]:
 
 def broker_command(plan: KafkaPlan) -> list[str]:
     """Run the broker."""
-    # The quick compiler alone: a local broker lives for minutes and shares the cores with its clients.
+    # The quick compiler alone: a local broker lives for minutes and shares cores with its clients.
     options = (
         "-Xmx512m",
         "-Xms128m",
