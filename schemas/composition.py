@@ -96,6 +96,7 @@ class WriterSchema:
             is_ours = (
                 schema["type"] == "record"
                 and schema["fields"][-1]["name"] == "data"
+                and schema["fields"][-1]["type"]["type"] == "record"
                 and isinstance(event_type, str)
                 and VERSION.fullmatch(version) is not None
             )

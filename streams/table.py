@@ -43,6 +43,10 @@ class MemoryTable:
         """Store an entry."""
         self._entries[key] = value
 
+    def items(self) -> tuple[tuple[str, bytes], ...]:
+        """All entries by key."""
+        return tuple(self._entries.items())
+
     def keys(self) -> tuple[str, ...]:
         """All keys."""
         return tuple(self._entries)

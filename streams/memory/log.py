@@ -21,7 +21,7 @@ def wall_clock_ms() -> int:
 class MemoryLog:
     """What a broker is to Kafka's clients.
 
-    Topics are made on demand unless `topics` declares all there are; `groups` outlive their members.
+    Topics are made on demand unless `topics` declares all; `groups` outlive their members.
     """
 
     def __init__(
