@@ -184,7 +184,8 @@ class GatewayClient:
             raise NotConnected from error
 
     def _new_socket(self) -> Any:
-        socket = socketio.AsyncClient(reconnection=False)
+        # Its handler of SIGINT cancels every task of the program that uses this client.
+        socket = socketio.AsyncClient(reconnection=False, handle_sigint=False)
         socket.on("disconnect", self._on_disconnect, namespace=NAMESPACE)
         socket.on("connect_error", self._on_connect_error, namespace=NAMESPACE)
         socket.on("*", self._on_message, namespace=NAMESPACE)
