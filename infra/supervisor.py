@@ -128,6 +128,8 @@ class Supervisor:
             stdout=supervised.output,
             stderr=supervised.output,
             env={**os.environ, **supervised.plan.environment},
+            # Ctrl-C in a terminal reaches whole sessions: these processes are ended by `stop`.
+            start_new_session=True,
             preexec_fn=die_with_parent,
         )
         self._started(supervised.plan.name, supervised.process.pid)
