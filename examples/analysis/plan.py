@@ -16,14 +16,14 @@ class SourceFolderMissing(WundrError):
     """The folder to analyse does not exist."""
 
     code = "examples.source_folder_missing"
-    remedy = "Give an existing folder with --path."
+    remedy = "Name an existing folder: wundr demo --path FOLDER"
 
 
 class NothingToAnalyse(WundrError):
     """The folder to analyse holds no Python files."""
 
     code = "examples.nothing_to_analyse"
-    remedy = "Give a folder with .py files with --path."
+    remedy = "Name a folder with .py files: wundr demo --path FOLDER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,27 +1,36 @@
-"""What a person sees of a run in the terminal: steps, growing counts, and the result as a table."""
+"""What a person sees of a run in the terminal: steps, growing counts, and the result as a table.
 
+All of it goes to stderr; where that is no terminal nothing moves and nothing is coloured.
+"""
+
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import Final, Self
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+from rich.text import Text
 
+from examples.analysis.demo.plan import RELEASES, DemoFolders
 from examples.analysis.demo.run import Counts
 from examples.analysis.demo.summary import Summary
+from infra.stack.endpoints import Endpoints
+from infra.stack.provider import Choice
 
-PLACES = ("acknowledged", "stored", "projected", "delivered")
+PLACES: Final = ("acknowledged", "stored", "projected", "delivered")
+LABEL_WIDTH: Final = 12
+SECONDS_WIDTH: Final = 7
+BAR_WIDTH: Final = 38
 
 
 @dataclass(slots=True)
-class RunDisplay:
-    """Progress bars on stderr.
-
-    Files on the page, and the events in each place against the acknowledged ones.
-    """
+class Bars:
+    """Files on the page, and the events in each place against the acknowledged ones."""
 
     progress: Progress
     files: TaskID
@@ -32,7 +41,7 @@ class RunDisplay:
         """Bars for a run over this many files."""
         return cls(
             progress,
-            progress.add_task("files on the page", total=files),
+            progress.add_task("files", total=files),
             {place: progress.add_task(place, total=None) for place in PLACES},
         )
 
@@ -45,57 +54,110 @@ class RunDisplay:
             )
 
 
-@contextmanager
-def run_display(console: Console, files: int) -> Iterator[RunDisplay]:
-    """Bars while a run lasts; nothing moves where stderr is no terminal."""
-    columns = (TextColumn("{task.description:>18}"), BarColumn(40), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield RunDisplay.on(progress, files)
+class Display:
+    """One line per step, bars while the events flow, then the result.
+
+    `began` is when the command began, on the monotonic clock in seconds.
+    """
+
+    def __init__(self, console: Console, began: float) -> None:
+        self._console = console
+        self._began = began
+
+    def stack_starts(self, choice: Choice) -> None:
+        """Which provider was taken, and why."""
+        self._step("stack", f"{choice.provider.value}: {choice.reason}")
+
+    def stack_runs(self, endpoints: Endpoints) -> None:
+        """Both servers accept connections."""
+        self._step("Kafka", endpoints.kafka_bootstrap)
+        self._step("PostgreSQL", "accepts connections")
+
+    def topics_ready(self, topics: int) -> None:
+        """Every topic is there."""
+        self._step("topics", f"{topics} in place")
+
+    def processes_start(self, folders: DemoFolders) -> None:
+        """The processes are starting, their output goes to files."""
+        self._step("processes", "platform worker, sink, gateway, two workers of the team app")
+        self._step("logs", _short(folders.run / "logs"))
+
+    def processes_ready(self, url: str) -> None:
+        """Workers have their partitions and a client is connected: here is the page."""
+        self._step("live page", Text(url, style=f"bold link {url}"))
+        self._step("producers", f"two, of the releases {' and '.join(RELEASES)}")
+
+    @contextmanager
+    def bars(self, files: int) -> Iterator[Bars]:
+        """Bars while a run lasts."""
+        columns = (
+            TextColumn(f"{{task.description:>{LABEL_WIDTH}}}", style="bold"),
+            BarColumn(BAR_WIDTH),
+            MofNCompleteColumn(),
+        )
+        shown = self._console.is_terminal
+        with Progress(*columns, console=self._console, transient=True, disable=not shown) as moving:
+            yield Bars.on(moving, files)
+
+    def result(self, summary: Summary) -> None:
+        """The counts in one table, with what they mean."""
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="bold", justify="right")
+        table.add_column(justify="right")
+        table.add_column(style="dim")
+        for name, count, meaning in _rows(summary):
+            table.add_row(name, f"{count:,}", meaning)
+        verdict = "everything arrived, once" if summary.is_whole else "not whole"
+        colour = "green" if summary.is_whole else "red"
+        self._console.print(
+            Panel(
+                table,
+                title=f"[{colour}]{verdict}[/{colour}]",
+                subtitle=_times(summary),
+                expand=False,
+                padding=(1, 2),
+            )
+        )
+
+    def goes_on(self, url: str) -> None:
+        """Everything is left running."""
+        self._step("live page", Text(url, style=f"bold link {url}"))
+        self._step("running", "until Ctrl-C")
+
+    def ends(self) -> None:
+        """The processes are being ended."""
+        self._step("ending", "processes drain, then the servers of this command stop")
+
+    def _step(self, label: str, what: str | Text) -> None:
+        line = Table.grid(padding=(0, 2))
+        line.add_column(justify="right", width=LABEL_WIDTH, style="bold cyan")
+        line.add_column(justify="right", width=SECONDS_WIDTH, style="dim")
+        line.add_column(overflow="fold")
+        line.add_row(label, f"{time.monotonic() - self._began:.1f} s", what)
+        self._console.print(line)
 
 
-def show_address(console: Console, url: str) -> None:
-    """Where to look while the run goes on."""
-    console.print(f"[bold]Live page[/bold]  [link={url}]{url}[/link]")
-
-
-def show_result(console: Console, summary: Summary) -> None:
-    """The counts in one table, with what they mean."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", justify="right")
-    table.add_column(justify="right")
-    table.add_column(style="dim")
-    rows = (
+def _rows(summary: Summary) -> tuple[tuple[str, int, str], ...]:
+    return (
         ("files", summary.files, "read and analysed"),
-        (
-            "acknowledged",
-            summary.acknowledged,
-            "events that Kafka confirmed, from every producer's journal",
-        ),
+        ("acknowledged", summary.acknowledged, "events that Kafka has, by the journals"),
         ("stored", summary.stored, "rows in PostgreSQL"),
         ("projected", summary.projected, "events counted in the workers' tables"),
-        (
-            "delivered",
-            summary.delivered,
-            f"events shown to the browser client, of {summary.expected_delivered}",
-        ),
+        ("delivered", summary.delivered, f"shown to a client, of {summary.expected_delivered:,}"),
+        ("redelivered", summary.redelivered, "sent to the client again, and dropped there"),
         ("lost", summary.lost, "acknowledged and missing somewhere"),
         ("duplicates", summary.duplicates, "counted, stored or shown twice"),
         ("dead letters", summary.dead_letters, "events that no try could handle"),
     )
-    for name, count, meaning in rows:
-        table.add_row(name, f"{count:,}", meaning)
-    verdict = (
-        "[green]everything arrived, once[/green]" if summary.is_whole else "[red]not whole[/red]"
-    )
+
+
+def _times(summary: Summary) -> str:
     first = summary.seconds_to_first_event
-    console.print(
-        Panel(
-            table,
-            title=verdict,
-            subtitle=f"first event after {first:.1f} s, all after {summary.seconds:.1f} s"
-            if first is not None
-            else f"no event within {summary.seconds:.1f} s",
-            expand=False,
-            padding=(1, 2),
-        )
-    )
+    if first is None:
+        return f"no event within {summary.seconds:.1f} s"
+    return f"first event after {first:.1f} s, all after {summary.seconds:.1f} s"
+
+
+def _short(path: Path) -> str:
+    """Relative to the working folder where that is shorter to read."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
