@@ -21,6 +21,9 @@ from infra.stack.postgres import postgres_process
 from infra.stack.provider import Choice, Possibilities, choose
 from infra.stack.state import StackState, read_state, stack_lock, write_state
 
+TEMPORARY_MARK = "stack.temporary"
+"""A file in the state folder while its servers belong to one block of one process."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -39,10 +42,15 @@ def choose_provider(settings: Settings) -> Choice:
 
 
 def start_stack(settings: Settings) -> Endpoints:
-    """Start Kafka and PostgreSQL, or take over what runs already. Raises StackError.
+    """Start Kafka and PostgreSQL to stay, or take over what runs already. Raises StackError.
 
     Whatever was started is stopped again when the start fails or is interrupted.
     """
+    (absolute(settings.state_dir) / TEMPORARY_MARK).unlink(missing_ok=True)
+    return _started(settings)
+
+
+def _started(settings: Settings) -> Endpoints:
     choice = choose_provider(settings)
     log.info("stack provider", provider=choice.provider.value, reason=choice.reason)
     if choice.provider is ProviderName.EXTERNAL:
@@ -73,14 +81,23 @@ def stop_stack(state_dir: Path) -> None:
 
 @contextmanager
 def running_stack(settings: Settings) -> Iterator[Endpoints]:
-    """A stack for the duration of a block; one that ran before is left running."""
-    ran_before = is_running(absolute(settings.state_dir))
-    endpoints = start_stack(settings)
+    """A stack for the duration of a block; one that was started to stay is left running.
+
+    What a killed process has left of its block is taken over, and stopped at the end of this one.
+    """
+    state_dir = absolute(settings.state_dir)
+    mark = state_dir / TEMPORARY_MARK
+    stays = is_running(state_dir) and not mark.exists()
+    if not stays:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    endpoints = _started(settings)
     try:
         yield endpoints
     finally:
-        if not ran_before:
-            stop_stack(settings.state_dir)
+        if not stays:
+            stop_stack(state_dir)
+            mark.unlink(missing_ok=True)
 
 
 def find_endpoints(settings: Settings) -> Endpoints | None:
