@@ -62,6 +62,14 @@ def working_folder(swept_temporary_folder: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def session_folder(swept_temporary_folder: Path) -> Iterator[Path]:
+    """A folder to run `wundr` in that several tests share, one after the other."""
+    folder = _make_folder(swept_temporary_folder)
+    yield folder
+    _remove(folder)
+
+
+@pytest.fixture(scope="session")
 def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
     """Address of a Kafka broker. Others use it too: give your topics fresh names."""
     given = os.environ.get("WUNDR_TEST_KAFKA")

@@ -1,0 +1,113 @@
+"""`wundr demo` on real parts: whole numbers, also when a process is killed in the middle."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.acceptance.demo_rig import (
+    BROKEN,
+    UNREADABLE,
+    assert_whole,
+    database_of,
+    demo,
+    living_in,
+)
+from tests.integration.infra.wundr_command import wundr
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
+
+FILE_EVENTS = """
+SELECT schema_version, data ->> 'path', data ->> 'error' FROM events
+WHERE type = 'analysis.file.processed' AND correlation_id = %s
+"""
+
+VICTIMS = {
+    "a worker": ("worker-1.json",),
+    "the platform worker": ("platform.json",),
+    "the sink": ("sink",),
+    "the gateway": ("gateway",),
+}
+
+
+def test_everything_arrives_everywhere_once(demo_folder: Path, source: Path) -> None:
+    with demo(demo_folder, source, "--once") as running:
+        summary = running.summary()
+        assert running.process.wait() == 0
+        assert running.process.stdout is not None
+        assert running.process.stdout.read() == "", "one line, nothing else"
+    assert_whole(summary)
+    with psycopg.connect(database_of(demo_folder)) as connection:
+        found = connection.execute(FILE_EVENTS, (running.run.name,)).fetchall()
+    assert len(found) == summary["files"]
+    assert {version for version, _, _ in found} == {"1.0.0", "1.1.0"}
+    errors = {path: error for _, path, error in found if error is not None}
+    assert sorted(errors) == [BROKEN, UNREADABLE]
+    assert errors[BROKEN].startswith("SyntaxError: ")
+    assert errors[UNREADABLE].startswith("OSError: ")
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_process_that_is_killed_in_the_middle_changes_no_number(
+    demo_folder: Path, source: Path, victim: str
+) -> None:
+    with demo(demo_folder, source, "--once") as running:
+        running.wait_for_events(30)
+        running.child(*VICTIMS[victim]).kill()
+        acknowledged_then = running.acknowledged()
+        summary = running.summary()
+        assert running.process.wait() == 0
+    assert_whole(summary)
+    assert summary["acknowledged"] > acknowledged_then, "it was to be killed in the middle"
+    assert "process ended, starting again" in running.own_log()
+
+
+def test_a_second_demonstration_in_the_same_folder_is_refused(
+    demo_folder: Path, source: Path
+) -> None:
+    with demo(demo_folder, source) as running:
+        running.wait_for_events(1)
+        refused = wundr(demo_folder, "demo", "--path", str(source))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("wundr: an application already runs in ")
+    assert str(demo_folder) in refused.stderr
+    assert "next:" in refused.stderr
+
+
+def test_a_folder_that_does_not_exist_is_refused_before_anything_starts(
+    working_folder: Path,
+) -> None:
+    refused = wundr(working_folder, "demo", "--path", "nowhere")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        "wundr: nowhere is not a folder\n"
+        "  next:  Name an existing folder: wundr demo --path FOLDER\n"
+    )
+    assert living_in(working_folder) == []
+
+
+def test_a_folder_without_source_files_is_refused_before_anything_starts(
+    working_folder: Path,
+) -> None:
+    (working_folder / "notes").mkdir()
+    refused = wundr(working_folder, "demo", "--path", "notes")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "wundr: notes holds no .py files\n"
+        "  next:  Name a folder with .py files: wundr demo --path FOLDER\n"
+    )
+    assert living_in(working_folder) == []
+
+
+def test_a_gateway_port_that_is_taken_is_refused_before_anything_starts(
+    working_folder: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        refused = wundr(working_folder, "demo", WUNDR_GATEWAY_PORT=str(port))
+    assert refused.returncode == 1
+    assert f"Port {port} (WUNDR_GATEWAY_PORT) is in use" in refused.stderr
+    assert living_in(working_folder) == []
