@@ -16,6 +16,9 @@ from aiokafka.errors import (
 from schemas.errors import WundrError
 from streams.errors import BrokerUnavailable, CommitRefused, RecordRefused, TopicMissing
 
+PartitionNotAssigned = IllegalStateError
+"""What a consumer raises over a partition that has gone to another member."""
+
 REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
 """The broker will never take this record: another try is of no use."""
 

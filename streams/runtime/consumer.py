@@ -13,6 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.records import TopicPartition
+from streams.runtime.intake import Intake
 
 DRAIN_DEADLINE_S: Final = 10.0
 """How long partitions that are taken away may finish what is in work."""
@@ -73,21 +74,59 @@ class LaneConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _seek_to_committed(self) -> Mapping[TP, int]:
         consumer = self._ensure_consumer()
-        committed: Mapping[TP, int] = await consumer.seek_to_committed()
-        changelogs = self.app.tables.changelog_topics
+        committed: Mapping[TP, int | None] = await consumer.seek_to_committed()
         # aiokafka leaves a partition without a commit where it stands: maybe past unfinished work.
+        changelogs = self.app.tables.changelog_topics
         unseen = [
             tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs
         ]
+        beginnings: Mapping[TP, int] = {}
         if unseen:
             await consumer.seek_to_beginning(*unseen)
-        return committed
+            beginnings = await consumer.beginning_offsets(unseen)
+        starts = {TP(*tp): offset for tp, offset in committed.items() if offset is not None}
+        return starts | {TP(*tp): offset for tp, offset in beginnings.items()}
+
+
+class _Unkept(dict[TP, int | None]):
+    """Faust's note of what it has read, which it uses to drop records: it keeps nothing.
+
+    A note that is made late, after a seek, would drop the records before it for good.
+    """
+
+    def __missing__(self, tp: TP) -> None:
+        """Nothing was read."""
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None:
+        """Forget it."""
+
+    def update(self, *_: Any, **__: Any) -> None:
+        """Forget them."""
 
 
 class LaneConsumer(driver.Consumer):
     """Commits the lanes' watermarks; drains the lanes before it gives partitions up."""
 
     transport: "LaneTransport"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._read_offset = _Unkept()
+
+    def _reset_state(self) -> None:
+        super()._reset_state()
+        self._read_offset = _Unkept()
+
+    async def perform_seek(self) -> None:
+        """Seek to where work begins, and expect records from there."""
+        starts = await self.seek_to_committed()
+        self._committed_offset.update({tp: offset for tp, offset in starts.items() if offset})
+        self.transport.intake.expect({TopicPartition(*tp): offset for tp, offset in starts.items()})
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Nothing more is taken; what was taken is finished in `wait_empty`."""
+        self.transport.intake.close()
+        await super().on_partitions_revoked(revoked)
 
     def _new_consumer_thread(self) -> LaneConsumerThread:
         return LaneConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -117,6 +156,7 @@ class LaneConsumer(driver.Consumer):
 
     async def wait_empty(self) -> None:
         """Finish what is in work for a bounded time, commit it, then stop the lanes."""
+        self.transport.intake.close()
         progress = self.transport.progress
         await progress.drain(DRAIN_DEADLINE_S)
         finished = {TP(*source): offset for source, offset in progress.committable().items()}
@@ -142,3 +182,7 @@ class LaneTransport(driver.Transport):
 
     Consumer = LaneConsumer
     progress: Progress
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.intake = Intake()

@@ -1,18 +1,22 @@
 """One member of a subscription's consumer group: a Faust app that feeds the lanes."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
 import faust
 import structlog
+from faust.types import TP
 from yarl import URL
 
+from streams.kafka.errors import PartitionNotAssigned
 from streams.lane import Lanes
 from streams.records import RawRecord, TopicPartition
 from streams.runtime.consumer import LaneConsumer, LaneTransport
 from streams.runtime.errors import WorkerFailed
+from streams.runtime.intake import Verdict
 from streams.runtime.tables import FaustTable
 from streams.settings import KafkaSettings
 
@@ -34,6 +38,12 @@ class _Boot(faust.app.BootStrategy):
 
 class _FaustApp(faust.App):
     BootStrategy = _Boot
+    on_serving: Callable[[], None]
+
+    def on_rebalance_end(self) -> None:
+        """Faust calls it when tables are recovered and partitions are sought."""
+        super().on_rebalance_end()
+        self.on_serving()
 
 
 class GroupMember:
@@ -53,6 +63,9 @@ class GroupMember:
         self.tables: Mapping[str, FaustTable] = {
             name: FaustTable(self._app, name, changelog) for name, changelog in tables.items()
         }
+        self._intake = self._transport.intake
+        self._app.on_serving = self._begin
+        self._seeking: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
 
     def pump(self, topics: Sequence[str], lanes: Lanes) -> None:
@@ -123,19 +136,45 @@ class GroupMember:
         return partition
 
     async def _take(self, message: Any) -> None:
-        """Hand a record to its lane unless it was fetched for an assignment that is over.
+        """Hand a record to its lane when it is the next of its partition.
 
-        Nothing is awaited between the check and the lane's own note of the offset: a stale record
-        in a lane of the next assignment would make it believe to be past the records before it.
+        Nothing is awaited between the intake's verdict and the lane's own note of the offset.
         """
-        app = self._app
-        if message.generation_id != app.consumer_generation_id or not app.flow_control.is_active():
-            return
+        record = _raw_record(message)
         try:
-            await self._lanes.offer(_raw_record(message))
+            match self._intake.judge(record.source, record.offset):
+                case Verdict.TAKE:
+                    await self._lanes.offer(record)
+                case Verdict.READ_AGAIN:
+                    log.info("reading again", record=str(record.origin), group=self._group)
+                    await self._read_again(record.source)
+                case Verdict.LEAVE:
+                    return
         except Exception as error:  # noqa: BLE001  # Faust would skip the event; we must stop
             self._failure = error
             await asyncio.Event().wait()
+
+    def _begin(self) -> None:
+        """Take records from now on, and fetch again those that came too early."""
+        for source in self._intake.open():
+            task = asyncio.create_task(self._fetch_early(source), name=f"read again {source}")
+            self._seeking.add(task)
+            task.add_done_callback(self._seeking.discard)
+
+    async def _fetch_early(self, source: TopicPartition) -> None:
+        try:
+            await self._read_again(source)
+        except Exception as error:  # noqa: BLE001  # what nobody fetches must stop us
+            self._failure = error
+
+    async def _read_again(self, source: TopicPartition) -> None:
+        """Seek to the next record that is wanted, unless the partition is being given up."""
+        offset = self._intake.next_offset(source)
+        if offset is None:
+            return
+        with suppress(PartitionNotAssigned):
+            await self._app.consumer.seek(TP(*source), offset)
+            self._intake.asked(source)
 
 
 def _raw_record(message: Any) -> RawRecord:

@@ -1,4 +1,4 @@
-"""The pump's guard: only records of the present assignment reach a lane."""
+"""The pump's guard: only the next record of an assigned partition reaches a lane."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from streams.runtime.errors import WorkerFailed
 from streams.runtime.member import GroupMember
 from streams.settings import KafkaSettings
 
+SOURCE = TopicPartition("t", 0)
+
 
 class Nothing:
     """A Process that is never done."""
@@ -27,7 +29,7 @@ class Nothing:
         await asyncio.Event().wait()
 
 
-def message(generation: int, offset: int = 5) -> SimpleNamespace:
+def message(offset: int = 5) -> SimpleNamespace:
     return SimpleNamespace(
         topic="t",
         partition=0,
@@ -36,7 +38,6 @@ def message(generation: int, offset: int = 5) -> SimpleNamespace:
         key=b"k",
         value=b"v",
         headers=[("h", b"1")],
-        generation_id=generation,
     )
 
 
@@ -49,31 +50,48 @@ async def lanes() -> Lanes:
 async def member(lanes: Lanes, tmp_path: Path) -> GroupMember:
     member = GroupMember("app.main", KafkaSettings(bootstrap="127.0.0.1:1"), tmp_path, {})
     member.pump(["t"], lanes)
-    member._app.consumer_generation_id = 2
-    member._app.flow_control.resume()
+    member._intake.expect({SOURCE: 5})
     return member
 
 
 async def test_a_record_of_the_present_assignment_is_taken(
     member: GroupMember, lanes: Lanes
 ) -> None:
-    await member._take(message(generation=2))
-    assert lanes.committable() == {TopicPartition("t", 0): 5}
+    member._intake.open()
+    await member._take(message())
+    assert lanes.committable() == {SOURCE: 5}
     await lanes.close()
 
 
-async def test_a_record_of_an_assignment_that_is_over_is_left_to_the_next_fetch(
+async def test_no_record_is_taken_before_the_tables_are_recovered(
     member: GroupMember, lanes: Lanes
 ) -> None:
-    await member._take(message(generation=1))
+    await member._take(message())
     assert lanes.committable() == {}
 
 
 async def test_no_record_is_taken_while_partitions_are_being_given_up(
     member: GroupMember, lanes: Lanes
 ) -> None:
-    member._app.flow_control.suspend()
-    await member._take(message(generation=2))
+    member._intake.open()
+    member._intake.close()
+    await member._take(message())
+    assert lanes.committable() == {}
+
+
+async def test_records_before_one_that_came_too_early_are_read_again(
+    member: GroupMember, lanes: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sought: list[tuple[TopicPartition, int]] = []
+
+    class Consumer:
+        async def seek(self, partition: tuple[str, int], offset: int) -> None:
+            sought.append((TopicPartition(*partition), offset))
+
+    monkeypatch.setattr(type(member._app), "consumer", Consumer())
+    member._intake.open()
+    await member._take(message(offset=7))
+    assert sought == [(SOURCE, 5)]
     assert lanes.committable() == {}
 
 
@@ -86,7 +104,8 @@ async def test_a_lane_that_cannot_go_on_stops_the_pump_for_good(member: GroupMem
             """The lane itself says nothing here."""
 
     member._lanes = Broken()  # type: ignore[assignment]  # a lane that fails at once
-    pump = asyncio.create_task(member._take(message(generation=2)))
+    member._intake.open()
+    pump = asyncio.create_task(member._take(message()))
     done, _ = await asyncio.wait({pump}, timeout=0.05)
     assert not done
     with pytest.raises(WorkerFailed, match="a defect"):
