@@ -6,6 +6,7 @@ import aiokafka
 import faust
 from faust.app.base import App
 from faust.stores.memory import Store
+from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 
@@ -28,6 +29,9 @@ def test_every_overridden_method_exists_with_the_parameters_that_are_overridden(
                 "_commit_offsets",
                 "wait_empty",
                 "verify_event_path",
+                "_reset_state",
+                "perform_seek",
+                "on_partitions_revoked",
             ),
         ),
         (
@@ -61,10 +65,17 @@ def test_partitions_are_given_up_only_after_wait_empty() -> None:
     assert "consumer.wait_empty()" in inspect.getsource(App._consumer_wait_empty)
 
 
-def test_a_record_gets_the_generation_in_which_it_was_handed_on() -> None:
-    assert "generation_id=self.app.consumer_generation_id" in inspect.getsource(
-        driver.Consumer._to_message
-    )
+def test_faust_says_that_a_rebalance_is_over_only_after_it_has_sought_the_partitions() -> None:
+    for finishing in (Recovery.on_recovery_completed, Recovery._resume_streams):
+        source = inspect.getsource(finishing)
+        assert source.index("consumer.perform_seek()") < source.index("app.on_rebalance_end()")
+
+
+def test_stock_faust_drops_records_below_a_note_that_it_makes_after_handing_them_on() -> None:
+    # The reason for our _read_offset, which keeps nothing: a seek may come in between.
+    source = inspect.getsource(Consumer._drain_messages)
+    assert source.index("callback(message)") < source.index("set_read_offset(tp, offset)")
+    assert "offset >= r_offset" in source
 
 
 def test_the_fetch_wait_is_an_attribute_that_the_fetcher_reads_at_start() -> None:
