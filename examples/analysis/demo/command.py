@@ -50,7 +50,7 @@ def demonstrate(settings: Settings, root: Path, *, began: float, once: bool, as_
         with running_stack(settings) as endpoints:
             try:
                 display.stack_runs(endpoints)
-                display.topics_ready(_prepare_topics(endpoints, settings))
+                display.topics_ready(prepare_topics(endpoints, settings))
                 demo = _demo_settings(settings, folders, endpoints, root, plans, began)
                 summary = asyncio.run(_run(demo, display, once=once, as_json=as_json))
             finally:
@@ -139,7 +139,7 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _prepare_topics(endpoints: Endpoints, settings: Settings) -> int:
+def prepare_topics(endpoints: Endpoints, settings: Settings) -> int:
     """Create the topics that are missing; how many the demonstration has."""
     specs = (
         *platform_topics(Catalog.load(), settings.partitions),
