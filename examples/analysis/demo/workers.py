@@ -1,7 +1,7 @@
-"""The team app's workers, asked over HTTP on loopback."""
+"""The workers of an app, asked over HTTP on loopback."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,14 +18,16 @@ ANSWER_S: Final = 5.0
 
 
 class Workers:
-    """Both workers as one: each owns a part of the partitions and of the tables.
+    """All workers of an app as one: each owns a part of the partitions and of the tables.
 
     Every question raises ProcessNotReady while one of them does not answer.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, folders: DemoFolders) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, folders: DemoFolders, names: Sequence[str] = WORKERS
+    ) -> None:
         self._http = http
-        self._folders = folders
+        self._run_files = [folders.run_file(name) for name in names]
 
     async def are_ready(self) -> bool:
         """Whether all have their partitions and their tables."""
@@ -54,7 +56,7 @@ class Workers:
         }
 
     async def _ask(self, path: str) -> list[Mapping[str, Any]]:
-        addresses = [address_of(self._folders.run_file(name)) for name in WORKERS]
+        addresses = [address_of(run_file) for run_file in self._run_files]
         return await asyncio.gather(*(self._get(f"{address}{path}") for address in addresses))
 
     async def _get(self, url: str) -> Mapping[str, Any]:
