@@ -23,7 +23,12 @@ export class Progress {
       analysis.name = event.data.package ?? analysis.name;
       analysis.total = event.data.files ?? analysis.total;
     }
-    if (event.type === 'analysis.completed') analysis.complete = true;
+    if (event.type === 'analysis.completed') {
+      analysis.complete = true;
+      // Why a file failed is not broadcast; how many did comes with the end of an analysis.
+      analysis.failed = event.data.failed ?? 0;
+      this.totals.failed += analysis.failed;
+    }
   }
 
   /** Per project: files known and done, analyses running and complete; by name. */
@@ -69,10 +74,6 @@ export class Progress {
   fileProcessed(analysis, data) {
     analysis.done += 1;
     this.totals.files += 1;
-    if (data.error) {
-      analysis.failed += 1;
-      this.totals.failed += 1;
-    }
     for (const field of ['functions', 'classes', 'lines']) {
       analysis[field] += data[field] ?? 0;
       this.totals[field] += data[field] ?? 0;
