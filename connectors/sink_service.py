@@ -14,9 +14,9 @@ from connectors.settings import PostgresSettings, SinkSettings
 from connectors.sink_reading import SinkReading
 from connectors.sink_status import StepListener
 from connectors.store_sink import SinkEdges, StoreSink
-from connectors.unknown_schemas import ImpatientSchemas
 from schemas.catalog import Catalog
 from schemas.codec import Codec
+from streams.impatient_schemas import ImpatientSchemas
 from streams.kafka.group import KafkaGroupReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender

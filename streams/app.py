@@ -30,8 +30,14 @@ class App:
     starts anew.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, outages: tuple[type[BaseException], ...] = ()) -> None:
+        """`outages`: errors by which clients that the handlers use say that something is away.
+
+        They pause the subscription and are never dead letters, as connection errors and timeouts
+        are anyway. Example: `(aiohttp.ClientConnectionError, psycopg.OperationalError)`.
+        """
         self.name = name
+        self.outages = outages
         self._handlers: list[Handler] = []
         self._projections: list[Projection] = []
 

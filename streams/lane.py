@@ -27,6 +27,7 @@ class Lane:
         self._process = process
         self._queue: asyncio.Queue[RawRecord] = asyncio.Queue(LANE_RECORDS)
         self._watermark = Watermark()
+        self._is_stopped = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._task = asyncio.create_task(self._run(), name=f"lane {source}")
@@ -54,8 +55,10 @@ class Lane:
     @property
     def failure(self) -> BaseException | None:
         """Why the lane stopped, when it stopped by itself: the worker must then stop too."""
-        if not self._task.done() or self._task.cancelled():
+        if not self._task.done() or self._is_stopped:
             return None
+        if self._task.cancelled():
+            return asyncio.CancelledError(f"lane {self._source} was cancelled from within")
         return self._task.exception()
 
     async def drain(self, deadline_s: float) -> None:
@@ -71,6 +74,7 @@ class Lane:
 
     async def stop(self) -> None:
         """End at once; what is unfinished stays unfinished."""
+        self._is_stopped = True
         self._task.cancel()
         await asyncio.wait({self._task})
 

@@ -32,7 +32,7 @@ class EventReading:
         if record.value is None or self._is_unwanted(record):
             return None
         try:
-            event = await self._view(record.value)
+            event = await view_resolved(self._codec, self._schemas, record.value)
         except SchemaError as error:
             if error.retryable:
                 raise
@@ -43,9 +43,14 @@ class EventReading:
         event_type = record.header(CE_TYPE)
         return event_type is not None and not self._wants(event_type.decode(errors="replace"))
 
-    async def _view(self, value: bytes) -> Event[Any]:
-        try:
-            return self._codec.view(value)
-        except UnknownSchemaId as unknown:
-            await self._schemas.resolve(unknown.schema_id)
-        return self._codec.view(value)
+
+async def view_resolved(codec: Codec, schemas: WriterSchemas, value: bytes) -> Event[Any]:
+    """View bytes whose writer schema may still have to be looked up.
+
+    Raises NotAnEvent, TruncatedEvent, UnknownSchemaId, or BrokerUnavailable from the look-up.
+    """
+    try:
+        return codec.view(value)
+    except UnknownSchemaId as unknown:
+        await schemas.resolve(unknown.schema_id)
+    return codec.view(value)

@@ -3,6 +3,8 @@
 Pure schedules and the split between a failing event and failing infrastructure.
 """
 
+import errno
+import socket
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,8 +33,29 @@ class RetrySchedule:
         return failures >= self.tries
 
 
-def is_infrastructure(error: BaseException) -> bool:
-    """Whether something outside is away, rather than that this event cannot be handled."""
+OUTAGES: Final[tuple[type[BaseException], ...]] = (ConnectionError, TimeoutError, socket.gaierror)
+"""Errors that say by their type that something outside is away."""
+
+UNREACHABLE: Final = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ETIMEDOUT,
+    }
+)
+"""Errors of the operating system that say the same by their number."""
+
+
+def is_infrastructure(error: BaseException, outages: tuple[type[BaseException], ...] = ()) -> bool:
+    """Whether something outside is away, rather than that this event cannot be handled.
+
+    `outages` are the errors by which a handler's own clients say so.
+    """
     if isinstance(error, WundrError):
         return error.retryable
-    return isinstance(error, ConnectionError | TimeoutError)
+    if isinstance(error, (*OUTAGES, *outages)):
+        return True
+    return isinstance(error, OSError) and error.errno in UNREACHABLE

@@ -9,6 +9,8 @@ from connectors.postgres.database import Database
 from connectors.sql import QUERIES
 from schemas.codec import Codec
 from schemas.event import Event
+from streams.reading import view_resolved
+from streams.writer_schemas import WriterSchemas
 
 _LAST_CHARACTER: Final = "\U0010ffff"
 _PAGE: Final = 500
@@ -25,12 +27,14 @@ class Cursor(NamedTuple):
 class PostgresEventStore:
     """Implements StoredEvents, with queries by id, type, time and cursor beside it.
 
-    Every method may raise DatabaseUnavailable, and UnknownSchemaId for an event of a newer release.
+    Events of newer releases are read by the schemas that their producers announced. Every method
+    may raise DatabaseUnavailable, and UnknownSchemaId for an event whose schema nobody announced.
     """
 
-    def __init__(self, database: Database, codec: Codec) -> None:
+    def __init__(self, database: Database, codec: Codec, schemas: WriterSchemas) -> None:
         self._database = database
         self._codec = codec
+        self._schemas = schemas
 
     async def get_events(
         self,
@@ -91,7 +95,7 @@ class PostgresEventStore:
                 page = await found.fetchall()
             for offset, framed in page:
                 cursor = cursor._replace(offset=offset + 1)
-                yield cursor, self._codec.view(framed)
+                yield cursor, await self._view(framed)
             if len(page) < _PAGE:
                 return
 
@@ -99,7 +103,10 @@ class PostgresEventStore:
         async with self._database.transaction() as connection:
             found = await connection.execute(QUERIES[query], values)
             rows = await found.fetchall()
-        return [self._codec.view(row[0]) for row in rows]
+        return [await self._view(row[0]) for row in rows]
+
+    async def _view(self, framed: bytes) -> Event[Any]:
+        return await view_resolved(self._codec, self._schemas, framed)
 
 
 def type_range(pattern: str) -> tuple[str | None, str | None]:

@@ -15,6 +15,8 @@ from streams.bus.kafka import KafkaBus
 from streams.bus.log_bus import BusOptions
 from streams.bus.port import EventBus
 from streams.journal import FileJournal
+from streams.kafka.schema_topic import KafkaWriterSchemas
+from streams.kafka.sender import KafkaSender
 from streams.settings import KafkaSettings
 
 
@@ -37,12 +39,14 @@ async def connect(endpoints: Endpoints, app: str, journal: Path) -> AsyncIterato
     catalog = Catalog.load()
     codec = Codec(catalog)
     kafka = KafkaSettings(bootstrap=endpoints.kafka_bootstrap, client_id=app)
+    schemas = KafkaWriterSchemas(kafka, KafkaSender(kafka), codec)
     with closing(FileJournal(journal)) as acknowledged:
         async with Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database:
-            store = PostgresEventStore(database, codec)
+            store = PostgresEventStore(database, codec, schemas)
             options = BusOptions(journal=acknowledged.acknowledged)
             bus = KafkaBus(app, kafka, catalog, store, options=options)
             try:
                 yield Connection(catalog=catalog, codec=codec, store=store, bus=bus)
             finally:
                 await bus.close()
+                await schemas.close()

@@ -92,8 +92,13 @@ def publish(
 async def _stored(
     event_id: str | None, correlation: str | None, aggregate: str | None
 ) -> list[Event[Any]]:
-    async with Database(PostgresSettings(dsn=_endpoints().postgres_dsn)) as database:
-        store = PostgresEventStore(database, Codec(Catalog.load()))
+    endpoints = _endpoints()
+    kafka = KafkaSettings(bootstrap=endpoints.kafka_bootstrap, client_id="wundr-get")
+    async with (
+        Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database,
+        _schemas(kafka, Codec(Catalog.load())) as (schemas, codec, _),
+    ):
+        store = PostgresEventStore(database, codec, schemas)
         if event_id is not None:
             return [await store.get_event(event_id)]
         if correlation is not None:

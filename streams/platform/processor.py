@@ -18,6 +18,7 @@ from streams.dead_letter import Failure, dead_letter
 from streams.log import RecordSender
 from streams.platform.archive import archived, event_id
 from streams.platform.route import routed
+from streams.reading import view_resolved
 from streams.receipt import Receipt
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
 from streams.writer_schemas import WriterSchemas
@@ -54,18 +55,17 @@ class PlatformProcessor:
         """See Process."""
         receipts: list[Receipt] = []
         routable: list[RawRecord] = []
-        missing: set[int] = set()
         for record in records:
-            archiving = await self._archive(record, missing)
+            archiving = await self._archive(record)
             receipts.append(await self._edges.sender.send(archiving))
             if archiving.topic == STORE_EVENTS:
                 routable.append(record)
         for record in routable:
-            receipts += await self._route(record, missing)
+            receipts += await self._route(record)
         for receipt in receipts:
             await receipt
 
-    async def _archive(self, record: RawRecord, missing: set[int]) -> OutgoingRecord:
+    async def _archive(self, record: RawRecord) -> OutgoingRecord:
         """The archive record; a dead letter when these bytes are no event of ours."""
         archiving: list[OutgoingRecord] = []
 
@@ -77,18 +77,18 @@ class PlatformProcessor:
                 if named is not None:
                     archiving[:] = [archived(record, named, None)]
                     return
-                envelope = (await self._view(record.value or b"", missing)).envelope
+                envelope = (await self._view(record.value or b"")).envelope
             archiving[:] = [archived(record, event_id(record, envelope) or envelope.id, envelope)]
 
         failed = await self._edges.attempts.run(attempt, waiting_for="archive")
         return archiving[0] if failed is None else self._dead_letter(record, failed, "archive")
 
-    async def _route(self, record: RawRecord, missing: set[int]) -> list[Receipt]:
+    async def _route(self, record: RawRecord) -> list[Receipt]:
         """Send the event to its rooms."""
         outgoing: list[OutgoingRecord] = []
 
         async def attempt() -> None:
-            event = await self._view(record.value or b"", missing)
+            event = await self._view(record.value or b"")
             try:
                 event_type = self._edges.catalog.get(event.type)
             except UnknownEventType:
@@ -100,19 +100,9 @@ class PlatformProcessor:
             return [await self._edges.sender.send(self._dead_letter(record, failed, "route"))]
         return [await self._edges.sender.send(out) for out in outgoing]
 
-    async def _view(self, value: bytes, missing: set[int]) -> Event[Any]:
-        """View once the schema is known. `missing`: ids that were waited for in vain."""
-        try:
-            return self._edges.codec.view(value)
-        except UnknownSchemaId as unknown:
-            if unknown.schema_id in missing:
-                raise
-            try:
-                await self._edges.schemas.resolve(unknown.schema_id)
-            except UnknownSchemaId:
-                missing.add(unknown.schema_id)
-                raise
-        return self._edges.codec.view(value)
+    async def _view(self, value: bytes) -> Event[Any]:
+        """View once the schema is known."""
+        return await view_resolved(self._edges.codec, self._edges.schemas, value)
 
     def _dead_letter(self, record: RawRecord, failed: Failed, handler: str) -> OutgoingRecord:
         return dead_letter(

@@ -12,6 +12,7 @@ from schemas.event import EventFactory, system_clock
 from schemas.topics import all_events_topics, changelog_topic
 from streams.app import MAIN, App
 from streams.attempts import Attempts
+from streams.impatient_schemas import ImpatientSchemas
 from streams.journal import FileJournal
 from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
@@ -51,7 +52,7 @@ async def run_app_worker(app: App, settings: WorkerSettings, stop: asyncio.Event
 
     Raises BrokerUnavailable, TopicMissing, PartitionMismatch, or WorkerFailed.
     """
-    async with _connections(settings.kafka) as connections:
+    async with _connections(settings.kafka, app.outages) as connections:
         subscription = Subscription(
             app=app.name,
             name=MAIN,
@@ -90,11 +91,13 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
 
 
 @asynccontextmanager
-async def _connections(kafka: KafkaSettings) -> AsyncIterator[_Connections]:
+async def _connections(
+    kafka: KafkaSettings, outages: tuple[type[BaseException], ...] = ()
+) -> AsyncIterator[_Connections]:
     """Edges that are let go of in the reverse order, also when the start fails half way."""
     catalog = Catalog.load()
     codec = Codec(catalog)
-    attempts = Attempts(RetrySchedule())
+    attempts = Attempts(RetrySchedule(), outages=outages)
     # Workers wait for a broker that is away: only callers who can publish again may give up.
     kafka = replace(kafka, acknowledge_timeout_s=None)
     async with AsyncExitStack() as open_edges:
@@ -102,8 +105,9 @@ async def _connections(kafka: KafkaSettings) -> AsyncIterator[_Connections]:
         open_edges.push_async_callback(connected.close)
         await connected.start()
         sender = PatientSender(connected, attempts)
-        schemas = KafkaWriterSchemas(kafka, sender, codec)
-        open_edges.push_async_callback(schemas.close)
+        logged = KafkaWriterSchemas(kafka, sender, codec)
+        open_edges.push_async_callback(logged.close)
+        schemas = ImpatientSchemas(logged)
         yield _Connections(
             catalog=catalog, codec=codec, sender=sender, schemas=schemas, attempts=attempts
         )

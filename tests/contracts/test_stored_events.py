@@ -71,7 +71,8 @@ async def on_postgres(dsn: str) -> AsyncIterator[tuple[StoredEvents, Store]]:
             end = claims[0].next + len(rows)
             await target.store("kafka-1", Batch(rows=rows, claims=claims, next={0: end}))
 
-        yield PostgresEventStore(database, codec), put
+        schemas = MemoryWriterSchemas(MemoryLog(), codec, wait_s=0)
+        yield PostgresEventStore(database, codec, schemas), put
 
 
 @pytest.fixture(params=["in process", pytest.param("postgres", marks=pytest.mark.postgres)])

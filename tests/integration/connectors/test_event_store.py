@@ -16,11 +16,14 @@ from connectors.sql import Migration, load_migrations
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event
+from streams.memory.log import MemoryLog
+from streams.memory.schemas import MemoryWriterSchemas
 from tests.integration.connectors.test_store_sink import Files
 
 pytestmark = pytest.mark.postgres
 
 CODEC = Codec(Catalog.load())
+SCHEMAS = MemoryWriterSchemas(MemoryLog(), CODEC, wait_s=0)
 
 
 def placed(event: Event[Any], offset: int, version: int | None = None) -> PlacedRow:
@@ -53,7 +56,7 @@ async def test_stored_events_are_found_by_every_question(fresh_database: str, fi
     events = files(30)
     async with Database(settings) as database:
         await fill(database, events)
-        store = PostgresEventStore(database, CODEC)
+        store = PostgresEventStore(database, CODEC, SCHEMAS)
         assert (await store.get_event(events[3].id)).payload == events[3].payload
         assert await store.get_events("f3.py") == [events[3], events[13], events[23]]
         assert await store.get_events("f3.py", aggregate_type="Analysis") == []
@@ -106,7 +109,7 @@ async def test_a_batch_of_an_earlier_owner_or_offset_is_refused_whole(
             batch = Batch(rows=[placed(events[2], 2)], claims={0: stale}, next={0: 3})
             with pytest.raises(Fenced):
                 await target.store("kafka-1", batch)
-        store = PostgresEventStore(database, CODEC)
+        store = PostgresEventStore(database, CODEC, SCHEMAS)
         assert len(await store.stored_ids("run-1")) == 2
 
 

@@ -12,13 +12,13 @@ from connectors.settings import SinkSettings
 from connectors.sink_reading import SinkReading
 from connectors.sink_status import SinkStep
 from connectors.store_sink import SinkEdges, StoreSink
-from connectors.unknown_schemas import ImpatientSchemas
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
 from schemas.headers import event_headers
 from schemas.topics import STORE_EVENTS
 from streams.dead_letter import LAST_ERROR, REASON
+from streams.impatient_schemas import ImpatientSchemas
 from streams.memory.group import MemoryGroupReader
 from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -18,7 +20,7 @@ SCHEDULE = RetrySchedule(tries=3, first_delay_s=0.5, factor=4.0, longest_delay_s
 class Work:
     """Raises one error per call, then succeeds."""
 
-    def __init__(self, *errors: Exception) -> None:
+    def __init__(self, *errors: BaseException) -> None:
         self._errors = list(errors)
         self.calls = 0
 
@@ -109,3 +111,61 @@ def test_only_what_is_outside_counts_as_infrastructure() -> None:
     assert is_infrastructure(ConnectionRefusedError())
     assert not is_infrastructure(NotAnEvent())
     assert not is_infrastructure(KeyError("x"))
+
+
+async def test_awaiting_something_that_was_cancelled_is_a_failure_of_the_work() -> None:
+    attempts, _ = attempts_and_delays()
+    work = Work(*(asyncio.CancelledError() for _ in range(3)))
+    failed = await attempts.run(work, waiting_for="x")
+    assert failed is not None
+    assert (type(failed.error), failed.tries) == (asyncio.CancelledError, 3)
+
+
+async def test_a_cancelled_worker_stops_its_work() -> None:
+    attempts, _ = attempts_and_delays()
+
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(attempts.run(forever, waiting_for="x"))
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        socket.gaierror(socket.EAI_NONAME, "no such host"),
+        OSError(errno.EHOSTUNREACH, "no route to host"),
+        OSError(errno.ECONNREFUSED, "refused"),
+    ],
+)
+def test_a_host_that_cannot_be_reached_is_infrastructure(error: OSError) -> None:
+    assert is_infrastructure(error)
+
+
+def test_a_missing_file_is_no_infrastructure() -> None:
+    assert not is_infrastructure(FileNotFoundError(errno.ENOENT, "no such file"))
+
+
+async def test_an_app_names_the_outages_of_its_own_clients() -> None:
+    class ServerGoneError(Exception):
+        """What a client of a handler raises."""
+
+    attempts = Attempts(SCHEDULE, attempts_and_delays()[0]._sleep, outages=(ServerGoneError,))
+    work = Work(*(ServerGoneError() for _ in range(5)))
+    assert await attempts.run(work, waiting_for="x") is None
+    assert work.calls == 6
+
+
+async def test_a_pause_is_over_when_an_ordinary_failure_follows_the_outage() -> None:
+    pauses: list[bool] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(attempts.pause is not None)
+
+    attempts = Attempts(SCHEDULE, sleep)
+    await attempts.run(Work(ConnectionError(), ValueError()), waiting_for="x")
+    assert pauses == [True, False]

@@ -146,3 +146,16 @@ async def test_a_closed_lane_is_forgotten_and_begins_anew() -> None:
     assert gate.seen == [(0, 7), (0, 2)]
     assert lanes.committable() == {SOURCE: 3}
     await lanes.close()
+
+
+async def test_a_lane_that_was_cancelled_from_within_is_a_failure() -> None:
+    class Cancelled(Gate):
+        async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+            raise asyncio.CancelledError
+
+    lanes = Lanes(Cancelled())
+    await lanes.offer(record(0))
+    await lanes.drain(5)
+    with pytest.raises(asyncio.CancelledError, match="from within"):
+        lanes.raise_failure()
+    await lanes.close()

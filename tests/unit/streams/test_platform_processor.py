@@ -21,6 +21,7 @@ from schemas.topics import STORE_EVENTS
 from streams.attempts import Attempts
 from streams.dead_letter import HANDLER, REASON
 from streams.errors import BrokerUnavailable
+from streams.impatient_schemas import ImpatientSchemas
 from streams.platform.processor import PlatformEdges, PlatformProcessor
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import ORIGIN, Headers, OutgoingRecord, RawRecord
@@ -102,7 +103,7 @@ async def processed(records: Sequence[RawRecord], schemas: NoSchemas | None = No
         PlatformEdges(
             catalog=CATALOG,
             codec=CODEC,
-            schemas=schemas or NoSchemas(),
+            schemas=ImpatientSchemas(schemas or NoSchemas()),
             sender=sent,
             attempts=Attempts(RetrySchedule(), no_sleep),
             clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
@@ -174,7 +175,7 @@ async def test_an_unknown_schema_is_archived_at_once_and_then_a_dead_letter_of_r
     assert len(sent.to("broadcast.project")) == 1
 
 
-async def test_an_unknown_schema_is_waited_for_once_in_a_batch() -> None:
+async def test_an_unknown_schema_is_waited_for_once() -> None:
     schemas = NoSchemas()
     await processed([record(UNKNOWN, ((CE_ID, b"1"),)), record(UNKNOWN, ((CE_ID, b"2"),))], schemas)
     assert len(schemas.asked) == 1

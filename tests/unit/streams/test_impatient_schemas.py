@@ -1,8 +1,8 @@
 import pytest
 
-from connectors.unknown_schemas import ImpatientSchemas
 from schemas.catalog import WriterSchema
 from schemas.errors import UnknownSchemaId
+from streams.impatient_schemas import ImpatientSchemas
 
 
 class _Nobody:
