@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import chain, count
 from typing import Final
 
 import structlog
@@ -39,7 +40,8 @@ class GroupPump:
         self._open_reader = open_reader
         self._lanes = Lanes(process)
         self._reader: GroupReader | None = None
-        self._assignment = 0
+        self._assignments = count(1)
+        self._assignment: int | None = None
         self._committed: dict[TopicPartition, int] = {}
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -67,14 +69,16 @@ class GroupPump:
 
     async def revoked(self, partitions: Iterable[TopicPartition]) -> None:
         """Finish and commit before the partitions go: the next member need not repeat it."""
-        self._assignment += 1
+        self._assignment = None
         await self._finish()
         await self._lanes.close(partitions)
         self._committed.clear()
 
     async def assigned(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Start from the committed offsets."""
-        self._assignment += 1
+        """Start from the committed offsets, with lanes that know nothing of an earlier time."""
+        await self._lanes.close()
+        self._committed.clear()
+        self._assignment = next(self._assignments)
         return {}
 
     async def _run(self) -> None:
@@ -104,13 +108,18 @@ class GroupPump:
             self._lanes.raise_failure()
             if self._reader is None:
                 self._reader = await self._join()
-            for records in (await self._reader.read(timeout_s=READ_S)).values():
-                await self._offer(records, self._assignment)
+            batch = await self._reader.read(timeout_s=READ_S)
+            await self._offer(batch, self._assignment)
 
-    async def _offer(self, records: Iterable[RawRecord], assignment: int) -> None:
-        """What was read under an earlier assignment is read again under the present one."""
-        for record in records:
-            if assignment != self._assignment:
+    async def _offer(
+        self, batch: Mapping[TopicPartition, Iterable[RawRecord]], assignment: int | None
+    ) -> None:
+        """Hand over what was read under `assignment`, for as long as it is the present one.
+
+        The rest is read again from the last commit: a lane begins there and nowhere else.
+        """
+        for record in chain.from_iterable(batch.values()):
+            if assignment is None or assignment != self._assignment:
                 return
             await self._lanes.offer(record)
 
@@ -154,7 +163,7 @@ class GroupPump:
 
     async def _leave(self) -> None:
         """Stop all lanes first: nothing may be at work for partitions that others get."""
-        self._assignment += 1
+        self._assignment = None
         await self._lanes.close()
         self._committed.clear()
         if self._reader is not None:

@@ -26,12 +26,12 @@ class Positions:
         self, max_records: int, timeout_s: float
     ) -> Mapping[TopicPartition, list[RawRecord]]:
         """The next records; empty after `timeout_s` without any."""
+        await asyncio.sleep(0)
+        # Nothing may happen between taking and returning: the records belong to an assignment.
         found = self._take(max_records)
         if not found:
             await self._log.arrival(timeout_s)
             found = self._take(max_records)
-        else:
-            await asyncio.sleep(0)
         return found
 
     def _take(self, max_records: int) -> dict[TopicPartition, list[RawRecord]]:

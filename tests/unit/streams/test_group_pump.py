@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -101,3 +102,160 @@ async def test_a_second_member_takes_over_without_a_gap() -> None:
     await two.stop()
     assert sorted({*first.seen, *second.seen}) == [(p, o) for p in range(2) for o in range(10)]
     assert not set(first.seen) & set(second.seen)
+
+
+Batch = Mapping[TopicPartition, list[RawRecord]]
+A, B = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
+
+
+def batch(**offsets: range) -> Batch:
+    """Records of partition A and B at these offsets."""
+    return {
+        source: [
+            RawRecord(
+                topic=TOPIC,
+                partition=source.partition,
+                offset=offset,
+                timestamp_ms=0,
+                key=None,
+                value=b"v",
+                headers=(),
+            )
+            for offset in offsets[name]
+        ]
+        for name, source in (("a", A), ("b", B))
+        if name in offsets
+    }
+
+
+class ScriptedReader:
+    """A member that is given A and B, and whose reads a test writes down."""
+
+    def __init__(
+        self, listener: AssignmentListener, script: Callable[[ScriptedReader, int], Any]
+    ) -> None:
+        self.listener = listener
+        self.commits: dict[TopicPartition, int] = {}
+        self._script = script
+        self._reads = 0
+
+    async def start(self) -> None:
+        await self.listener.revoked([])
+        await self.listener.assigned([A, B])
+
+    async def rebalance(self) -> None:
+        await self.listener.revoked([B, A])
+        await self.listener.assigned([A, B])
+
+    async def read(self, max_records: int = 500, timeout_s: float = 1.0) -> Batch:
+        self._reads += 1
+        found: Batch = await self._script(self, self._reads)
+        return found
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self.commits.update(offsets)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Hanging(Recorder):
+    """Works on nothing until it is released; says when A's lane begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = asyncio.Event()
+        self.a_begins = asyncio.Event()
+
+    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+        if source == A:
+            self.a_begins.set()
+        await self.released.wait()
+        await super().process(source, records)
+
+
+async def run_scripted(
+    recorder: Recorder, script: Callable[[ScriptedReader, int], Coroutine[Any, Any, Batch]]
+) -> tuple[GroupPump, ScriptedReader]:
+    readers: list[ScriptedReader] = []
+
+    def open_reader(listener: AssignmentListener) -> GroupReader:
+        readers.append(ScriptedReader(listener, script))
+        return readers[-1]
+
+    pumping = GroupPump(recorder, open_reader)
+    await pumping.start()
+    return pumping, readers[0]
+
+
+async def test_a_rebalance_inside_a_batch_skips_nothing_of_any_partition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.group_pump.DRAIN_S", 0.0)
+    monkeypatch.setattr("streams.lane.LANE_RECORDS", 5)
+    recorder, rebalanced = Hanging(), asyncio.Event()
+
+    async def rebalance(reader: ScriptedReader) -> None:
+        # A's lane is at work, so the pump waits for room in it, in the middle of the second batch.
+        await recorder.a_begins.wait()
+        await reader.rebalance()
+        rebalanced.set()
+
+    async def script(reader: ScriptedReader, number: int) -> Batch:
+        if number == 1:
+            return batch(b=range(3))
+        if number == 2:
+            rebalancing.append(asyncio.create_task(rebalance(reader)))
+            return batch(a=range(20), b=range(3, 6))
+        await rebalanced.wait()
+        recorder.released.set()
+        return batch(a=range(20), b=range(6)) if number == 3 else await nothing()
+
+    rebalancing: list[asyncio.Task[None]] = []
+    pumping, reader = await run_scripted(recorder, script)
+    await recorder.wait_for(26)
+    monkeypatch.setattr("streams.group_pump.DRAIN_S", WAIT_S)
+    await pumping.stop()
+    assert sorted(recorder.seen) == [*((0, n) for n in range(20)), *((1, n) for n in range(6))]
+    assert reader.commits == {A: 20, B: 6}
+
+
+async def test_nothing_is_begun_while_partitions_are_being_given_up() -> None:
+    recorder, giving_up, given_up = Hanging(), asyncio.Event(), asyncio.Event()
+    begun_meanwhile: list[str] = []
+
+    async def rebalance(reader: ScriptedReader) -> None:
+        revoking = asyncio.create_task(reader.listener.revoked([A, B]))
+        await asyncio.sleep(0)
+        giving_up.set()
+        await revoking
+        begun_meanwhile.extend(
+            task.get_name() for task in asyncio.all_tasks() if "lane" in task.get_name()
+        )
+        await reader.listener.assigned([A, B])
+        given_up.set()
+
+    async def script(reader: ScriptedReader, number: int) -> Batch:
+        if number == 1:
+            return batch(a=range(1))
+        if number == 2:
+            await recorder.a_begins.wait()
+            rebalancing.append(asyncio.create_task(rebalance(reader)))
+            await giving_up.wait()
+            return batch(b=range(3, 6))
+        recorder.released.set()
+        await given_up.wait()
+        return batch(b=range(6)) if number == 3 else await nothing()
+
+    rebalancing: list[asyncio.Task[None]] = []
+    pumping, reader = await run_scripted(recorder, script)
+    await recorder.wait_for(7)
+    await pumping.stop()
+    assert begun_meanwhile == []
+    assert sorted(recorder.seen) == [(0, 0), *((1, offset) for offset in range(6))]
+    assert reader.commits == {A: 1, B: 6}
+
+
+async def nothing() -> Batch:
+    await asyncio.sleep(0)
+    return {}
