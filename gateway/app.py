@@ -47,16 +47,11 @@ def create_app(
         await admissions.close()
         await server.shutdown()
 
-    async def live(request: web.Request) -> web.Response:
-        return web.json_response(
-            _health(feed, admissions), status=503 if request.app[READING].done() else 200
-        )
-
     app = web.Application(middlewares=[check])
     app.cleanup_ctx.append(reading)
     app.on_shutdown.append(dismiss)
     app.on_response_prepare.append(add_security_headers)
-    app.router.add_get("/live", live)
+    _add_live(app, feed, admissions)
     add_pages(app, settings)
     server.attach(app)
     return app
@@ -100,6 +95,15 @@ async def _until_stopped(reading: asyncio.Task[None], stop: asyncio.Event) -> No
     stopping.cancel()
     if reading.done():
         raise BroadcastReadStopped from reading.exception()
+
+
+def _add_live(app: web.Application, feed: BroadcastFeed, admissions: Admissions) -> None:
+    async def live(request: web.Request) -> web.Response:
+        return web.json_response(
+            _health(feed, admissions), status=503 if request.app[READING].done() else 200
+        )
+
+    app.router.add_get("/live", live)
 
 
 def _health(feed: BroadcastFeed, admissions: Admissions) -> dict[str, object]:

@@ -12,9 +12,8 @@ from examples.analysis.connection import connect
 from examples.analysis.plan import PackagePlan, plan, share
 from examples.analysis.producer import RELEASES, AnalysisProducer
 from infra.cli import configure_logging
-from infra.errors import StackNotRunning
 from infra.settings import load_settings
-from infra.stack.local import find_endpoints
+from infra.stack.local import require_endpoints
 from schemas.event import EventFactory
 
 app = typer.Typer(add_completion=False)
@@ -40,9 +39,7 @@ def produce(
 async def _produce(
     plans: tuple[PackagePlan, ...], root: Path, run: str, release: str, journal: Path
 ) -> int:
-    endpoints = find_endpoints(load_settings())
-    if endpoints is None:
-        raise StackNotRunning
+    endpoints = require_endpoints(load_settings())
     name = f"analysis-producer-{release}"
     async with connect(endpoints, name, journal) as connection:
         producer = AnalysisProducer(

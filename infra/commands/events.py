@@ -16,10 +16,9 @@ from rich.table import Table
 from connectors.postgres.database import Database
 from connectors.postgres.event_store import PostgresEventStore
 from connectors.settings import PostgresSettings
-from infra.errors import StackNotRunning
 from infra.settings import load_settings
 from infra.stack.endpoints import Endpoints
-from infra.stack.local import find_endpoints
+from infra.stack.local import require_endpoints
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
@@ -162,10 +161,7 @@ async def _publish(event_type: str, data: dict[str, Any], aggregate: str | None)
 
 
 def _endpoints() -> Endpoints:
-    endpoints = find_endpoints(load_settings())
-    if endpoints is None:
-        raise StackNotRunning
-    return endpoints
+    return require_endpoints(load_settings())
 
 
 def _show(events: Iterable[Event[Any]], *, as_json: bool) -> None:

@@ -11,11 +11,10 @@ import typer
 
 from gateway.app import create_app, serve
 from gateway.settings import GatewaySettings
-from infra.commands.worker import run_until_signalled
 from infra.development_key import development_key
-from infra.errors import StackNotRunning
 from infra.settings import load_settings
-from infra.stack.local import find_endpoints
+from infra.signals import run_until_signalled
+from infra.stack.local import require_endpoints
 from infra.topics import topic_ids
 from schemas.topics import BROADCAST_TOPICS
 from streams.kafka.reader import KafkaReader
@@ -51,9 +50,7 @@ def gateway(
     Example: wundr gateway --development
     """
     settings = load_settings(gateway_port=port)
-    endpoints = find_endpoints(settings)
-    if endpoints is None:
-        raise StackNotRunning
+    endpoints = require_endpoints(settings)
     plan = GatewayPlan(
         gateway=GatewaySettings(
             jwt_secret=development_key(settings),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import Annotated
 
 import structlog
@@ -12,9 +11,9 @@ import typer
 from connectors.live import live_page
 from connectors.settings import PostgresSettings
 from connectors.sink_service import SinkPlan, migrate_when_available, store_sink
-from infra.errors import StackNotRunning
 from infra.settings import load_settings
-from infra.stack.local import find_endpoints
+from infra.signals import run_until_signalled
+from infra.stack.local import require_endpoints
 from infra.topics import topic_ids
 from schemas.catalog import Catalog
 from schemas.topics import STORE_EVENTS
@@ -35,9 +34,7 @@ def sink(
     Example: wundr sink --live-port 8081
     """
     settings = load_settings()
-    endpoints = find_endpoints(settings)
-    if endpoints is None:
-        raise StackNotRunning
+    endpoints = require_endpoints(settings)
     plan = SinkPlan(
         kafka=KafkaSettings(
             bootstrap=endpoints.kafka_bootstrap,
@@ -48,15 +45,11 @@ def sink(
         topic_id=topic_ids(endpoints.kafka_bootstrap, [STORE_EVENTS])[STORE_EVENTS],
         catalog=Catalog.load(),
     )
-    asyncio.run(run_sink(plan, live_port))
+    run_until_signalled(lambda stop: run_sink(plan, live_port, stop))
 
 
-async def run_sink(plan: SinkPlan, live_port: int) -> None:
-    """Run one sink with its live page until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+async def run_sink(plan: SinkPlan, live_port: int, stop: asyncio.Event) -> None:
+    """Run one sink with its live page until `stop`."""
     await migrate_when_available(plan.postgres, stop)
     async with (
         store_sink(plan) as running,

@@ -10,9 +10,8 @@ from typing import Annotated
 
 import typer
 
-from infra.errors import StackNotRunning
 from infra.settings import load_settings
-from infra.stack.local import find_endpoints
+from infra.stack.local import require_endpoints
 from infra.topics import Action, TopicChange
 from infra.topics import apply as apply_changes
 from infra.topics import plan as plan_changes
@@ -49,9 +48,7 @@ def apply(apps: Apps = None, as_json: AsJson = False) -> None:
 
 def _planned(names: Sequence[str]) -> tuple[str, list[TopicChange]]:
     settings = load_settings()
-    endpoints = find_endpoints(settings)
-    if endpoints is None:
-        raise StackNotRunning
+    endpoints = require_endpoints(settings)
     specs: list[TopicSpec] = list(platform_topics(Catalog.load(), settings.partitions))
     for name in names:
         specs += _load_app(name).topic_specs(settings.partitions)

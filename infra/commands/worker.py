@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from infra.errors import StackNotRunning
 from infra.settings import load_settings
-from infra.stack.local import absolute, find_endpoints
+from infra.signals import run_until_signalled
+from infra.stack.local import absolute, require_endpoints
 from streams.settings import KafkaSettings
 
 PLATFORM: Final = "platform"
@@ -45,9 +42,7 @@ def worker(
     from streams.runtime.worker import run_app_worker, run_platform_worker
 
     settings = load_settings()
-    endpoints = find_endpoints(settings)
-    if endpoints is None:
-        raise StackNotRunning
+    endpoints = require_endpoints(settings)
     worker_settings = WorkerSettings(
         kafka=KafkaSettings(
             bootstrap=endpoints.kafka_bootstrap,
@@ -64,16 +59,3 @@ def worker(
     else:
         team_app = load_app(target)
         run_until_signalled(lambda stop: run_app_worker(team_app, worker_settings, stop))
-
-
-def run_until_signalled(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run until it ends by itself, or until SIGTERM or Ctrl-C asks it to drain."""
-
-    async def main() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        await run(stop)
-
-    asyncio.run(main())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from infra.errors import StackNotRunning
 from infra.settings import ProviderName, Settings
 from infra.stack.docker import docker_missing, start_docker, stop_docker
 from infra.stack.embedded import embedded_missing, kafka_processes, start_embedded, stop_embedded
@@ -107,6 +108,14 @@ def find_endpoints(settings: Settings) -> Endpoints | None:
     state_dir = absolute(settings.state_dir)
     state = read_state(state_dir)
     return state.endpoints if is_running(state_dir) else None
+
+
+def require_endpoints(settings: Settings) -> Endpoints:
+    """Where the servers of this folder answer. Raises StackNotRunning."""
+    endpoints = find_endpoints(settings)
+    if endpoints is None:
+        raise StackNotRunning
+    return endpoints
 
 
 def external_endpoints(settings: Settings) -> Endpoints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("schemas", "streams", "connectors", "gateway", "infra", "examples", "tests")
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager", "core"}
 MODULE_LINES = 400
+FUNCTION_LINES = 40
 # Spelled in parts: this file must not hold what it refuses.
 MACHINE_PATHS = tuple("/" + path for path in ("work/", "tmp/brief", "root/", "home/runner"))
 
@@ -49,6 +51,18 @@ def test_no_module_is_longer_than_it_can_be_read() -> None:
     written = [path for path in _modules() if path.parent != ROOT / "schemas" / "events"]
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in written}
     assert {name: lines for name, lines in lengths.items() if lines > MODULE_LINES} == {}
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in _modules()
+        if path.parent != ROOT / "schemas" / "events"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if (node.end_lineno or node.lineno) - node.lineno >= FUNCTION_LINES
+    ]
+    assert long == []
 
 
 def test_public_text_names_no_path_of_a_machine() -> None:

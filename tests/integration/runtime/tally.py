@@ -7,7 +7,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from infra.commands.worker import run_until_signalled
+from infra.signals import run_until_signalled
 from schemas.catalog import Catalog
 from schemas.event import Event
 from schemas.events.domain import AnalysisFileProcessed
