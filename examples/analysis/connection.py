@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from connectors.postgres.database import Database
 from connectors.postgres.event_store import PostgresEventStore
@@ -18,6 +19,9 @@ from streams.journal import FileJournal
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
 from streams.settings import KafkaSettings
+
+PRODUCER_LINGER_MS: Final = 20
+"""Who publishes many events and waits for their receipts later shares requests among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,9 @@ async def connect(endpoints: Endpoints, app: str, journal: Path) -> AsyncIterato
     """
     catalog = Catalog.load()
     codec = Codec(catalog)
-    kafka = KafkaSettings(bootstrap=endpoints.kafka_bootstrap, client_id=app)
+    kafka = KafkaSettings(
+        bootstrap=endpoints.kafka_bootstrap, client_id=app, linger_ms=PRODUCER_LINGER_MS
+    )
     schemas = KafkaWriterSchemas(kafka, KafkaSender(kafka), codec)
     with closing(FileJournal(journal)) as acknowledged:
         async with Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database:

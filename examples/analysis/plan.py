@@ -1,8 +1,9 @@
 """Which files belong to which analysis, and which analysis to which project and producer."""
 
+import os
 import sysconfig
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from schemas.errors import WundrError
 
 PROJECTS = ("platform", "tooling", "quality")
+INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 class SourceFolderMissing(WundrError):
@@ -34,6 +36,8 @@ class PackagePlan:
     project_id: str
     package: str
     files: tuple[Path, ...]
+    size: int
+    """Bytes of all its files."""
 
 
 def standard_library() -> Path:
@@ -51,10 +55,8 @@ def plan(root: Path, run_id: str) -> tuple[PackagePlan, ...]:
     if not root.is_dir():
         raise SourceFolderMissing(f"{root} is not a folder")
     packages: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(root.rglob("*.py")):
-        relative = path.relative_to(root)
-        if path.is_file() and not {"site-packages", "dist-packages"} & set(relative.parts):
-            packages[relative.parts[0].removesuffix(".py")].append(path)
+    for path in _source_files(root):
+        packages[path.relative_to(root).parts[0].removesuffix(".py")].append(path)
     if not packages:
         raise NothingToAnalyse(f"{root} holds no .py files")
     return tuple(
@@ -63,9 +65,20 @@ def plan(root: Path, run_id: str) -> tuple[PackagePlan, ...]:
             project_id=f"{PROJECTS[index % len(PROJECTS)]}-{run_id[-6:]}",
             package=name,
             files=tuple(files),
+            size=sum(path.stat().st_size for path in files),
         )
         for index, (name, files) in enumerate(sorted(packages.items()))
     )
+
+
+def _source_files(root: Path) -> Iterator[Path]:
+    """The Python files below a folder, sorted; folders of installed packages are not entered."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in INSTALLED)
+        for name in sorted(names):
+            path = Path(folder, name)
+            if name.endswith(".py") and path.is_file():
+                yield path
 
 
 def projects_of(plans: Sequence[PackagePlan]) -> tuple[str, ...]:
@@ -77,9 +90,9 @@ def share(plans: Sequence[PackagePlan], index: int, count: int) -> tuple[Package
     """The plans of producer `index` of `count`: largest first, each to whoever has least."""
     loads = [0] * count
     mine = []
-    for item in sorted(plans, key=lambda known: (-len(known.files), known.package)):
+    for item in sorted(plans, key=lambda known: (-known.size, known.package)):
         owner = loads.index(min(loads))
-        loads[owner] += len(item.files)
+        loads[owner] += item.size
         if owner == index:
             mine.append(item)
     return tuple(sorted(mine, key=lambda known: known.package))

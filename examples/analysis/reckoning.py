@@ -5,7 +5,7 @@ counter that the platform keeps of itself.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,11 +60,7 @@ class Reckoning:
 def reckon(evidence: Evidence, projections: Iterable[Projection], catalog: Catalog) -> Reckoning:
     """Compare the journals with every place."""
     acknowledged = {event.id: event for event in evidence.acknowledged}
-    expected_shown = {
-        event.id
-        for event in acknowledged.values()
-        if evidence.rooms & set(rooms(event, catalog.get(event.type)))
-    }
+    expected_shown = shown_in(evidence.rooms, acknowledged.values(), catalog)
     missing_rows, twice_stored = _compare(acknowledged, evidence.stored)
     missing_frames, twice_shown = _compare(expected_shown, evidence.shown)
     expected_tables = fold_all(acknowledged.values(), projections)
@@ -78,6 +74,13 @@ def reckon(evidence: Evidence, projections: Iterable[Projection], catalog: Catal
         lost=missing_rows + missing_frames + missing_counts,
         duplicates=twice_stored + twice_shown + extra_counts,
     )
+
+
+def shown_in(joined: Set[str], events: Iterable[Event[Any]], catalog: Catalog) -> set[str]:
+    """The ids of the events that a client must be shown who has joined these rooms."""
+    return {
+        event.id for event in events if not joined.isdisjoint(rooms(event, catalog.get(event.type)))
+    }
 
 
 def fold_all(events: Iterable[Event[Any]], projections: Iterable[Projection]) -> Tables:

@@ -4,8 +4,11 @@ Pure: text in, numbers out; a broken file is a result, not an error.
 """
 
 import ast
+from collections import Counter
 from dataclasses import dataclass
 
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+IMPORTS = (ast.Import, ast.ImportFrom)
 BRANCHES = (
     ast.If,
     ast.For,
@@ -38,20 +41,12 @@ def analyse(source: bytes) -> SourceFacts:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError) as error:
         return SourceFacts(lines=lines, error=f"{type(error).__name__}: {error}")
-    functions = classes = imports = branches = 0
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            functions += 1
-        elif isinstance(node, ast.ClassDef):
-            classes += 1
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            imports += 1
-        elif isinstance(node, BRANCHES):
-            branches += 1
+    found = Counter(map(type, ast.walk(tree)))
+    functions = sum(found[kind] for kind in FUNCTIONS)
     return SourceFacts(
         lines=lines,
         functions=functions,
-        classes=classes,
-        imports=imports,
-        complexity=branches + functions,
+        classes=found[ast.ClassDef],
+        imports=sum(found[kind] for kind in IMPORTS),
+        complexity=sum(found[kind] for kind in BRANCHES) + functions,
     )

@@ -30,7 +30,7 @@ BAR_WIDTH: Final = 38
 
 @dataclass(slots=True)
 class Bars:
-    """Files on the page, and the events in each place against the acknowledged ones."""
+    """Files on the page, and the events in each place against those that belong there."""
 
     progress: Progress
     files: TaskID
@@ -49,9 +49,8 @@ class Bars:
         """Move the bars."""
         self.progress.update(self.files, completed=counts.files)
         for place, task in self.places.items():
-            self.progress.update(
-                task, completed=getattr(counts, place), total=max(1, counts.acknowledged)
-            )
+            expected = counts.expected_delivered if place == "delivered" else counts.acknowledged
+            self.progress.update(task, completed=getattr(counts, place), total=max(1, expected))
 
 
 class Display:
@@ -79,13 +78,13 @@ class Display:
 
     def processes_start(self, folders: DemoFolders) -> None:
         """The processes are starting, their output goes to files."""
-        self._step("processes", "platform worker, sink, gateway, two workers of the team app")
+        self._step("processes", "platform worker, sink, gateway, 2 workers of the team app")
         self._step("logs", _short(folders.run / "logs"))
 
     def processes_ready(self, url: str) -> None:
         """Workers have their partitions and a client is connected: here is the page."""
         self._step("live page", Text(url, style=f"bold link {url}"))
-        self._step("producers", f"two, of the releases {' and '.join(RELEASES)}")
+        self._step("producers", f"2, of the releases {' and '.join(RELEASES)}")
 
     @contextmanager
     def bars(self, files: int) -> Iterator[Bars]:

@@ -31,16 +31,12 @@ class Opening:
     def begin(self) -> Iterator[Event[Any]]:
         """The run starts; each project is synced, opened by a user, and set up."""
         projects = projects_of(self.plans)
-        files = {
-            project: [
-                path for plan in self.plans if plan.project_id == project for path in plan.files
-            ]
+        plans = {
+            project: [plan for plan in self.plans if plan.project_id == project]
             for project in projects
         }
         yield self._event(
-            SystemRunStarted(
-                run_id=self.run_id, projects=projects, files=sum(map(len, files.values()))
-            )
+            SystemRunStarted(run_id=self.run_id, projects=projects, files=_files_in(self.plans))
         )
         for project, profile in zip(projects, PROFILES, strict=False):
             repository = stable_id(self.run_id, project)
@@ -48,8 +44,8 @@ class Opening:
                 IntegrationRepositorySynced(
                     repository=repository,
                     project_id=project,
-                    files=len(files[project]),
-                    bytes=sum(path.stat().st_size for path in files[project]),
+                    files=_files_in(plans[project]),
+                    bytes=sum(plan.size for plan in plans[project]),
                 ),
                 repository,
             )
@@ -70,3 +66,7 @@ class Opening:
 
     def _event(self, data: EventData, aggregate_id: str | None = None) -> Event[Any]:
         return self.factory.create(data, aggregate_id=aggregate_id, correlation_id=self.run_id)
+
+
+def _files_in(plans: Sequence[PackagePlan]) -> int:
+    return sum(len(plan.files) for plan in plans)

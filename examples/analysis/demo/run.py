@@ -25,6 +25,7 @@ from examples.analysis.reckoning import (
     Tables,
     difference,
     reckon,
+    shown_in,
     total,
 )
 from gateway.tokens import mint
@@ -54,6 +55,7 @@ class Counts:
     stored: int = 0
     projected: int = 0
     delivered: int = 0
+    expected_delivered: int = 0
     files: int = 0
     unfinished: int = 0
 
@@ -198,11 +200,18 @@ class Demonstration:
             if not error.retryable:
                 raise
             stored = last.stored
+        acknowledged = self._at.journals.look()
+        expected = shown_in(
+            frozenset(self._settings.rooms),
+            self._at.journals.events.values(),
+            self._at.application.catalog,
+        )
         return Counts(
-            acknowledged=self._at.journals.look(),
+            acknowledged=acknowledged,
             stored=stored,
             projected=projected,
             delivered=len(self._at.screen.shown),
+            expected_delivered=len(expected),
             files=self._at.screen.files,
             unfinished=unfinished,
         )
