@@ -43,6 +43,7 @@ class KafkaSender:
             settings.buffer_records, settings.acknowledge_timeout_s
         )
         self._producer: AIOKafkaProducer | None = None
+        self._successor: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
         self._replacing: asyncio.Task[None] | None = None
         self._closed = False
@@ -81,10 +82,10 @@ class KafkaSender:
         self._closed = True
         self._unacknowledged.give_up_all()
         self._unacknowledged.stop()
-        if self._replacing is not None:
-            self._replacing.cancel()
+        if (replacing := self._replacing) is not None:
+            replacing.cancel()
             with suppress(asyncio.CancelledError):
-                await self._replacing
+                await replacing
         if self._producer is not None:
             lost = bool(self._unacknowledged.lost_ids)
             await (abandon(self._producer) if lost else stop(self._producer.stop))
@@ -154,6 +155,9 @@ class KafkaSender:
 
     def _replace(self, failed: AIOKafkaProducer, error: BaseException) -> None:
         """Begin to replace the client, unless that was begun or is not of use any more."""
+        if failed is self._successor:
+            log.warning("new producer failed too", error=f"{type(error).__name__}: {error}")
+            self._successor = None
         if self._closed or failed is not self._producer:
             return
         log.warning("producer failed and is replaced", error=f"{type(error).__name__}: {error}")
@@ -161,20 +165,36 @@ class KafkaSender:
         self._replacing = asyncio.create_task(self._replacement(failed), name="replace producer")
 
     async def _replacement(self, failed: AIOKafkaProducer) -> None:
-        await abandon(failed)
-        while True:
-            try:
-                producer = await connect(self._settings, partial(new_producer, self._settings))
-            except BrokerUnavailable:
+        """Try until a client has taken all that is missing; a defect gives it up instead."""
+        try:
+            await abandon(failed)
+            while True:
+                if await self._succeed():
+                    return
                 await asyncio.sleep(RETRY_PAUSE_S)
-                continue
-            try:
-                for pending in self._unacknowledged.handed_over():
-                    await self._give_to(producer, pending)
-            except (KafkaError, asyncio.CancelledError) as error:
-                await abandon(producer)
-                if isinstance(error, asyncio.CancelledError):
-                    raise
-                continue
-            self._producer, self._replacing = producer, None
-            return
+        except Exception as error:  # whatever it is, nobody may wait for these records for ever
+            log.exception("producer not replaced")
+            self._unacknowledged.give_up_handed_over(error)
+        finally:
+            self._replacing = None
+
+    async def _succeed(self) -> bool:
+        """Whether a new client took over, with all records that the last one had not delivered."""
+        try:
+            producer = await connect(self._settings, partial(new_producer, self._settings))
+        except BrokerUnavailable:
+            return False
+        self._successor = producer
+        try:
+            for pending in self._unacknowledged.handed_over():
+                await self._give_to(producer, pending)
+        except KafkaError as error:
+            self._replace(producer, error)
+        except BaseException:
+            await abandon(producer)
+            raise
+        if self._successor is None:
+            await abandon(producer)
+            return False
+        self._producer, self._successor = producer, None
+        return True

@@ -81,6 +81,15 @@ class Unacknowledged:
         """What clients were given and nobody acknowledged, in order."""
         return [pending for pending in self._pending if pending.handed_over]
 
+    def give_up_handed_over(self, cause: Exception) -> None:
+        """No client will take what clients were given."""
+        for pending in self.handed_over():
+            failure = DeliveryFailed(
+                f"event {pending.event_id} was not acknowledged: {type(cause).__name__}: {cause}"
+            )
+            failure.__cause__ = cause
+            self.give_up(pending, failure)
+
     def give_up_all(self) -> None:
         """Nothing more will be tried."""
         for pending in list(self._pending):
