@@ -64,3 +64,10 @@ def test_a_folder_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None
 def test_a_folder_without_source_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NothingToAnalyse):
         plan(tmp_path, "run-000001")
+
+
+def test_shares_are_balanced_by_size(folder: Path) -> None:
+    (folder / "c.py").write_text("x = 1\n" * 100)
+    plans = plan(folder, "run-000001")
+    assert [item.package for item in share(plans, 0, 2)] == ["c"]
+    assert [item.package for item in share(plans, 1, 2)] == ["a", "b", "d"]
