@@ -116,8 +116,8 @@ class Supervisor:
                 1 if time.monotonic() - began > self._schedule.longest_delay_s else failures + 1
             )
             log.warning("process ended, starting again", name=supervised.plan.name, exit_code=code)
-            await asyncio.sleep(self._schedule.delay_s(failures))
-            if self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._schedule.delay_s(failures))
                 return code
 
     async def _run(self, supervised: _Supervised) -> int:
@@ -133,6 +133,9 @@ class Supervisor:
             preexec_fn=die_with_parent,
         )
         self._started(supervised.plan.name, supervised.process.pid)
+        if self._stopping.is_set():
+            # `stop` came while it was being started, and found nobody to tell.
+            _signal(supervised, signal.SIGTERM)
         supervised.exit_code = await supervised.process.wait()
         return supervised.exit_code
 

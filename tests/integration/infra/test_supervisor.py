@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.supervisor import ProcessPlan, Supervisor
+from infra.supervisor import STOP_DEADLINE_S, ProcessPlan, Supervisor
 
 DEADLINE_S = 20.0
 SLEEPS = "import time; print('runs', flush=True); time.sleep(60)"
@@ -78,6 +78,14 @@ async def test_stop_ends_all_processes_and_starts_none_again(tmp_path: Path) -> 
     await supervisor.stop()
     assert len(started) == 2
     assert not [pid for pid in started if psutil.pid_exists(pid)]
+
+
+async def test_a_stop_while_a_process_is_being_started_ends_it_too(tmp_path: Path) -> None:
+    supervisor = Supervisor()
+    supervisor.start(plan(tmp_path, SLEEPS))
+    async with asyncio.timeout(STOP_DEADLINE_S / 2):
+        await supervisor.stop()
+    assert supervisor.pid("one") is None
 
 
 async def test_processes_are_out_of_reach_of_the_terminals_ctrl_c(
