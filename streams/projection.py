@@ -47,12 +47,13 @@ class Entry:
 
     `positions` has the last applied offset per source partition: a record at or below it was
     applied before. `recent` has the last ids: the same event written twice to the log stands at two
-    offsets.
+    offsets. `generation` is the group's when the entry was written: a rebalance makes it higher.
     """
 
     state: State
     positions: dict[str, int] = field(default_factory=dict)
     recent: dict[str, None] = field(default_factory=dict)
+    generation: int = 0
 
     def is_repeat(self, event_id: str, origin: Origin) -> bool:
         """Whether this event was applied to this entry before."""
@@ -67,10 +68,32 @@ class Entry:
         while len(self.recent) > RECENT_IDS:
             del self.recent[next(iter(self.recent))]
 
+    def replaces(self, known: "Entry") -> bool:
+        """Whether this one, which stands later in the changelog, is to be kept instead.
+
+        A worker that has lost its partitions may write late: what it wrote lacks what the next
+        owner has applied. The entry with the furthest positions holds everything; where each lacks
+        something, all that was committed is in the one of the higher generation.
+        """
+        if not known.has_more_than(self):
+            return True
+        return self.has_more_than(known) and self.generation >= known.generation
+
+    def has_more_than(self, other: "Entry") -> bool:
+        """Whether some event is applied here and not in the other."""
+        return any(
+            offset > other.positions.get(source, -1) for source, offset in self.positions.items()
+        )
+
     def encode(self) -> bytes:
         """The table's value, JSON."""
         return orjson.dumps(
-            {"state": self.state, "positions": self.positions, "recent": list(self.recent)}
+            {
+                "state": self.state,
+                "positions": self.positions,
+                "recent": list(self.recent),
+                "generation": self.generation,
+            }
         )
 
     @classmethod
@@ -81,4 +104,5 @@ class Entry:
             state=stored["state"],
             positions=dict(stored["positions"]),
             recent=dict.fromkeys(stored["recent"]),
+            generation=stored.get("generation", 0),
         )

@@ -3,6 +3,7 @@
 A key-value store whose changes are kept in a changelog topic.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -14,12 +15,24 @@ class Table(Protocol):
         """The compacted topic from which the table is recovered."""
         ...
 
+    @property
+    def generation(self) -> int:
+        """The group's generation, which entries are written with."""
+        ...
+
     def get(self, key: str) -> bytes | None:
         """The stored entry."""
         ...
 
+    def overtaken(self, partition: int) -> Sequence[str]:
+        """Keys whose last changelog record is not their entry: they must be written again.
+
+        Compaction would keep the wrong one.
+        """
+        ...
+
     def put(self, key: str, value: bytes, partition: int) -> None:
-        """Store an entry locally; its change is in the changelog already."""
+        """Store an entry locally; the last changelog record of its key is this one already."""
         ...
 
 
@@ -34,6 +47,15 @@ class MemoryTable:
     def changelog(self) -> str:
         """The topic that holds its changes."""
         return self._changelog
+
+    @property
+    def generation(self) -> int:
+        """There is no group, so there is one generation."""
+        return 0
+
+    def overtaken(self, partition: int) -> Sequence[str]:
+        """None: nobody else writes to its changelog."""
+        return ()
 
     def get(self, key: str) -> bytes | None:
         """The stored entry."""

@@ -6,7 +6,7 @@ not used: it commits past unfinished events, and takes a refused commit for done
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import structlog
 from faust.transport.drivers import aiokafka as driver
@@ -14,6 +14,13 @@ from faust.types import TP
 
 from streams.records import TopicPartition
 from streams.runtime.intake import Intake
+from streams.runtime.lease import Lease
+
+SESSION_S: Final = 10.0
+"""How long the group waits for a silent member before others get its partitions."""
+
+LEASE_S: Final = SESSION_S - 1.0
+"""Who sees the lease held has at least a second for what it does next."""
 
 DRAIN_DEADLINE_S: Final = 10.0
 """How long partitions that are taken away may finish what is in work."""
@@ -53,6 +60,8 @@ class LaneConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         # Faust passes 1500 and has no setting: an idle partition must not delay its neighbours.
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001  # no public way
+        client = consumer._client  # noqa: SLF001  # the way to the coordinator, no public one
+        client.send = cast(LaneTransport, transport).lease.renewing(client.send)
         return consumer
 
     async def on_thread_stop(self) -> None:
@@ -155,9 +164,16 @@ class LaneConsumer(driver.Consumer):
         return True
 
     async def wait_empty(self) -> None:
-        """Finish what is in work for a bounded time, commit it, then stop the lanes."""
+        """Finish what is in work for a bounded time, commit it, then stop the lanes.
+
+        Without the lease the work is others' already: the lanes stop at once.
+        """
         self.transport.intake.close()
         progress = self.transport.progress
+        if not self.transport.lease.is_held:
+            log.warning("partitions were lost before they were given up", session_s=SESSION_S)
+            await progress.close()
+            return
         await progress.drain(DRAIN_DEADLINE_S)
         finished = {TP(*source): offset for source, offset in progress.committable().items()}
         try:
@@ -186,3 +202,4 @@ class LaneTransport(driver.Transport):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.intake = Intake()
+        self.lease = Lease(LEASE_S)

@@ -14,13 +14,12 @@ from yarl import URL
 from streams.kafka.errors import PartitionNotAssigned
 from streams.lane import Lanes
 from streams.records import RawRecord, TopicPartition
-from streams.runtime.consumer import LaneConsumer, LaneTransport
+from streams.runtime.consumer import SESSION_S, LaneConsumer, LaneTransport
 from streams.runtime.errors import WorkerFailed
 from streams.runtime.intake import Verdict
-from streams.runtime.tables import FaustTable
+from streams.runtime.tables import FaustTable, ProjectionTable
 from streams.settings import KafkaSettings
 
-SESSION_S: Final = 10.0
 REBALANCE_S: Final = 30.0
 REQUEST_S: Final = 40.0
 COMMIT_INTERVAL_S: Final = 1.0
@@ -64,6 +63,7 @@ class GroupMember:
             name: FaustTable(self._app, name, changelog) for name, changelog in tables.items()
         }
         self._intake = self._transport.intake
+        self.lease = self._transport.lease
         self._app.on_serving = self._begin
         self._seeking: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
@@ -201,6 +201,7 @@ def _faust_settings(kafka: KafkaSettings, data_dir: Path) -> dict[str, Any]:
         "consumer_auto_offset_reset": "earliest",
         "datadir": str(data_dir),
         "store": "memory://",
+        "Table": ProjectionTable,
         "stream_buffer_maxsize": BUFFERED_RECORDS,
         # Calls our wait_empty before partitions are given up.
         "stream_wait_empty": True,

@@ -28,6 +28,7 @@ from streams.processor import AppProcessor, Edges
 from streams.publisher import EventPublisher, Journal, no_journal
 from streams.reading import EventReading
 from streams.retry import RetrySchedule
+from streams.runtime.lease import LeasedSender
 from streams.runtime.member import GroupMember
 from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
@@ -64,7 +65,9 @@ async def run_app_worker(app: App, settings: WorkerSettings, stop: asyncio.Event
         await _check(subscription, settings.kafka)
         member = _member(subscription, settings)
         with _journal(settings.journal) as journal:
-            processor = AppProcessor(app, _app_edges(app, connections, journal), member.tables)
+            sender = LeasedSender(connections.sender, member.lease)
+            edges = _app_edges(app, connections, sender, journal)
+            processor = AppProcessor(app, edges, member.tables)
             await run_subscription(subscription, member, processor, settings, stop)
 
 
@@ -75,19 +78,18 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
     )
     async with _connections(settings.kafka) as connections:
         await _check(subscription, settings.kafka)
+        member = _member(subscription, settings)
         processor = PlatformProcessor(
             PlatformEdges(
                 catalog=connections.catalog,
                 codec=connections.codec,
                 schemas=connections.schemas,
-                sender=connections.sender,
+                sender=LeasedSender(connections.sender, member.lease),
                 attempts=connections.attempts,
                 clock=system_clock,
             )
         )
-        await run_subscription(
-            subscription, _member(subscription, settings), processor, settings, stop
-        )
+        await run_subscription(subscription, member, processor, settings, stop)
 
 
 @asynccontextmanager
@@ -113,12 +115,14 @@ async def _connections(
         )
 
 
-def _app_edges(app: App, connections: _Connections, journal: Journal) -> Edges:
+def _app_edges(
+    app: App, connections: _Connections, sender: RecordSender, journal: Journal
+) -> Edges:
     return Edges(
         publisher=EventPublisher(
-            connections.catalog, connections.codec, connections.sender, connections.schemas, journal
+            connections.catalog, connections.codec, sender, connections.schemas, journal
         ),
-        sender=connections.sender,
+        sender=sender,
         factory=EventFactory(connections.catalog, app.name),
         reading=EventReading(connections.codec, connections.schemas, app.wants),
         attempts=connections.attempts,

@@ -4,6 +4,7 @@ import inspect
 
 import aiokafka
 import faust
+from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
 from faust.app.base import App
 from faust.stores.memory import Store
 from faust.tables.recovery import Recovery
@@ -82,6 +83,13 @@ def test_the_fetch_wait_is_an_attribute_that_the_fetcher_reads_at_start() -> Non
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(
         aiokafka.AIOKafkaConsumer.start
     )
+
+
+def test_the_group_is_asked_by_the_client_whose_answers_renew_the_lease() -> None:
+    assert "self._client.send(" in inspect.getsource(GroupCoordinator._send_req)
+    assert "self._send_req(" in inspect.getsource(GroupCoordinator._do_heartbeat)
+    syncing = inspect.getsource(CoordinatorGroupRebalance._send_sync_group_request)
+    assert "self._coordinator._send_req(" in syncing
 
 
 def test_the_memory_store_keeps_the_partition_of_each_key_and_forgets_lost_partitions() -> None:
