@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from schemas.envelope import Category, Priority
@@ -25,6 +26,18 @@ PLATFORM_APP: Final = "wundr"
 """The name under which the platform's own workers run."""
 
 DAY_MS: Final = 86_400_000
+
+LARGEST_RECORD: Final = 1_048_588
+"""Bytes that `events.*` takes from anybody: the broker's default of `max.message.bytes`."""
+
+HEADER_ROOM: Final = 65_536
+"""Bytes that the platform may add to a record when it copies it to another topic."""
+
+LARGEST_COPY: Final = LARGEST_RECORD + HEADER_ROOM
+"""Bytes that every topic of copies takes: whatever stands in `events.*` fits, reasons included."""
+
+COPIES: Final = MappingProxyType({"max.message.bytes": str(LARGEST_COPY)})
+"""The setting of every topic that holds copies, or tables made from them."""
 
 
 def events_topic(category: Category, priority: Priority) -> str:
@@ -75,7 +88,7 @@ def platform_topics(catalog: Catalog, partitions: int) -> tuple[TopicSpec, ...]:
         TopicSpec(
             name=STORE_EVENTS,
             partitions=partitions,
-            config=compacted,
+            config={**compacted, **COPIES},
             why="every event once, for ever: the way into the event store",
         ),
         *(
@@ -90,7 +103,7 @@ def platform_topics(catalog: Catalog, partitions: int) -> tuple[TopicSpec, ...]:
         TopicSpec(
             name=dead_letter_topic(PLATFORM_APP),
             partitions=partitions,
-            config={"cleanup.policy": "delete", "retention.ms": str(30 * DAY_MS)},
+            config={"cleanup.policy": "delete", "retention.ms": str(30 * DAY_MS), **COPIES},
             why="records that the platform itself could not read",
         ),
         TopicSpec(

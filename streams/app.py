@@ -7,6 +7,7 @@ from schemas.catalog import Catalog
 from schemas.event import EventData
 from schemas.pattern import validate_pattern
 from schemas.topics import (
+    COPIES,
     TopicSpec,
     changelog_topic,
     dead_letter_topic,
@@ -134,7 +135,7 @@ class App:
             TopicSpec(
                 name=topic(self.name),
                 partitions=partitions,
-                config={"cleanup.policy": "delete", "retention.ms": month},
+                config={"cleanup.policy": "delete", "retention.ms": month, **COPIES},
                 why=f"failed events of app {self.name}",
             )
             for topic in (retry_topic, dead_letter_topic)
@@ -143,7 +144,7 @@ class App:
             TopicSpec(
                 name=name,
                 partitions=partitions,
-                config={"cleanup.policy": "delete", "retention.ms": week},
+                config={"cleanup.policy": "delete", "retention.ms": week, **COPIES},
                 why=f"re-keyed events of app {self.name}",
             )
             for name in self.repartition_topics()
@@ -152,7 +153,7 @@ class App:
             TopicSpec(
                 name=changelog_topic(self.name, MAIN, known.name),
                 partitions=partitions,
-                config={"cleanup.policy": "compact"},
+                config={"cleanup.policy": "compact", **COPIES},
                 why=f"changelog of projection {known.name}",
             )
             for known in self._projections

@@ -16,7 +16,7 @@ RETRY_COUNT: Final = "wundr_retry_count"
 DEAD_LETTERED_AT: Final = "wundr_dead_lettered_at"
 
 LONGEST_ERROR: Final = 1_000
-"""Characters of an error text that are kept: a record at the broker's size limit must still fit."""
+"""Bytes of an error text that are kept: a record at the broker's size limit must still fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +47,14 @@ def dead_letter(record: RawRecord, failure: Failure, now: datetime) -> OutgoingR
             (SUBSCRIPTION, failure.group.encode()),
             (HANDLER, failure.handler.encode()),
             (REASON, reason.encode()),
-            (
-                LAST_ERROR,
-                f"{type(error).__name__}: {error}"[:LONGEST_ERROR].encode(errors="replace"),
-            ),
+            (LAST_ERROR, _cut(f"{type(error).__name__}: {error}")),
             (RETRY_COUNT, str(failure.tries).encode()),
             (DEAD_LETTERED_AT, now.isoformat().encode()),
         ),
     )
+
+
+def _cut(text: str) -> bytes:
+    """The text in UTF-8, cut between two characters."""
+    kept = text.encode(errors="replace")[:LONGEST_ERROR]
+    return kept.decode(errors="ignore").encode()

@@ -15,6 +15,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, ProducerClosed
 
+from schemas.topics import LARGEST_COPY
 from streams.errors import TopicMissing
 from streams.kafka.errors import kafka_errors
 from streams.settings import KafkaSettings
@@ -22,7 +23,6 @@ from streams.settings import KafkaSettings
 OffsetReset = Literal["earliest", "latest"]
 
 BATCH_BYTES: Final = 128 * 1024
-REQUEST_BYTES: Final = 1_048_576
 SESSION_MS: Final = 10_000
 HEARTBEAT_MS: Final = 3_000
 REBALANCE_MS: Final = 30_000
@@ -46,7 +46,7 @@ def new_producer(settings: KafkaSettings) -> AIOKafkaProducer:
         compression_type="lz4",
         linger_ms=settings.linger_ms,
         max_batch_size=BATCH_BYTES,
-        max_request_size=REQUEST_BYTES,
+        max_request_size=LARGEST_COPY,
     )
 
 

@@ -1,6 +1,9 @@
 from schemas.catalog import Catalog
+from schemas.codec import LARGEST_EVENT
 from schemas.envelope import Category, Priority
 from schemas.topics import (
+    LARGEST_COPY,
+    LARGEST_RECORD,
     all_events_topics,
     changelog_topic,
     dead_letter_topic,
@@ -51,3 +54,10 @@ def test_every_topic_that_is_keyed_by_aggregate_or_event_has_one_partition_count
 def test_the_plan_says_which_types_stand_in_a_topic() -> None:
     why = {spec.name: spec.why for spec in platform_topics(Catalog.load(), 4)}
     assert why["events.domain.low"] == "analysis.file.processed"
+
+
+def test_topics_of_copies_take_more_than_anybody_can_write_into_topics_of_events() -> None:
+    specs = platform_topics(Catalog.load(), 4)
+    larger = {spec.name for spec in specs if "max.message.bytes" in spec.config}
+    assert larger == {"store.events", "dlq.wundr"}
+    assert LARGEST_EVENT < LARGEST_RECORD < LARGEST_COPY

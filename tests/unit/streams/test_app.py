@@ -10,6 +10,7 @@ from schemas.catalog import Catalog
 from schemas.errors import InvalidPattern
 from schemas.event import Event
 from schemas.events.domain import AnalysisCompleted, AnalysisStarted
+from schemas.topics import LARGEST_COPY
 from streams.app import App
 from streams.context import Context
 from streams.errors import DuplicateName, HandlerMismatch
@@ -106,4 +107,5 @@ def test_the_topics_of_an_app_cover_failures_rekeying_and_changelogs() -> None:
         "team.main-keyed-changelog",
     }
     assert {spec.partitions for spec in specs.values()} == {6}
-    assert specs["team.main-plain-changelog"].config == {"cleanup.policy": "compact"}
+    assert specs["team.main-plain-changelog"].config["cleanup.policy"] == "compact"
+    assert {spec.config["max.message.bytes"] for spec in specs.values()} == {str(LARGEST_COPY)}

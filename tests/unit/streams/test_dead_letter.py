@@ -64,3 +64,10 @@ def test_a_copied_record_keeps_its_first_place_once() -> None:
 def test_a_long_or_odd_error_text_still_fits() -> None:
     headers = dict(dead_letter(RECORD, failure(ValueError("\ud800" * 5_000)), NOW).headers)
     assert len(headers["wundr_last_error"]) == LONGEST_ERROR
+
+
+def test_a_long_error_text_is_cut_by_bytes_and_between_characters() -> None:
+    headers = dict(dead_letter(RECORD, failure(ValueError("€" * 5_000)), NOW).headers)
+    kept = headers["wundr_last_error"]
+    assert LONGEST_ERROR - 3 < len(kept) <= LONGEST_ERROR
+    assert kept.decode() == "ValueError: " + "€" * ((LONGEST_ERROR - 12) // 3)
