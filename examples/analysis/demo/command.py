@@ -18,6 +18,7 @@ from examples.analysis.demo.settings import DemoSettings
 from examples.analysis.demo.summary import Summary
 from examples.analysis.plan import PackagePlan, plan
 from gateway.settings import GatewaySettings
+from infra.application import ApplicationRecord
 from infra.development_key import development_key
 from infra.errors import PortTaken
 from infra.folder_lock import application_lock
@@ -69,7 +70,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    supervisor = Supervisor()
+    supervisor = Supervisor(ApplicationRecord(demo.folders.state_dir).started)
     running = asyncio.create_task(_demonstrate(demo, display, supervisor))
     stopping = asyncio.create_task(stop.wait())
     try:
