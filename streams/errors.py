@@ -11,6 +11,7 @@ WundrError
     ├── RecordRefused           the broker will never take this record
     ├── NotDelivered            closing left events that were never acknowledged
     ├── HandlerMismatch         a handler's annotation and its pattern disagree
+    ├── StateNotStorable        a fold returned what no table can hold
     ├── DuplicateName           two handlers or projections of one app share a name
     ├── PartitionMismatch       topics that belong together differ in their partition counts
     └── UnknownSubscription     unsubscribe() of something that is not subscribed
@@ -69,6 +70,13 @@ class HandlerMismatch(StreamsError):
 
     code = "streams.handler_mismatch"
     remedy = "Make the pattern and the annotated event type agree."
+
+
+class StateNotStorable(StreamsError):
+    """A fold returned a state that is no JSON object."""
+
+    code = "streams.state_not_storable"
+    remedy = "Return a dict with text keys and JSON values from the fold and from `initial`."
 
 
 class DuplicateName(StreamsError):

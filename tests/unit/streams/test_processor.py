@@ -14,6 +14,7 @@ from schemas.framing import frame
 from streams.app import App
 from streams.context import Context
 from streams.errors import BrokerUnavailable
+from streams.projection import Entry
 from streams.records import RawRecord, TopicPartition
 from streams.table import MemoryTable
 from tests.unit.streams.bench import Bench
@@ -306,3 +307,44 @@ async def test_a_fold_that_fails_leaves_the_table_as_it_was_and_a_dead_letter(
     assert b'"state":{"seen":2}' in stored
     (letter,) = letters(bench)
     assert dict(letter.headers)["wundr_handler"] == b"plain"
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [{3: 1}, {"too large": 2**70}, {"of no JSON type": object()}, ["a list"], None],
+    ids=["a key that is no text", "a number too large", "no JSON type", "a list", "nothing"],
+)
+async def test_a_fold_that_returns_no_json_object_makes_a_dead_letter_and_work_goes_on(
+    bench: Bench, started: MakeEvent, unfit: Any
+) -> None:
+    app = App("team")
+
+    @app.projection("plain", on=("*",), initial=dict)
+    def plain(state: dict[str, Any], event: Event[Any]) -> Any:
+        state["seen"] = state.get("seen", 0) + 1
+        return unfit if event.metadata.user_id == "evil" else state
+
+    events = [started(), started(metadata=Metadata(user_id="evil")), started()]
+    table = MemoryTable("team.main-plain-changelog")
+    records = [bench.record(event, offset) for offset, event in enumerate(events)]
+    await bench.processor(app, {"plain": table}).process(records[0].source, records)
+    assert Entry.decode(table.get("Analysis/a1") or b"").state == {"seen": 2}
+    (letter,) = letters(bench)
+    assert dict(letter.headers)["wundr_reason"] == b"streams.state_not_storable"
+
+
+async def test_an_initial_state_that_is_no_json_object_makes_a_dead_letter(
+    bench: Bench, started: MakeEvent
+) -> None:
+    app = App("team")
+    unfit: Any = list
+
+    @app.projection("plain", on=("*",), initial=unfit)
+    def plain(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
+        return state
+
+    record = bench.record(started())
+    table = MemoryTable("team.main-plain-changelog")
+    await bench.processor(app, {"plain": table}).process(record.source, [record])
+    assert table.keys() == ()
+    assert len(letters(bench)) == 1
