@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from itertools import count
 
 from schemas.errors import WundrError
 from schemas.headers import CE_ID
@@ -12,9 +13,13 @@ from streams.records import OutgoingRecord
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Pending:
-    """A record on its way. `handed_over`: a client has it, so the client's successor needs it."""
+    """A record on its way; `number` says when it was taken.
+
+    `handed_over`: a client has it, so the client's successor needs it.
+    """
 
     record: OutgoingRecord
+    number: int
     event_id: str
     promise: "asyncio.Future[Acknowledgement]"
     deadline: float | None
@@ -32,7 +37,8 @@ class Unacknowledged:
         self._timeout_s = timeout_s
         self._room = asyncio.Semaphore(limit)
         self._pending: dict[Pending, None] = {}
-        self._given_up: dict[str, None] = {}
+        self._numbers = count()
+        self._given_up: dict[tuple[str, str], dict[int, int]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     async def take(self, record: OutgoingRecord) -> Pending:
@@ -50,6 +56,7 @@ class Unacknowledged:
         loop = asyncio.get_running_loop()
         pending = Pending(
             record=record,
+            number=next(self._numbers),
             event_id=_identify(record),
             promise=loop.create_future(),
             deadline=None if self._timeout_s is None else loop.time() + self._timeout_s,
@@ -59,8 +66,18 @@ class Unacknowledged:
         return pending
 
     def acknowledge(self, pending: Pending, acknowledgement: Acknowledgement) -> None:
-        """The broker has the record. One that was given up before counts as delivered after all."""
-        self._given_up.pop(pending.event_id, None)
+        """The broker has the record. One that was given up before counts as delivered after all.
+
+        So do copies that were given up before this one was taken: it was their repetition.
+        """
+        copy = (pending.record.topic, pending.event_id)
+        missing = {
+            number: given_up
+            for number, given_up in self._given_up.pop(copy, {}).items()
+            if number != pending.number and given_up > pending.number
+        }
+        if missing:
+            self._given_up[copy] = missing
         if self._forget(pending):
             pending.promise.set_result(acknowledgement)
 
@@ -68,7 +85,8 @@ class Unacknowledged:
         """The record was not acknowledged; if it is an event, close() will name it."""
         if self._forget(pending):
             if any(name == CE_ID for name, _ in pending.record.headers):
-                self._given_up[pending.event_id] = None
+                copies = self._given_up.setdefault((pending.record.topic, pending.event_id), {})
+                copies[pending.number] = next(self._numbers)
             pending.promise.set_exception(error)
             pending.promise.exception()  # marks it as seen: nobody has to await a receipt
 
@@ -99,8 +117,8 @@ class Unacknowledged:
 
     @property
     def lost_ids(self) -> tuple[str, ...]:
-        """The ids of what was given up."""
-        return tuple(self._given_up)
+        """The ids of what was given up, each once."""
+        return tuple(dict.fromkeys(event_id for _, event_id in self._given_up))
 
     async def settle(self, timeout_s: float | None = None) -> None:
         """Return when all that is pending now is acknowledged or given up, or the time is over."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,11 +21,24 @@ def record(event_id: str | None = None) -> OutgoingRecord:
     return OutgoingRecord(topic="t", key=b"k", value=b"v", headers=headers)
 
 
+async def until_all_wait() -> None:
+    """Run every task until it waits for something."""
+    loop: Any = asyncio.get_running_loop()
+    while loop._ready:  # noqa: ASYNC110  # no event says that nothing is ready
+        await asyncio.sleep(0)
+
+
+def timers() -> int:
+    """How many time limits the loop watches."""
+    loop: Any = asyncio.get_running_loop()
+    return sum(not timer.cancelled() for timer in loop._scheduled)
+
+
 async def test_an_acknowledged_record_resolves_its_promise_and_makes_room() -> None:
     buffer = Unacknowledged(limit=1, timeout_s=5)
     first = await buffer.take(record("e1"))
     waiting = asyncio.create_task(buffer.take(record("e2")))
-    await asyncio.sleep(0)
+    await until_all_wait()
     assert not waiting.done()
     buffer.acknowledge(first, PLACE)
     assert await first.promise == PLACE
@@ -41,13 +56,16 @@ async def test_a_full_buffer_refuses_after_a_bounded_wait() -> None:
 
 
 async def test_without_a_time_limit_a_full_buffer_waits() -> None:
+    limits = timers()
     buffer = Unacknowledged(limit=1, timeout_s=None)
     first = await buffer.take(record("e1"))
     waiting = asyncio.create_task(buffer.take(record("e2")))
-    await asyncio.sleep(0.02)
+    await until_all_wait()
     assert not waiting.done()
+    assert timers() == limits, "something would end the wait"
     buffer.acknowledge(first, PLACE)
-    await asyncio.wait_for(waiting, 5)
+    second = await asyncio.wait_for(waiting, 5)
+    assert second.event_id == "e2"
 
 
 async def test_what_is_not_acknowledged_in_time_fails_with_an_unknown_outcome() -> None:
@@ -64,6 +82,30 @@ async def test_a_late_acknowledgement_takes_the_event_off_the_list_of_the_lost()
     await buffer.settle()
     assert list(buffer.lost_ids) == ["e1"]
     buffer.acknowledge(pending, PLACE)
+    assert not list(buffer.lost_ids)
+
+
+async def test_an_acknowledged_copy_does_not_hide_that_another_is_missing() -> None:
+    buffer = Unacknowledged(limit=10, timeout_s=None)
+    lost, delivered = [await buffer.take(record("e1")) for _ in range(2)]
+    buffer.give_up(lost, DeliveryFailed())
+    buffer.acknowledge(delivered, PLACE)
+    assert buffer.lost_ids == ("e1",)
+
+
+async def test_a_copy_in_another_topic_does_not_hide_that_one_is_missing() -> None:
+    buffer = Unacknowledged(limit=10, timeout_s=None)
+    buffer.give_up(await buffer.take(record("e1")), DeliveryFailed())
+    buffer.acknowledge(await buffer.take(replace(record("e1"), topic="dlq.team")), PLACE)
+    assert buffer.lost_ids == ("e1",)
+
+
+async def test_publishing_an_event_again_makes_up_for_what_was_given_up() -> None:
+    buffer = Unacknowledged(limit=10, timeout_s=None)
+    for _ in range(2):
+        buffer.give_up(await buffer.take(record("e1")), DeliveryFailed())
+    assert list(buffer.lost_ids) == ["e1"]
+    buffer.acknowledge(await buffer.take(record("e1")), PLACE)
     assert not list(buffer.lost_ids)
 
 
