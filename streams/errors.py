@@ -6,6 +6,7 @@ WundrError
     never a dead letter
     │   ├── BrokerUnavailable   no broker answers
     │   ├── DeliveryFailed      a record was not acknowledged in time
+    │   ├── JournalFailed       an event was acknowledged, and could not be written down
     │   └── TopicMissing        a topic does not exist on this cluster
     ├── CommitRefused           a partition went to another member before a commit
     ├── RecordRefused           the broker will never take this record
@@ -49,6 +50,13 @@ class DeliveryFailed(InfrastructureError):
 
     code = "streams.delivery_failed"
     remedy = "Publish the same event again: readers drop repeats by its id."
+
+
+class JournalFailed(InfrastructureError):
+    """The broker has an event that the journal could not take."""
+
+    code = "streams.journal_failed"
+    remedy = "Make room for the journal, then publish the same event again: readers drop repeats."
 
 
 class NotDelivered(StreamsError):

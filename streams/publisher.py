@@ -3,18 +3,26 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
+
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event
 from schemas.framing import schema_id_of
 from schemas.headers import event_headers
+from streams.errors import JournalFailed
 from streams.log import RecordSender
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord
 from streams.writer_schemas import WriterSchemas
 
+log = structlog.get_logger(__name__)
+
 Journal = Callable[[OutgoingRecord, Acknowledgement], None]
-"""Told of every acknowledged event before anybody who awaits its receipt."""
+"""Told of every acknowledged event before anybody who awaits its receipt.
+
+An event that it raises for is not acknowledged to anybody: its receipt raises JournalFailed.
+"""
 
 
 def no_journal(record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
@@ -68,8 +76,16 @@ class EventPublisher:
         """Send the record of an event, as `encode` made it."""
         await self._announce(record)
         receipt = await self._sender.send(record)
-        receipt.on_acknowledged(lambda acknowledgement: self._journal(record, acknowledgement))
-        return receipt
+        return receipt.after(lambda acknowledgement: self._note(record, acknowledgement))
+
+    def _note(self, record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
+        try:
+            self._journal(record, acknowledgement)
+        except Exception as error:
+            log.exception("event not journalled", position=str(acknowledgement))
+            raise JournalFailed(
+                f"the event at {acknowledgement} is in no journal: {error}"
+            ) from error
 
     async def _announce(self, record: OutgoingRecord) -> None:
         if record.value is None:

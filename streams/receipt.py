@@ -16,7 +16,8 @@ class Acknowledgement(NamedTuple):
 class Receipt:
     """Awaitable: resolves when the broker has the event on all replicas, which is "acknowledged".
 
-    Awaiting raises DeliveryFailed when that did not happen. A receipt may be awaited more than
+    Awaiting raises DeliveryFailed when that did not happen, and JournalFailed when it could not be
+    written down. A receipt may be awaited more than
     once, by anyone, or never: the delivery goes on all the same.
     """
 
@@ -29,17 +30,28 @@ class Receipt:
     def __await__(self) -> Generator[Any, None, Acknowledgement]:
         return asyncio.shield(self._future).__await__()
 
-    def on_acknowledged(self, callback: Callable[[Acknowledgement], None]) -> None:
-        """Call back on the acknowledgement, before whoever awaits the receipt from now on."""
+    def after(self, callback: Callable[[Acknowledgement], None]) -> "Receipt":
+        """The same promise, kept once `callback` has been told; what it raises breaks it."""
+        kept: asyncio.Future[Acknowledgement] = self._future.get_loop().create_future()
 
-        def settled(future: "asyncio.Future[Acknowledgement]") -> None:
-            if not future.cancelled() and future.exception() is None:
-                callback(future.result())
+        def settle(future: "asyncio.Future[Acknowledgement]") -> None:
+            if future.cancelled():
+                kept.cancel()
+                return
+            try:
+                acknowledgement = future.result()
+                callback(acknowledgement)
+            except Exception as error:  # noqa: BLE001  # whoever awaits the receipt is told
+                kept.set_exception(error)
+                kept.exception()  # marks it as seen: nobody has to await a receipt
+            else:
+                kept.set_result(acknowledgement)
 
         if self._future.done():
-            settled(self._future)
+            settle(self._future)
         else:
-            self._future.add_done_callback(settled)
+            self._future.add_done_callback(settle)
+        return Receipt(self.event_id, kept)
 
     @property
     def acknowledged(self) -> bool:

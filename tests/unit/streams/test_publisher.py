@@ -13,6 +13,7 @@ from schemas.event import Event, EventFactory
 from schemas.events.domain import AnalysisStarted
 from schemas.framing import schema_id_of
 from schemas.topics import SCHEMAS_TOPIC
+from streams.errors import JournalFailed
 from streams.memory.log import MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
 from streams.publisher import EventPublisher
@@ -95,3 +96,23 @@ async def test_the_journal_knows_of_an_event_before_its_receipt_resolves(
     event = started()
     await (await publisher.publish(event))
     assert journal == [event.id]
+
+
+async def test_an_event_that_the_journal_cannot_take_is_not_acknowledged(
+    bench: Bench, started: MakeEvent
+) -> None:
+    def full(record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
+        raise OSError(28, "No space left on device")
+
+    publisher = EventPublisher(
+        bench.catalog,
+        bench.codec,
+        MemorySender(bench.log),
+        MemoryWriterSchemas(bench.log, bench.codec),
+        full,
+    )
+    receipt = await publisher.publish(started())
+    assert not receipt.acknowledged
+    with pytest.raises(JournalFailed, match="No space left on device") as failed:
+        await receipt
+    assert failed.value.retryable

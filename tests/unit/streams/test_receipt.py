@@ -1,0 +1,55 @@
+"""A receipt that waits for a note of the acknowledgement, too."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from streams.errors import DeliveryFailed
+from streams.receipt import Acknowledgement, Receipt
+
+PLACE = Acknowledgement("t", 0, 7)
+Promise = asyncio.Future[Acknowledgement]
+
+
+async def test_whoever_awaits_is_told_after_the_callback() -> None:
+    promise: Promise = asyncio.get_running_loop().create_future()
+    told: list[Acknowledgement] = []
+    receipt = Receipt("e1", promise).after(told.append)
+    promise.set_result(PLACE)
+    assert not receipt.acknowledged, "nobody was told yet"
+    assert await receipt == PLACE
+    assert told == [PLACE]
+    assert receipt.event_id == "e1"
+
+
+async def test_what_the_callback_raises_breaks_the_promise() -> None:
+    promise: Promise = asyncio.get_running_loop().create_future()
+
+    def refuse(_: Acknowledgement) -> None:
+        raise OSError("full")
+
+    receipt = Receipt("e1", promise).after(refuse)
+    promise.set_result(PLACE)
+    with pytest.raises(OSError, match="full"):
+        await receipt
+    assert not receipt.acknowledged
+
+
+async def test_a_failed_delivery_is_passed_on_and_calls_nobody() -> None:
+    promise: Promise = asyncio.get_running_loop().create_future()
+    told: list[Acknowledgement] = []
+    promise.set_exception(DeliveryFailed("away"))
+    receipt = Receipt("e1", promise).after(told.append)
+    with pytest.raises(DeliveryFailed, match="away"):
+        await receipt
+    assert told == []
+
+
+async def test_a_withdrawn_promise_is_withdrawn_for_all() -> None:
+    promise: Promise = asyncio.get_running_loop().create_future()
+    receipt = Receipt("e1", promise).after(lambda _: None)
+    promise.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receipt
