@@ -53,18 +53,20 @@ async def run_app_worker(app: App, settings: WorkerSettings, stop: asyncio.Event
 
     Raises BrokerUnavailable, TopicMissing, PartitionMismatch, or WorkerFailed.
     """
-    async with _connections(settings.kafka, app.outages) as connections:
-        subscription = Subscription(
-            app=app.name,
-            name=MAIN,
-            topics=(*app.event_topics(connections.catalog), *app.repartition_topics()),
-            tables={
-                known.name: changelog_topic(app.name, MAIN, known.name) for known in app.projections
-            },
-        )
-        await _check(subscription, settings.kafka)
-        member = _member(subscription, settings)
-        with _journal(settings.journal) as journal:
+    # The sender drains into the journal when it closes.
+    with _journal(settings.journal) as journal:
+        async with _connections(settings.kafka, app.outages) as connections:
+            subscription = Subscription(
+                app=app.name,
+                name=MAIN,
+                topics=(*app.event_topics(connections.catalog), *app.repartition_topics()),
+                tables={
+                    known.name: changelog_topic(app.name, MAIN, known.name)
+                    for known in app.projections
+                },
+            )
+            await _check(subscription, settings.kafka)
+            member = _member(subscription, settings)
             sender = LeasedSender(connections.sender, member.lease)
             edges = _app_edges(app, connections, sender, journal)
             processor = AppProcessor(app, edges, member.tables)
