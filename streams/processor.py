@@ -3,10 +3,12 @@
 The pump above may change, the meaning below does not.
 """
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from schemas.event import Event, EventFactory
 from schemas.topics import repartition_topic
@@ -53,6 +55,14 @@ class Edges:
     clock: Callable[[], datetime]
 
 
+class _Folding(NamedTuple):
+    """An event that belongs into a table."""
+
+    projection: Projection
+    record: RawRecord
+    event: Event[Any]
+
+
 class AppProcessor:
     """Runs an app's handlers and projections on the records of a subscription."""
 
@@ -63,6 +73,7 @@ class AppProcessor:
         self._group = app.group(subscription)
         self._edges = edges
         self._tables = tables
+        self._changing: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._by_repartition_topic = {
             repartition_topic(app.name, known.name): known
             for known in app.projections
@@ -75,20 +86,34 @@ class AppProcessor:
         return self._edges.attempts.pause
 
     async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
-        """See Process.
-
-        Tables change visibly only after their changelog records are acknowledged.
-        """
-        changes = TableBatch(self._tables, source.partition)
+        """See Process. Tables are changed after the handlers have run."""
         receipts: list[Receipt] = []
+        foldings: list[_Folding] = []
         for record in records:
-            receipts += await self._process_record(record, changes)
-        receipts += [await self._edges.sender.send(change) for change in changes.changelog()]
+            receipts += await self._process_record(record, foldings)
+        if foldings:
+            receipts += await self._change_tables(source.partition, foldings)
         for receipt in receipts:
             await receipt
-        changes.store()
 
-    async def _process_record(self, record: RawRecord, changes: TableBatch) -> list[Receipt]:
+    async def _change_tables(self, partition: int, foldings: Sequence[_Folding]) -> list[Receipt]:
+        """Fold the events; visible only after the changelog records are acknowledged.
+
+        Events of one entry may stand in several topics, so in several lanes: from reading the
+        entry to storing it only one of them works on the tables of a partition.
+        """
+        receipts: list[Receipt] = []
+        async with self._changing[partition]:
+            changes = TableBatch(self._tables, partition)
+            for folding in foldings:
+                receipts += await self._fold(folding, changes)
+            written = [await self._edges.sender.send(change) for change in changes.changelog()]
+            for receipt in written:
+                await receipt
+            changes.store()
+        return receipts
+
+    async def _process_record(self, record: RawRecord, foldings: list[_Folding]) -> list[Receipt]:
         reading = _Read()
         failed = await self._edges.attempts.run(
             lambda: reading.fill(self._edges.reading, record), waiting_for="writer schemas"
@@ -102,12 +127,15 @@ class AppProcessor:
             return [await self._bury(record, Failed(error=event.error, tries=1), "read")]
         projection = self._by_repartition_topic.get(record.topic)
         if projection is not None:
-            return await self._project(projection, record, event, changes)
+            if projection.wants(event.type):
+                foldings.append(_Folding(projection, record, event))
+            return []
         receipts: list[Receipt] = []
         for handler in self._app.handlers:
             receipts += await self._handle(handler, record, event)
         for projection in self._app.projections:
-            receipts += await self._project(projection, record, event, changes)
+            if projection.wants(event.type):
+                receipts += await self._project(projection, record, event, foldings)
         return receipts
 
     async def _handle(
@@ -134,21 +162,21 @@ class AppProcessor:
         return [await self._edges.publisher.send(out) for out in emitted]
 
     async def _project(
-        self, projection: Projection, record: RawRecord, event: Event[Any], changes: TableBatch
+        self,
+        projection: Projection,
+        record: RawRecord,
+        event: Event[Any],
+        foldings: list[_Folding],
     ) -> list[Receipt]:
-        """Fold the event where it is keyed already, else send it on under the projection's key."""
-        if not projection.wants(event.type):
+        """Fold the event later where it is keyed already, else send it on under its key."""
+        key_of = projection.key
+        if key_of is None:
+            foldings.append(_Folding(projection, record, event))
             return []
         forwarded: list[OutgoingRecord] = []
-        is_keyed = projection.key is None or record.topic in self._by_repartition_topic
 
         async def attempt() -> None:
-            if is_keyed:
-                changes.apply(projection, (record.key or b"").decode(), event, record.origin)
-            elif projection.key is not None:
-                forwarded[:] = [
-                    _rekeyed(record, self._app.name, projection.name, projection.key(event))
-                ]
+            forwarded[:] = [_rekeyed(record, self._app.name, projection.name, key_of(event))]
 
         failed = await self._edges.attempts.run(
             attempt, waiting_for=f"projection {projection.name}"
@@ -156,6 +184,19 @@ class AppProcessor:
         if failed is not None:
             return [await self._bury(record, failed, projection.name)]
         return [await self._edges.sender.send(out) for out in forwarded]
+
+    async def _fold(self, folding: _Folding, changes: TableBatch) -> list[Receipt]:
+        projection, record, event = folding
+
+        async def attempt() -> None:
+            changes.apply(projection, (record.key or b"").decode(), event, record.origin)
+
+        failed = await self._edges.attempts.run(
+            attempt, waiting_for=f"projection {projection.name}"
+        )
+        if failed is not None:
+            return [await self._bury(record, failed, projection.name)]
+        return []
 
     async def _bury(self, record: RawRecord, failed: Failed, handler: str) -> Receipt:
         return await self._edges.sender.send(

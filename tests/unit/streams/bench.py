@@ -12,6 +12,7 @@ from schemas.event import Event, EventFactory
 from schemas.headers import event_headers
 from streams.app import App
 from streams.attempts import Attempts
+from streams.log import RecordSender
 from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
 from streams.processor import AppProcessor, Edges
@@ -43,12 +44,17 @@ class Bench:
             MemoryWriterSchemas(self.log, self.codec),
         )
 
-    def processor(self, app: App, tables: dict[str, MemoryTable] | None = None) -> AppProcessor:
+    def processor(
+        self,
+        app: App,
+        tables: dict[str, MemoryTable] | None = None,
+        sender: RecordSender | None = None,
+    ) -> AppProcessor:
         """A processor of an app; its delays are noted in `slept`, not waited for."""
         schemas = MemoryWriterSchemas(self.log, self.codec, wait_s=0)
         edges = Edges(
             publisher=self.publisher(),
-            sender=MemorySender(self.log),
+            sender=sender or MemorySender(self.log),
             factory=self.factory,
             reading=EventReading(self.codec, schemas, app.wants),
             attempts=Attempts(RetrySchedule(), self.sleep),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +16,11 @@ from schemas.framing import frame
 from streams.app import App
 from streams.context import Context
 from streams.errors import BrokerUnavailable
+from streams.log import RecordSender
+from streams.memory.log import MemorySender
 from streams.projection import Entry
-from streams.records import RawRecord, TopicPartition
+from streams.receipt import Acknowledgement, Receipt
+from streams.records import OutgoingRecord, RawRecord, TopicPartition
 from streams.table import MemoryTable
 from tests.unit.streams.bench import Bench
 
@@ -348,3 +353,73 @@ async def test_an_initial_state_that_is_no_json_object_makes_a_dead_letter(
     await bench.processor(app, {"plain": table}).process(record.source, [record])
     assert table.keys() == ()
     assert len(letters(bench)) == 1
+
+
+class SlowSender:
+    """Sends at once; what it sent is acknowledged when `acknowledge` is set."""
+
+    def __init__(self, sender: RecordSender) -> None:
+        self._sender = sender
+        self.acknowledge = asyncio.Event()
+
+    async def send(self, record: OutgoingRecord) -> Receipt:
+        """See RecordSender."""
+        sent = await self._sender.send(record)
+
+        async def acknowledged() -> Acknowledgement:
+            await self.acknowledge.wait()
+            return await sent
+
+        return Receipt(sent.event_id, asyncio.ensure_future(acknowledged()))
+
+    async def flush(self) -> None:
+        """See RecordSender."""
+
+    async def close(self) -> None:
+        """See RecordSender."""
+
+
+async def test_lanes_of_two_topics_that_feed_one_entry_wait_for_each_other(
+    bench: Bench, started: MakeEvent
+) -> None:
+    app = App("team")
+
+    @app.projection("plain", on=("*",), initial=dict)
+    def plain(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
+        return {"seen": state.get("seen", 0) + 1}
+
+    table = MemoryTable("team.main-plain-changelog")
+    sender = SlowSender(MemorySender(bench.log))
+    processor = bench.processor(app, {"plain": table}, sender)
+    batches = [
+        [
+            replace(bench.record(started(), offset), topic=f"events.domain.{priority}")
+            for offset in range(3)
+        ]
+        for priority in ("high", "low")
+    ]
+    lanes = [asyncio.create_task(processor.process(batch[0].source, batch)) for batch in batches]
+    await asyncio.wait(lanes, timeout=0.02)
+    assert len(bench.log.topic("team.main-plain-changelog")) == 1
+    sender.acknowledge.set()
+    await asyncio.gather(*lanes)
+    assert Entry.decode(table.get("Analysis/a1") or b"").state == {"seen": 6}
+
+
+async def test_lanes_of_different_partitions_do_not_wait_for_each_other(
+    bench: Bench, started: MakeEvent
+) -> None:
+    app = App("team")
+
+    @app.projection("plain", on=("*",), initial=dict)
+    def plain(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
+        return {"seen": state.get("seen", 0) + 1}
+
+    sender = SlowSender(MemorySender(bench.log))
+    processor = bench.processor(app, {"plain": MemoryTable("team.main-plain-changelog")}, sender)
+    records = [bench.record(started(), partition=number) for number in range(2)]
+    lanes = [asyncio.create_task(processor.process(record.source, [record])) for record in records]
+    await asyncio.wait(lanes, timeout=0.02)
+    assert len(bench.log.topic("team.main-plain-changelog")) == 2
+    sender.acknowledge.set()
+    await asyncio.gather(*lanes)
