@@ -159,3 +159,21 @@ def _changed(whole: Evidence, projection: str, field: str, *, by: int) -> Reckon
     name = next(iter(state)) if field == "*" else field
     entry = {key: {**state, name: state[name] + by}}
     return reckoned(replace(whole, tables={**whole.tables, projection: entry}))
+
+
+def test_a_row_or_a_frame_that_nobody_was_promised_makes_a_run_not_whole(whole: Evidence) -> None:
+    assert not reckoned(replace(whole, stored=[*whole.stored, "unknown"])).is_whole
+    assert not reckoned(replace(whole, shown=[*whole.shown, "never-broadcast"])).is_whole
+
+
+def test_an_entry_that_no_event_explains_is_a_duplicate(whole: Evidence) -> None:
+    totals = {**whole.tables["project-totals"], "ghost": {"files": 1}}
+    tables = {**whole.tables, "project-totals": totals}
+    assert reckoned(replace(whole, tables=tables)).duplicates == 1
+
+
+def test_a_text_that_is_not_what_the_events_give_is_lost(whole: Evidence) -> None:
+    [(key, state)] = whole.tables["analysis-progress"].items()
+    progress = {key: {**state, "status": "running"}}
+    tables = {**whole.tables, "analysis-progress": progress}
+    assert reckoned(replace(whole, tables=tables)).lost == 1
