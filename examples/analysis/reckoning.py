@@ -84,10 +84,13 @@ def shown_in(joined: Set[str], events: Iterable[Event[Any]], catalog: Catalog) -
 
 
 def fold_all(events: Iterable[Event[Any]], projections: Iterable[Projection]) -> Tables:
-    """The tables that these events must give, by the app's own folds, each event once."""
+    """The tables that these events must give, by the app's own folds, each event once.
+
+    Events of one millisecond stay in the order in which they were acknowledged.
+    """
     known = tuple(projections)
     tables: dict[str, dict[str, State]] = {projection.name: {} for projection in known}
-    for event in sorted(events, key=lambda one: (one.timestamp_ms, one.id)):
+    for event in sorted(events, key=lambda one: one.timestamp_ms):
         for projection in known:
             if projection.wants(event.type):
                 key = projection.key(event) if projection.key else event.key
