@@ -6,6 +6,7 @@ WundrError
     never a dead letter
     │   ├── BrokerUnavailable   no broker answers
     │   ├── DeliveryFailed      a record was not acknowledged in time
+    │   ├── BatchInterrupted    part of a batch was sent, the rest was not
     │   ├── JournalFailed       an event was acknowledged, and could not be written down
     │   └── TopicMissing        a topic does not exist on this cluster
     ├── CommitRefused           a partition went to another member before a commit
@@ -19,9 +20,12 @@ WundrError
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from schemas.errors import WundrError
+
+if TYPE_CHECKING:
+    from streams.receipt import Receipt
 
 
 class StreamsError(WundrError):
@@ -50,6 +54,24 @@ class DeliveryFailed(InfrastructureError):
 
     code = "streams.delivery_failed"
     remedy = "Publish the same event again: readers drop repeats by its id."
+
+
+class BatchInterrupted(InfrastructureError):
+    """Part of a batch was sent, then no more could be: the cause says why.
+
+    `receipts` promise the events that were sent, in order; `not_sent` names the others.
+    """
+
+    code = "streams.batch_interrupted"
+    remedy = "Await the receipts, and publish the events that were not sent again."
+
+    def __init__(self, receipts: "Sequence[Receipt]", not_sent: Sequence[str]) -> None:
+        self.receipts = tuple(receipts)
+        self.not_sent = tuple(not_sent)
+        super().__init__(
+            f"{len(self.receipts)} events were sent, {len(self.not_sent)} were not: "
+            + ", ".join(self.not_sent)
+        )
 
 
 class JournalFailed(InfrastructureError):

@@ -10,7 +10,7 @@ from schemas.codec import Codec
 from schemas.event import Event
 from schemas.framing import schema_id_of
 from schemas.headers import event_headers
-from streams.errors import JournalFailed
+from streams.errors import BatchInterrupted, InfrastructureError, JournalFailed
 from streams.log import RecordSender
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord
@@ -68,9 +68,18 @@ class EventPublisher:
         return await self.send(self.encode(event))
 
     async def publish_batch(self, events: Sequence[Event[Any]]) -> list[Receipt]:
-        """Encode all, then send all in order."""
+        """Encode all, then send all in order; see EventBus.publish_batch."""
         records = [self.encode(event) for event in events]
-        return [await self.send(record) for record in records]
+        receipts: list[Receipt] = []
+        for record in records:
+            try:
+                receipts.append(await self.send(record))
+            except InfrastructureError as error:
+                if not receipts:
+                    raise
+                not_sent = [event.id for event in events[len(receipts) :]]
+                raise BatchInterrupted(receipts, not_sent) from error
+        return receipts
 
     async def send(self, record: OutgoingRecord) -> Receipt:
         """Send the record of an event, as `encode` made it."""

@@ -13,11 +13,11 @@ from schemas.event import Event, EventFactory
 from schemas.events.domain import AnalysisStarted
 from schemas.framing import schema_id_of
 from schemas.topics import SCHEMAS_TOPIC
-from streams.errors import JournalFailed
-from streams.memory.log import MemorySender
+from streams.errors import BatchInterrupted, BrokerUnavailable, JournalFailed
+from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
 from streams.publisher import EventPublisher
-from streams.receipt import Acknowledgement
+from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord
 from tests.unit.streams.bench import Bench
 
@@ -116,3 +116,42 @@ async def test_an_event_that_the_journal_cannot_take_is_not_acknowledged(
     with pytest.raises(JournalFailed, match="No space left on device") as failed:
         await receipt
     assert failed.value.retryable
+
+
+class FailingSender(MemorySender):
+    """A sender whose broker goes away after so many events."""
+
+    def __init__(self, log: MemoryLog, sends: int) -> None:
+        super().__init__(log)
+        self._sends = sends
+
+    async def send(self, record: OutgoingRecord) -> Receipt:
+        if self._sends == 0:
+            raise BrokerUnavailable("away")
+        self._sends -= 1
+        return await super().send(record)
+
+
+def publisher_of(bench: Bench, sends: int) -> EventPublisher:
+    schemas = MemoryWriterSchemas(bench.log, bench.codec)
+    return EventPublisher(bench.catalog, bench.codec, FailingSender(bench.log, sends), schemas)
+
+
+async def test_a_batch_that_is_interrupted_names_what_was_sent_and_what_was_not(
+    bench: Bench, started: MakeEvent
+) -> None:
+    events = [started() for _ in range(4)]
+    with pytest.raises(BatchInterrupted) as interrupted:
+        await publisher_of(bench, sends=2).publish_batch(events)
+    ids = [event.id for event in events]
+    assert [receipt.event_id for receipt in interrupted.value.receipts] == ids[:2]
+    assert interrupted.value.not_sent == tuple(ids[2:])
+    assert (await interrupted.value.receipts[1]).offset == 1
+    assert isinstance(interrupted.value.__cause__, BrokerUnavailable)
+
+
+async def test_a_batch_of_which_nothing_was_sent_fails_as_one_event_does(
+    bench: Bench, started: MakeEvent
+) -> None:
+    with pytest.raises(BrokerUnavailable):
+        await publisher_of(bench, sends=0).publish_batch([started(), started()])
