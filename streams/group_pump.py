@@ -33,7 +33,8 @@ class GroupPump:
     """Delivers a group's records to a process, at least once, in order per partition.
 
     A commit is never above unfinished work. When infrastructure fails under a lane, the pump leaves
-    the group, waits, and joins again at the last commit. Any other error ends it: `stop` raises it.
+    the group, waits, and joins again at the last commit. Any other error ends it: `watch` raises it
+    at once, and `stop` too.
     """
 
     def __init__(self, process: Process, open_reader: OpenReader) -> None:
@@ -53,6 +54,15 @@ class GroupPump:
         """
         self._reader = await self._join()
         self._task = asyncio.create_task(self._run(), name="group pump")
+
+    async def watch(self) -> None:
+        """Return when the pump was stopped. Raises what ended it, as soon as it does."""
+        if self._task is None:
+            return
+        await asyncio.wait({self._task})
+        failure = None if self._task.cancelled() else self._task.exception()
+        if failure is not None:
+            raise failure
 
     async def stop(self) -> None:
         """Finish what is in work for a bounded time, commit, leave.

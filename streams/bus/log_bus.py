@@ -93,11 +93,14 @@ class LogBus:
         return subscription
 
     async def unsubscribe(self, subscription: Subscription) -> None:
-        """See EventBus. Raises also what the subscription had ended with."""
-        pump = self._pumps.pop(subscription, None)
-        if pump is None:
-            raise UnknownSubscription(f"{subscription.group} is not subscribed on this bus")
+        """See EventBus."""
+        pump = self._pump(subscription)
+        del self._pumps[subscription]
         await pump.stop()
+
+    async def watch(self, subscription: Subscription) -> None:
+        """See EventBus."""
+        await self._pump(subscription).watch()
 
     async def get_events(
         self,
@@ -125,6 +128,11 @@ class LogBus:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
+
+    def _pump(self, subscription: Subscription) -> GroupPump:
+        if subscription not in self._pumps:
+            raise UnknownSubscription(f"{subscription.group} is not subscribed on this bus")
+        return self._pumps[subscription]
 
     def _processor(self, app: App, subscription: Subscription) -> AppProcessor:
         edges = Edges(

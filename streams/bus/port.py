@@ -41,7 +41,8 @@ class EventBus(StoredEvents, Protocol):
     async def publish_batch(self, events: Sequence[Event[Any]]) -> list[Receipt]:
         """Publish in order.
 
-        All events are encoded before the first is sent: a bad one refuses the batch whole.
+        All events are encoded before the first is sent: a bad one refuses the batch whole. Raises
+        BatchInterrupted when the log fails half way, with the receipts of what was sent.
         """
         ...
 
@@ -55,7 +56,18 @@ class EventBus(StoredEvents, Protocol):
         ...
 
     async def unsubscribe(self, subscription: Subscription) -> None:
-        """Finish what is in work, then stop delivering. Raises UnknownSubscription."""
+        """Finish what is in work, then stop delivering.
+
+        Raises UnknownSubscription, or what the subscription had ended with.
+        """
+        ...
+
+    async def watch(self, subscription: Subscription) -> None:
+        """Return when the subscription is given up; raise what it ends with by itself, at once.
+
+        Infrastructure that is away ends no subscription, and a failing handler neither: what does
+        is a defect. Raises UnknownSubscription.
+        """
         ...
 
     async def close(self) -> None:

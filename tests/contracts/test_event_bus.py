@@ -22,6 +22,8 @@ from streams.errors import (
     HandlerMismatch,
     UnknownSubscription,
 )
+from streams.group_pump import READ_S
+from streams.processor import AppProcessor
 from streams.records import OutgoingRecord
 from tests.contracts.rigs import WAIT_S, BusRig, Collected, dead_letters, unique, write
 
@@ -139,6 +141,7 @@ async def test_unsubscribing_finishes_what_is_in_work_and_delivers_nothing_more(
 ) -> None:
     bus = await open_bus(unique("app"))
     entered, release, finished = asyncio.Event(), asyncio.Event(), []
+    later = Collected(correlation_id)
 
     async def slow(event: Event[Any], context: Context) -> None:
         if event.correlation_id == correlation_id:
@@ -150,12 +153,35 @@ async def test_unsubscribing_finishes_what_is_in_work_and_delivers_nothing_more(
     await bus.publish(synced(files=1))
     await asyncio.wait_for(entered.wait(), WAIT_S)
     leaving = asyncio.create_task(bus.unsubscribe(subscription))
-    await asyncio.sleep(0)
-    assert not leaving.done()
+    # Whoever waits for nothing is through by then.
+    done, _ = await asyncio.wait({leaving}, timeout=2 * READ_S)
+    assert done == set()
     release.set()
     await asyncio.wait_for(leaving, WAIT_S)
-    await (await bus.publish(synced(files=2)))
     assert finished == [1]
+    await (await bus.publish(synced(files=2)))
+    await bus.subscribe(SYNCED, later, name="slow")
+    assert [event.data.files for event in await later.wait_for(1)] == [2]
+    assert finished == [1]
+
+
+async def test_a_subscription_that_ended_by_a_defect_says_so_before_it_is_given_up(
+    open_bus: OpenBus, synced: MakeEvent, monkeypatch: pytest.MonkeyPatch, correlation_id: str
+) -> None:
+    bus = await open_bus(unique("app"))
+
+    async def defect(*_: object) -> None:
+        raise LookupError("a defect of the platform")
+
+    subscription = await bus.subscribe(SYNCED, Collected(correlation_id), name="seen")
+    monkeypatch.setattr(AppProcessor, "process", defect)
+    await bus.publish(synced())
+    with pytest.raises(LookupError, match="a defect of the platform"):
+        await asyncio.wait_for(bus.watch(subscription), WAIT_S)
+    with pytest.raises(LookupError, match="a defect of the platform"):
+        await bus.unsubscribe(subscription)
+    with pytest.raises(UnknownSubscription):
+        await bus.watch(subscription)
 
 
 async def test_a_known_subscription_goes_on_where_it_stopped(

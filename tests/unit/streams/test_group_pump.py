@@ -62,7 +62,11 @@ async def test_everything_is_delivered_and_committed_at_the_stop() -> None:
     pumping = pump(log, recorder)
     await pumping.start()
     await recorder.wait_for(20)
+    watching = asyncio.create_task(pumping.watch())
+    await asyncio.sleep(0)
+    assert not watching.done()
     await pumping.stop()
+    await asyncio.wait_for(watching, WAIT_S)
     assert sorted(recorder.seen) == [(p, offset) for p in range(2) for offset in range(10)]
     assert log.groups.committed(GROUP) == {TopicPartition(TOPIC, p): 10 for p in range(2)}
 
@@ -81,7 +85,8 @@ async def test_any_other_error_ends_it_commits_nothing_and_is_raised_at_the_stop
     broken = Recorder(KeyError("a defect"), KeyError("a defect"))
     pumping = pump(log, broken)
     await pumping.start()
-    await asyncio.wait_for(broken.failed.wait(), WAIT_S)
+    with pytest.raises(KeyError, match="a defect"):
+        await asyncio.wait_for(pumping.watch(), WAIT_S)
     with pytest.raises(KeyError, match="a defect"):
         await pumping.stop()
     assert broken.seen == []
