@@ -6,7 +6,7 @@ The pump above may change, the meaning below does not.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ from streams.app import MAIN, App
 from streams.attempts import Attempts, Failed, Pause
 from streams.context import Context
 from streams.dead_letter import Failure, dead_letter
+from streams.emission import EMISSION, Emission
 from streams.handler import Handler
 from streams.log import RecordSender
 from streams.projecting import TableBatch
@@ -23,7 +24,7 @@ from streams.projection import Projection
 from streams.publisher import EventPublisher
 from streams.reading import EventReading, Unreadable
 from streams.receipt import Receipt
-from streams.records import ORIGIN, OutgoingRecord, RawRecord, TopicPartition
+from streams.records import ORIGIN, Origin, OutgoingRecord, RawRecord, TopicPartition
 from streams.table import Table
 
 
@@ -154,7 +155,11 @@ class AppProcessor:
                 cause=event, app=self._app.name, handler=handler.name, factory=self._edges.factory
             )
             await handler.function(event, context)
-            emitted.extend(self._edges.publisher.encode(new) for new in context.emitted)
+            for ordinal, new in enumerate(context.emitted):
+                place = Emission(self._app.name, handler.name, _place(record), ordinal)
+                encoded = self._edges.publisher.encode(new)
+                headers = (*encoded.headers, (EMISSION, place.encode()))
+                emitted.append(replace(encoded, headers=headers))
 
         failed = await self._edges.attempts.run(attempt, waiting_for=f"handler {handler.name}")
         if failed is not None:
@@ -189,7 +194,14 @@ class AppProcessor:
         projection, record, event = folding
 
         async def attempt() -> None:
-            changes.apply(projection, (record.key or b"").decode(), event, record.origin)
+            place = record.header(EMISSION)
+            changes.apply(
+                projection,
+                (record.key or b"").decode(),
+                event,
+                record.origin,
+                None if place is None else Emission.decode(place),
+            )
 
         failed = await self._edges.attempts.run(
             attempt, waiting_for=f"projection {projection.name}"
@@ -222,6 +234,11 @@ class _Read:
 
     async def fill(self, reading: EventReading, record: RawRecord) -> None:
         self.result = await reading.read(record)
+
+
+def _place(record: RawRecord) -> Origin:
+    """Where it was read, which is what is in order; not where it first stood."""
+    return Origin(record.topic, record.partition, record.offset)
 
 
 def _rekeyed(record: RawRecord, app: str, projection: str, key: str) -> OutgoingRecord:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from schemas.event import Event
+from streams.emission import Emission
 from streams.errors import StateNotStorable
 from streams.projection import Entry, Projection, State
 from streams.records import Origin, OutgoingRecord
@@ -33,7 +34,14 @@ class TableBatch:
         self._partition = partition
         self._open_entries: dict[tuple[str, str], _Open] = {}
 
-    def apply(self, projection: Projection, key: str, event: Event[Any], origin: Origin) -> None:
+    def apply(
+        self,
+        projection: Projection,
+        key: str,
+        event: Event[Any],
+        origin: Origin,
+        emission: Emission | None = None,
+    ) -> None:
         """Fold the event into its entry unless it is a repeat.
 
         When the fold raises, the entry is as before. Raises StateNotStorable when what it returns
@@ -41,7 +49,7 @@ class TableBatch:
         """
         opened = self._open(projection, key)
         entry = opened.entry
-        if entry.is_repeat(event.id, origin):
+        if entry.is_repeat(event.id, origin, emission):
             return
         try:
             entry.state = projection.fold(entry.state, event)
@@ -49,7 +57,7 @@ class TableBatch:
         except BaseException:
             entry.state = orjson.loads(opened.stored)
             raise
-        entry.applied(event.id, origin)
+        entry.applied(event.id, origin, emission)
         opened.is_changed = True
 
     def changelog(self) -> list[OutgoingRecord]:

@@ -11,6 +11,7 @@ import orjson
 
 from schemas.event import Event
 from schemas.pattern import matches
+from streams.emission import Emission
 from streams.records import Origin
 
 State = dict[str, Any]
@@ -18,7 +19,11 @@ Fold = Callable[[State, Event[Any]], State]
 KeyOf = Callable[[Event[Any]], str]
 
 RECENT_IDS: Final = 256
-"""How many event ids an entry remembers: more than one aggregate can have unfinished at a crash."""
+"""How many event ids an entry remembers: so many later events may lie between two copies of one.
+
+It bounds what a producer may publish twice. What handlers emit again after a crash is not bounded
+by it: such events are known by their place (streams/emission.py).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +51,9 @@ class Entry:
     All of it travels in the changelog.
 
     `positions` has the last applied offset per source partition: a record at or below it was
-    applied before. `recent` has the last ids: the same event written twice to the log stands at two
-    offsets. `generation` is the group's when the entry was written: a rebalance makes it higher.
+    applied before. The same event written twice to the log stands at two offsets: `positions` has
+    the furthest place per stream of emitted events too, and `recent` the last ids of all events.
+    `generation` is the group's when the entry was written: a rebalance makes it higher.
     """
 
     state: State
@@ -55,15 +61,16 @@ class Entry:
     recent: dict[str, None] = field(default_factory=dict)
     generation: int = 0
 
-    def is_repeat(self, event_id: str, origin: Origin) -> bool:
+    def is_repeat(self, event_id: str, origin: Origin, emission: Emission | None = None) -> bool:
         """Whether this event was applied to this entry before."""
-        return event_id in self.recent or origin.offset <= self.positions.get(
-            str(origin.source), -1
+        return event_id in self.recent or any(
+            place <= self.positions.get(stream, -1)
+            for stream, place in _places(origin, emission).items()
         )
 
-    def applied(self, event_id: str, origin: Origin) -> None:
+    def applied(self, event_id: str, origin: Origin, emission: Emission | None = None) -> None:
         """Remember that the event is in `state` now."""
-        self.positions[str(origin.source)] = origin.offset
+        self.positions.update(_places(origin, emission))
         self.recent[event_id] = None
         while len(self.recent) > RECENT_IDS:
             del self.recent[next(iter(self.recent))]
@@ -106,3 +113,11 @@ class Entry:
             recent=dict.fromkeys(stored["recent"]),
             generation=stored.get("generation", 0),
         )
+
+
+def _places(origin: Origin, emission: Emission | None) -> dict[str, int]:
+    """Where a record stands, by what is in order: its partition, and the stream within that."""
+    places = {str(origin.source): origin.offset}
+    if emission is not None:
+        places[f"{origin.source}<{emission.stream}"] = emission.place
+    return places

@@ -1,0 +1,48 @@
+"""The place of an emitted event: which record brought it about, the how-manieth it is.
+
+A handler that runs again after a crash emits the same events at new offsets, any number of them.
+One handler's events that are caused by one partition are a stream: it is worked on in order and
+begun again at the latest where it was left, so an event at or below the furthest place that was
+seen is a repeat.
+"""
+
+from typing import Final, NamedTuple, Self
+
+from streams.records import Origin
+
+EMISSION: Final = "wundr_emission"
+"""Header of an emitted event: its place in the stream of its handler."""
+
+ORDINALS: Final = 1 << 20
+"""More than a handler can emit for one event; with it a place is one number."""
+
+
+class Emission(NamedTuple):
+    """An event's place: the n-th that a handler emitted for the record at `cause`."""
+
+    app: str
+    handler: str
+    cause: Origin
+    ordinal: int
+
+    @property
+    def stream(self) -> str:
+        """What is in order: the events of one handler for one partition."""
+        return f"{self.app}/{self.handler}/{self.cause.source}"
+
+    @property
+    def place(self) -> int:
+        """Grows along the stream."""
+        return self.cause.offset * ORDINALS + self.ordinal
+
+    def encode(self) -> bytes:
+        """The header value: `topic/partition/offset/ordinal/app/handler`."""
+        return b"/".join(
+            (self.cause.encode(), f"{self.ordinal}/{self.app}/{self.handler}".encode())
+        )
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        """Read a header value; raises ValueError when it is not one."""
+        topic, partition, offset, ordinal, app, handler = value.decode().split("/", 5)
+        return cls(app, handler, Origin(topic, int(partition), int(offset)), int(ordinal))
