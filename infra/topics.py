@@ -6,8 +6,9 @@ and the order of an aggregate would be lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,7 +23,9 @@ from confluent_kafka.admin import (
 from confluent_kafka.error import KafkaError
 
 from infra.errors import BrokerUnreachable, TopicPlanRefused
+from schemas.errors import WundrError
 from schemas.topics import TopicSpec
+from streams.errors import TopicMissing
 
 _TIMEOUT_S = 15.0
 
@@ -53,13 +56,28 @@ class TopicChange:
 
 
 def compare(specs: Iterable[TopicSpec], existing: Mapping[str, ExistingTopic]) -> list[TopicChange]:
-    """The steps from `existing` to `specs`; topics that nobody asks for are left alone."""
+    """The steps from `existing` to `specs`; topics that nobody asks for are left alone.
+
+    Raises TopicPlanRefused when a name is asked for twice and not alike.
+    """
     changes = []
-    for spec in specs:
+    for spec in _each_once(specs):
         change = _compare_one(spec, existing.get(spec.name))
         if change is not None:
             changes.append(change)
     return changes
+
+
+def _each_once(specs: Iterable[TopicSpec]) -> Iterable[TopicSpec]:
+    wanted: dict[str, TopicSpec] = {}
+    for spec in specs:
+        first = wanted.setdefault(spec.name, spec)
+        if (first.partitions, dict(first.config)) != (spec.partitions, dict(spec.config)):
+            raise TopicPlanRefused(
+                f"{spec.name} is asked for twice: {first.partitions} partitions, "
+                f"{dict(first.config)} and {spec.partitions} partitions, {dict(spec.config)}"
+            )
+    return wanted.values()
 
 
 def _compare_one(spec: TopicSpec, found: ExistingTopic | None) -> TopicChange | None:
@@ -79,13 +97,19 @@ def _compare_one(spec: TopicSpec, found: ExistingTopic | None) -> TopicChange | 
 
 
 def plan(bootstrap: str, specs: Iterable[TopicSpec]) -> list[TopicChange]:
-    """What `apply` would do. Raises BrokerUnreachable."""
+    """What `apply` would do. Raises BrokerUnreachable, TopicPlanRefused."""
     wanted = list(specs)
-    return compare(wanted, _existing(_admin(bootstrap), [spec.name for spec in wanted]))
+    with _typed_errors("reading the topics as they are"):
+        existing = _existing(_admin(bootstrap), list({spec.name for spec in wanted}))
+    return compare(wanted, existing)
 
 
 def apply(bootstrap: str, changes: Sequence[TopicChange]) -> None:
-    """Carry out a plan. Raises TopicPlanRefused before anything is touched, BrokerUnreachable."""
+    """Carry out a plan.
+
+    Raises TopicPlanRefused: for a step that is refused before anything is touched, else when the
+    broker refuses one. Raises BrokerUnreachable.
+    """
     refused = [change for change in changes if change.action is Action.REFUSE]
     if refused:
         raise TopicPlanRefused("; ".join(f"{it.spec.name} {it.detail}" for it in refused))
@@ -104,16 +128,23 @@ def apply(bootstrap: str, changes: Sequence[TopicChange]) -> None:
         _wait_for_creation(admin.create_topics(new, operation_timeout=_TIMEOUT_S))
     altered = [_alteration(it.spec) for it in changes if it.action is Action.CONFIGURE]
     if altered:
-        for future in admin.incremental_alter_configs(altered).values():
-            future.result(_TIMEOUT_S)
+        for resource, future in admin.incremental_alter_configs(altered).items():
+            with _typed_errors(f"setting up topic {resource.name}"):
+                future.result(_TIMEOUT_S)
 
 
 def topic_ids(bootstrap: str, names: Sequence[str]) -> Mapping[str, str]:
-    """The broker's id of each topic, which changes when a topic is made anew."""
+    """The broker's id of each topic, which changes when a topic is made anew.
+
+    Raises TopicMissing, BrokerUnreachable.
+    """
     # The client must outlive its futures: they are never done once it is gone.
     admin = _admin(bootstrap)
-    futures = admin.describe_topics(TopicCollection(list(names)))
-    return {name: str(future.result(_TIMEOUT_S).topic_id) for name, future in futures.items()}
+    ids: dict[str, str] = {}
+    for name, future in admin.describe_topics(TopicCollection(list(dict.fromkeys(names)))).items():
+        with _typed_errors(f"looking up topic {name}"):
+            ids[name] = str(future.result(_TIMEOUT_S).topic_id)
+    return ids
 
 
 def is_reachable(bootstrap: str, timeout_s: float = 3.0) -> bool:
@@ -123,6 +154,27 @@ def is_reachable(bootstrap: str, timeout_s: float = 3.0) -> bool:
     except KafkaException:
         return False
     return True
+
+
+def translated(error: KafkaError, doing: str) -> WundrError:
+    """Our error for one of the admin client's; `doing` says what was attempted."""
+    cause = f"{doing}: {error.str()}"
+    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return TopicMissing(cause)
+    # The client's own codes are negative: no broker has answered.
+    if error.code() < 0 or error.retriable():
+        return BrokerUnreachable(cause)
+    return TopicPlanRefused(cause)
+
+
+@contextmanager
+def _typed_errors(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        raise translated(error.args[0], doing) from error
+    except TimeoutError as error:
+        raise BrokerUnreachable(f"{doing}: no answer in {_TIMEOUT_S:.0f} s") from error
 
 
 def _quiet_client(bootstrap: str) -> AdminClient:
@@ -156,13 +208,14 @@ def _existing(admin: AdminClient, names: Sequence[str]) -> dict[str, ExistingTop
 
 
 def _wait_for_creation(futures: Mapping[str, Future[None]]) -> None:
-    for future in futures.values():
-        try:
-            future.result(_TIMEOUT_S)
-        except KafkaException as error:
-            # Another process may apply the same plan at the same time.
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
+    for name, future in futures.items():
+        with _typed_errors(f"creating topic {name}"):
+            try:
+                future.result(_TIMEOUT_S)
+            except KafkaException as error:
+                # Another process may apply the same plan at the same time.
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
 
 
 def _alteration(spec: TopicSpec) -> ConfigResource:

@@ -10,6 +10,7 @@ import pytest
 from infra.errors import BrokerUnreachable, TopicPlanRefused
 from infra.topics import Action, apply, plan, topic_ids
 from schemas.topics import TopicSpec
+from streams.errors import TopicMissing
 
 pytestmark = pytest.mark.kafka
 
@@ -66,6 +67,29 @@ def test_topics_have_different_ids(kafka_bootstrap: str, spec: TopicSpec) -> Non
     apply(kafka_bootstrap, plan(kafka_bootstrap, [spec, other]))
     ids = topic_ids(kafka_bootstrap, [spec.name, other.name])
     assert len(set(ids.values())) == 2
+
+
+def test_a_missing_topic_is_named_with_the_way_to_make_it(
+    kafka_bootstrap: str, spec: TopicSpec
+) -> None:
+    apply(kafka_bootstrap, plan(kafka_bootstrap, [spec]))
+    missing = f"{spec.name}.missing"
+    with pytest.raises(TopicMissing, match=missing) as refused:
+        topic_ids(kafka_bootstrap, [spec.name, spec.name, missing])
+    assert "wundr topics apply" in refused.value.remedy
+
+
+def test_a_setting_that_the_broker_refuses_is_a_typed_error(
+    kafka_bootstrap: str, spec: TopicSpec
+) -> None:
+    wrong = replace(spec, config={"no.such.setting": "1"})
+    with pytest.raises(TopicPlanRefused, match=f"creating topic {spec.name}: .*no.such.setting"):
+        apply(kafka_bootstrap, plan(kafka_bootstrap, [wrong]))
+
+
+def test_a_topic_that_is_named_twice_is_made_once(kafka_bootstrap: str, spec: TopicSpec) -> None:
+    apply(kafka_bootstrap, plan(kafka_bootstrap, [spec, spec]))
+    assert plan(kafka_bootstrap, [spec, spec]) == []
 
 
 def test_a_broker_that_is_away_is_a_typed_error(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
-from infra.errors import TopicPlanRefused
-from infra.topics import Action, ExistingTopic, apply, compare
+import pytest
+from confluent_kafka.error import KafkaError
+
+from infra.errors import BrokerUnreachable, TopicPlanRefused
+from infra.topics import Action, ExistingTopic, apply, compare, translated
+from schemas.errors import WundrError
 from schemas.topics import TopicSpec
+from streams.errors import TopicMissing
 
 WANTED = TopicSpec(
     name="events.domain.low", partitions=4, config={"retention.ms": "1000"}, why="events"
@@ -47,3 +52,36 @@ def test_a_refused_step_stops_the_plan_before_the_broker_is_asked() -> None:
     other = ExistingTopic(partitions=8, config={})
     with pytest.raises(TopicPlanRefused, match="has 8 partitions, should have 4"):
         apply("127.0.0.1:1", compare([WANTED], {WANTED.name: other}))
+
+
+def test_a_topic_that_is_asked_for_twice_alike_is_one_step() -> None:
+    (change,) = compare([WANTED, replace(WANTED, why="for another app")], {})
+    assert change.spec == WANTED
+
+
+def test_a_topic_that_is_asked_for_in_two_ways_is_refused_by_name() -> None:
+    with pytest.raises(TopicPlanRefused, match=r"events\.domain\.low is asked for twice: 4 .* 8"):
+        compare([WANTED, replace(WANTED, partitions=8)], {})
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, TopicMissing),
+        (KafkaError._TRANSPORT, BrokerUnreachable),
+        (KafkaError._TIMED_OUT, BrokerUnreachable),
+        (KafkaError.NOT_CONTROLLER, BrokerUnreachable),
+        (KafkaError.INVALID_CONFIG, TopicPlanRefused),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, TopicPlanRefused),
+    ],
+)
+def test_what_the_broker_answers_becomes_a_typed_error(
+    code: int, expected: type[WundrError]
+) -> None:
+    error = translated(KafkaError(code, "because", retriable=code == 41), "creating topic t")
+    assert type(error) is expected
+    assert error.message == "creating topic t: because"
+
+
+def test_a_missing_topic_has_the_remedy_that_makes_it() -> None:
+    assert "wundr topics apply" in translated(KafkaError(3), "looking up topic t").remedy
