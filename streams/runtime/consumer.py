@@ -128,9 +128,12 @@ class LaneConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Seek to where work begins, and expect records from there."""
+        assignment = self.transport.intake.assignment
         starts = await self.seek_to_committed()
         self._committed_offset.update({tp: offset for tp, offset in starts.items() if offset})
-        self.transport.intake.expect({TopicPartition(*tp): offset for tp, offset in starts.items()})
+        self.transport.intake.expect(
+            {TopicPartition(*tp): offset for tp, offset in starts.items()}, assignment
+        )
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Nothing more is taken; what was taken is finished in `wait_empty`."""

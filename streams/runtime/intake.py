@@ -41,27 +41,48 @@ class Intake:
         self._next: dict[TopicPartition, int] = {}
         self._jumps: dict[TopicPartition, _Jump] = {}
         self._left: set[TopicPartition] = set()
+        self._assignment = 0
+        self._sought = False
         self._open = False
 
-    def expect(self, starts: Mapping[TopicPartition, int]) -> None:
-        """Reading was sought to where work begins. While open, taken records are not forgotten."""
-        if not self._open:
+    @property
+    def assignment(self) -> int:
+        """Which assignment is in force: another number after each `close`."""
+        return self._assignment
+
+    @property
+    def is_open(self) -> bool:
+        """Whether records are taken."""
+        return self._open
+
+    def expect(self, starts: Mapping[TopicPartition, int], assignment: int) -> None:
+        """Reading was sought to where the work of an assignment begins.
+
+        A seek that ends when its assignment is over tells nothing; while records are taken, a seek
+        makes none of them forgotten.
+        """
+        if assignment == self._assignment and not self._open:
             self._next = dict(starts)
             self._jumps.clear()
             self._left.clear()
+            self._sought = True
 
     def open(self) -> frozenset[TopicPartition]:
-        """Tables are recovered: records may be taken.
+        """Tables are recovered: records may be taken, if this assignment was sought.
 
-        The answer names the partitions whose records came too early: read them again.
+        Faust says it also at the end of a recovery whose assignment is over by then. The answer
+        names the partitions whose records came too early: read them again.
         """
+        if not self._sought:
+            return frozenset()
         self._open = True
         early, self._left = frozenset(self._left & self._next.keys()), set()
         return early
 
     def close(self) -> None:
         """Partitions are being given up: nothing is taken until the next `open`."""
-        self._open = False
+        self._assignment += 1
+        self._open = self._sought = False
         self._next.clear()
         self._jumps.clear()
         self._left.clear()

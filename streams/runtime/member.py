@@ -111,7 +111,9 @@ class GroupMember:
     def is_ready(self) -> bool:
         """Whether a partition assignment is in force and its tables are recovered."""
         return (
-            bool(self._app.started and self._app.tables.actives_ready) and not self._app.rebalancing
+            bool(self._app.started and self._app.tables.actives_ready)
+            and not self._app.rebalancing
+            and self._intake.is_open
         )
 
     def assigned(self) -> Collection[TopicPartition]:

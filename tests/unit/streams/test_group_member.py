@@ -50,7 +50,7 @@ async def lanes() -> Lanes:
 async def member(lanes: Lanes, tmp_path: Path) -> GroupMember:
     member = GroupMember("app.main", KafkaSettings(bootstrap="127.0.0.1:1"), tmp_path, {})
     member.pump(["t"], lanes)
-    member._intake.expect({SOURCE: 5})
+    member._intake.expect({SOURCE: 5}, member._intake.assignment)
     return member
 
 

@@ -9,11 +9,12 @@ from streams.records import TopicPartition
 from streams.runtime.intake import Intake, Verdict
 
 SOURCE = TopicPartition("t", 0)
+OTHER = TopicPartition("t", 1)
 
 
 def opened(start: int = 5) -> Intake:
     intake = Intake()
-    intake.expect({SOURCE: start})
+    intake.expect({SOURCE: start}, intake.assignment)
     intake.open()
     return intake
 
@@ -54,7 +55,7 @@ def test_a_hole_in_the_log_is_believed_when_it_is_shown_again() -> None:
 
 def test_nothing_is_taken_before_the_tables_are_recovered_and_it_is_fetched_again() -> None:
     intake = Intake()
-    intake.expect({SOURCE: 5})
+    intake.expect({SOURCE: 5}, intake.assignment)
     assert intake.judge(SOURCE, 5) is Verdict.LEAVE
     assert intake.open() == {SOURCE}
     assert intake.judge(SOURCE, 5) is Verdict.TAKE
@@ -70,13 +71,37 @@ def test_nothing_is_taken_while_partitions_are_given_up() -> None:
 def test_a_seek_while_records_are_taken_forgets_no_progress() -> None:
     intake = opened()
     intake.judge(SOURCE, 5)
-    intake.expect({SOURCE: 3})
+    intake.expect({SOURCE: 3}, intake.assignment)
     assert intake.judge(SOURCE, 5) is Verdict.LEAVE
     assert intake.judge(SOURCE, 6) is Verdict.TAKE
 
 
 def test_a_partition_of_others_is_left() -> None:
     assert opened().judge(TopicPartition("t", 1), 5) is Verdict.LEAVE
+
+
+def test_a_seek_that_ends_after_its_assignment_tells_nothing() -> None:
+    intake = Intake()
+    over = intake.assignment
+    intake.close()
+    intake.expect({SOURCE: 5}, over)
+    assert intake.open() == frozenset()
+    assert not intake.is_open
+    intake.expect({SOURCE: 8, OTHER: 0}, intake.assignment)
+    intake.open()
+    assert intake.judge(SOURCE, 8) is Verdict.TAKE
+    assert intake.judge(OTHER, 0) is Verdict.TAKE
+
+
+def test_a_recovery_that_ends_after_its_assignment_opens_nothing() -> None:
+    intake = Intake()
+    intake.expect({SOURCE: 5}, intake.assignment)
+    intake.close()
+    intake.open()
+    assert intake.judge(SOURCE, 5) is Verdict.LEAVE
+    intake.expect({OTHER: 0}, intake.assignment)
+    assert intake.open() == frozenset()
+    assert intake.judge(OTHER, 0) is Verdict.TAKE
 
 
 @given(
