@@ -1,11 +1,15 @@
-"""Dead letters: the raw bytes of an event that a subscription could not handle, with the reason."""
+"""Dead letters: the raw bytes of an event that a subscription could not handle, with the reason.
 
-from dataclasses import dataclass
+A record that no topic takes once it is unpacked (somebody else compressed it) is kept in part: one
+record must not stop a worker for ever.
+"""
+
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from schemas.errors import WundrError
-from schemas.topics import dead_letter_topic
+from schemas.topics import LARGEST_RECORD, dead_letter_topic
 from streams.records import ORIGIN, OutgoingRecord, RawRecord
 
 SUBSCRIPTION: Final = "wundr_subscription"
@@ -15,8 +19,17 @@ LAST_ERROR: Final = "wundr_last_error"
 RETRY_COUNT: Final = "wundr_retry_count"
 DEAD_LETTERED_AT: Final = "wundr_dead_lettered_at"
 
+WHOLE_BYTES: Final = "wundr_whole_bytes"
+"""How long the value was, where the dead letter holds its beginning only."""
+
 LONGEST_ERROR: Final = 1_000
 """Bytes of an error text that are kept: a record at the broker's size limit must still fit."""
+
+LONGEST_KEY: Final = 1_000
+"""Bytes of a key that are kept where key and headers alone pass the limit."""
+
+HEADER_LENGTHS: Final = 10
+"""Bytes that the lengths of a header's name and content take at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +48,7 @@ def dead_letter(record: RawRecord, failure: Failure, now: datetime) -> OutgoingR
 
     Key, bytes and headers as they were, addressed to one subscription.
     """
+    record, cut = _fitting(record)
     error = failure.error
     reason = error.code if isinstance(error, WundrError) else type(error).__name__
     return OutgoingRecord(
@@ -50,8 +64,23 @@ def dead_letter(record: RawRecord, failure: Failure, now: datetime) -> OutgoingR
             (LAST_ERROR, _cut(f"{type(error).__name__}: {error}")),
             (RETRY_COUNT, str(failure.tries).encode()),
             (DEAD_LETTERED_AT, now.isoformat().encode()),
+            *cut,
         ),
     )
+
+
+def _fitting(record: RawRecord) -> tuple[RawRecord, tuple[tuple[str, bytes], ...]]:
+    """As much of a record as a topic takes, and what to say about what was left out."""
+    value = record.value or b""
+    rest = len(record.key or b"") + sum(
+        len(name) + len(content or b"") + HEADER_LENGTHS for name, content in record.headers
+    )
+    if len(value) + rest <= LARGEST_RECORD:
+        return record, ()
+    kept = replace(record, value=value[: max(0, LARGEST_RECORD - rest)])
+    if rest > LARGEST_RECORD:
+        kept = replace(kept, key=(record.key or b"")[:LONGEST_KEY], headers=())
+    return kept, ((WHOLE_BYTES, str(len(value)).encode()),)
 
 
 def _cut(text: str) -> bytes:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from infra.topics import apply, plan
 from schemas.catalog import Catalog
@@ -81,4 +82,32 @@ async def test_a_record_at_the_brokers_limit_becomes_a_dead_letter_and_fits_the_
     kept = await read_one(settings, dead_letter_topic(app.name))
     assert kept.value == largest
     assert dict(kept.headers)["wundr_reason"] == b"schemas.not_an_event"
+    await sender.close()
+
+
+async def test_a_record_that_is_larger_unpacked_than_any_topic_takes_becomes_a_dead_letter(
+    kafka_bootstrap: str,
+) -> None:
+    app = App(unique("app"))
+    events = named_anew(platform_topics(Catalog.load(), 1), "events.domain.low")
+    changes = plan(kafka_bootstrap, [events, *app.topic_specs(1)])
+    await asyncio.to_thread(apply, kafka_bootstrap, changes)
+    foreign = Producer(
+        {
+            "bootstrap.servers": kafka_bootstrap,
+            "compression.type": "lz4",
+            "message.max.bytes": 10_000_000,
+        }
+    )
+    foreign.produce(events.name, key=b"k", value=bytes(5_000_000))
+    assert await asyncio.to_thread(foreign.flush, 20) == 0
+    settings = KafkaSettings(bootstrap=kafka_bootstrap)
+    record = await read_one(settings, events.name)
+    failed = Failure(
+        app=app.name, group=f"{app.name}.main", handler="read", error=NotAnEvent(), tries=1
+    )
+    sender = KafkaSender(settings)
+    await (await sender.send(dead_letter(record, failed, datetime.now(UTC))))
+    kept = await read_one(settings, dead_letter_topic(app.name))
+    assert dict(kept.headers)["wundr_whole_bytes"] == b"5000000"
     await sender.close()

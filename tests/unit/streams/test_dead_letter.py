@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from schemas.errors import TruncatedEvent
+from schemas.topics import LARGEST_COPY, LARGEST_RECORD
 from streams.dead_letter import LONGEST_ERROR, Failure, dead_letter
-from streams.records import RawRecord
+from streams.records import OutgoingRecord, RawRecord
 
 RECORD = RawRecord(
     topic="events.domain.low",
@@ -71,3 +73,32 @@ def test_a_long_error_text_is_cut_by_bytes_and_between_characters() -> None:
     kept = headers["wundr_last_error"]
     assert LONGEST_ERROR - 3 < len(kept) <= LONGEST_ERROR
     assert kept.decode() == "ValueError: " + "€" * ((LONGEST_ERROR - 12) // 3)
+
+
+def size(letter: OutgoingRecord) -> int:
+    headers = sum(len(name) + len(value) for name, value in letter.headers)
+    return len(letter.key or b"") + len(letter.value or b"") + headers
+
+
+def test_a_record_at_the_limit_is_kept_whole() -> None:
+    largest = replace(RECORD, headers=(), value=b"v" * (LARGEST_RECORD - len(RECORD.key or b"")))
+    letter = dead_letter(largest, failure(ValueError("no")), NOW)
+    assert letter.value == largest.value
+    assert "wundr_whole_bytes" not in dict(letter.headers)
+
+
+def test_a_record_that_no_topic_takes_is_kept_in_part_and_says_so() -> None:
+    unpacked = replace(RECORD, value=b"v" * 5_000_000)
+    letter = dead_letter(unpacked, failure(ValueError("no")), NOW)
+    assert LARGEST_RECORD - 100 < len(letter.value or b"") < LARGEST_RECORD
+    assert size(letter) < LARGEST_COPY
+    assert dict(letter.headers)["wundr_whole_bytes"] == b"5000000"
+    assert letter.headers[:2] == RECORD.headers
+
+
+def test_headers_that_no_topic_takes_are_left_out() -> None:
+    unpacked = replace(RECORD, key=b"k" * 2_000_000, headers=(("x", b"h" * 2_000_000),))
+    letter = dead_letter(unpacked, failure(ValueError("no")), NOW)
+    assert size(letter) < 10_000
+    assert dict(letter.headers)["wundr_origin"] == b"events.domain.low/2/41"
+    assert dict(letter.headers)["wundr_whole_bytes"] == str(len(RECORD.value or b"")).encode()
