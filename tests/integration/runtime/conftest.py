@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from infra.topics import apply, plan
-from schemas.topics import TopicSpec
+from schemas.topics import TopicSpec, platform_topics
 from streams.attempts import Pause
 from streams.kafka.sender import KafkaSender
 from streams.lane import Lanes
-from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from streams.records import RawRecord, TopicPartition
 from streams.runtime.member import GroupMember
 from streams.settings import KafkaSettings
+from tests.integration.runtime.tally import tally_app
+from tests.integration.runtime.team import CATALOG, PARTITIONS, Team
 
-PARTITIONS = 4
 DEADLINE_S = 40.0
 
 
@@ -74,11 +75,22 @@ async def sender(kafka: KafkaSettings) -> AsyncIterator[KafkaSender]:
     await sender.close()
 
 
-async def send_all(sender: KafkaSender, records: Iterable[OutgoingRecord]) -> None:
-    """Send and await every acknowledgement."""
-    receipts = [await sender.send(record) for record in records]
-    for receipt in receipts:
-        await receipt
+@pytest.fixture
+async def team(
+    kafka: KafkaSettings, unique: str, tmp_path: Path, sender: KafkaSender
+) -> AsyncIterator[Team]:
+    """A team without workers, its topics made; whatever still runs is killed afterwards."""
+    app = tally_app(unique, tmp_path)
+    specs = [
+        *platform_topics(CATALOG, PARTITIONS),
+        *app.topic_specs(PARTITIONS),
+        TopicSpec(name=app.topic, partitions=PARTITIONS, config={}, why="a test"),
+    ]
+    await asyncio.to_thread(lambda: apply(kafka.bootstrap, plan(kafka.bootstrap, specs)))
+    team = Team(kafka=kafka, name=unique, folder=tmp_path, sender=sender)
+    yield team
+    for worker in list(team.workers):
+        await team.kill(worker)
 
 
 @dataclass

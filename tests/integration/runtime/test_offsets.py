@@ -20,7 +20,8 @@ from streams.records import OutgoingRecord
 from streams.runtime.consumer import LaneConsumer
 from streams.runtime.preflight import check_topics
 from streams.settings import KafkaSettings
-from tests.integration.runtime.conftest import Recorder, running_member, send_all, until
+from tests.integration.runtime.conftest import Recorder, running_member, until
+from tests.integration.runtime.team import send_all
 
 pytestmark = pytest.mark.kafka
 MakeTopics = Callable[..., Awaitable[None]]
