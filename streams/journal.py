@@ -6,12 +6,13 @@ What a process was promised, kept on disk, one JSON line each.
 import base64
 import errno
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
+from schemas.headers import CE_ID
 from streams.receipt import Acknowledgement
-from streams.records import OutgoingRecord
+from streams.records import OutgoingRecord, first_header
 
 LINE_END: Final = b"\n"
 OBJECT_END: Final = b"}"
@@ -32,25 +33,38 @@ class FileJournal:
         self._file = path.open("a+b", buffering=0)
         self._torn = _ends_torn(path)
 
+    def published(self, record: OutgoingRecord) -> None:
+        """Write down that an event goes out. Raises OSError when it is not written whole."""
+        self._write({"published": (first_header(record.headers, CE_ID) or b"").decode()})
+
     def acknowledged(self, record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
-        """Write one line, in one system call. Raises OSError when it is not written whole."""
-        line = {
-            "position": str(acknowledgement),
-            "value": base64.b64encode(record.value or b"").decode(),
-        }
+        """Write down an acknowledged event. Raises OSError when it is not written whole."""
+        value = base64.b64encode(record.value or b"").decode()
+        self._write({"position": str(acknowledgement), "value": value})
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, line: dict[str, str]) -> None:
+        """One line, in one system call."""
         written = (LINE_END if self._torn else b"") + orjson.dumps(line) + LINE_END
         length = self._file.write(written)
         self._torn = self._torn if not length else length != len(written)
         if length != len(written):
             raise OSError(errno.ENOSPC, f"only {length} of {len(written)} bytes were written")
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+
+class JournalPart(NamedTuple):
+    """A journal from some byte on: framed events, ids that went out, and where to read on."""
+
+    acknowledged: list[bytes]
+    published: list[str]
+    read_on: int
 
 
-def read_journal(path: Path, start: int = 0) -> tuple[list[bytes], int]:
-    """The framed events of a journal from a byte on, and where to read on later.
+def read_journal(path: Path, start: int = 0) -> JournalPart:
+    """The lines of a journal from a byte on.
 
     A last line without its end is left for later: it is being written, or its writer was killed
     before it acted. A piece of a line that a writer left behind is no event and is left out.
@@ -58,9 +72,12 @@ def read_journal(path: Path, start: int = 0) -> tuple[list[bytes], int]:
     with path.open("rb") as journal:
         journal.seek(start)
         whole, _, _ = journal.read().rpartition(LINE_END)
-    lines = [line for line in whole.split(LINE_END) if line.endswith(OBJECT_END)]
-    values = [base64.b64decode(orjson.loads(line)["value"]) for line in lines]
-    return values, start + (len(whole) + 1 if whole else 0)
+    lines = [orjson.loads(line) for line in whole.split(LINE_END) if line.endswith(OBJECT_END)]
+    return JournalPart(
+        [base64.b64decode(line["value"]) for line in lines if "value" in line],
+        [line["published"] for line in lines if "published" in line],
+        start + (len(whole) + 1 if whole else 0),
+    )
 
 
 def _ends_torn(path: Path) -> bool:

@@ -1,7 +1,8 @@
 """From an event to a record that is on its way: encoded, announced, sent, journalled."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -18,15 +19,34 @@ from streams.writer_schemas import WriterSchemas
 
 log = structlog.get_logger(__name__)
 
-Journal = Callable[[OutgoingRecord, Acknowledgement], None]
-"""Told of every acknowledged event before anybody who awaits its receipt.
 
-An event that it raises for is not acknowledged to anybody: its receipt raises JournalFailed.
-"""
+class Journal(Protocol):
+    """Told of every event that goes out, and of every acknowledgement."""
+
+    def published(self, record: OutgoingRecord) -> None:
+        """The event is about to be sent; when this raises, it is not sent (JournalFailed)."""
+        ...
+
+    def acknowledged(self, record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
+        """Called before anybody who awaits the receipt.
+
+        An event that it raises for is not acknowledged to anybody: its receipt raises
+        JournalFailed.
+        """
+        ...
 
 
-def no_journal(record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
-    """Keep no journal."""
+class NoJournal:
+    """Keeps no journal."""
+
+    def published(self, record: OutgoingRecord) -> None:
+        """See Journal."""
+
+    def acknowledged(self, record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
+        """See Journal."""
+
+
+NO_JOURNAL: Final = NoJournal()
 
 
 class EventPublisher:
@@ -42,7 +62,7 @@ class EventPublisher:
         codec: Codec,
         sender: RecordSender,
         schemas: WriterSchemas,
-        journal: Journal = no_journal,
+        journal: Journal = NO_JOURNAL,
     ) -> None:
         self._catalog = catalog
         self._codec = codec
@@ -84,17 +104,24 @@ class EventPublisher:
     async def send(self, record: OutgoingRecord) -> Receipt:
         """Send the record of an event, as `encode` made it."""
         await self._announce(record)
+        with self._noting(record.topic):
+            self._journal.published(record)
         receipt = await self._sender.send(record)
         return receipt.after(lambda acknowledgement: self._note(record, acknowledgement))
 
     def _note(self, record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
+        with self._noting(str(acknowledgement)):
+            self._journal.acknowledged(record, acknowledgement)
+
+    @staticmethod
+    @contextmanager
+    def _noting(place: str) -> Iterator[None]:
+        """Raise JournalFailed for what a journal raises inside."""
         try:
-            self._journal(record, acknowledgement)
+            yield
         except Exception as error:
-            log.exception("event not journalled", position=str(acknowledgement))
-            raise JournalFailed(
-                f"the event at {acknowledgement} is in no journal: {error}"
-            ) from error
+            log.exception("event not journalled", place=place)
+            raise JournalFailed(f"the event for {place} is in no journal: {error}") from error
 
     async def _announce(self, record: OutgoingRecord) -> None:
         if record.value is None:

@@ -9,6 +9,11 @@ ORIGIN = "wundr_origin"
 Headers = tuple[tuple[str, bytes], ...]
 
 
+def first_header(headers: Headers, name: str) -> bytes | None:
+    """The first header of this name."""
+    return next((value for key, value in headers if key == name), None)
+
+
 class TopicPartition(NamedTuple):
     """One partition of one topic: the unit of order."""
 
@@ -69,7 +74,7 @@ class RawRecord:
 
     def header(self, name: str) -> bytes | None:
         """The first header of this name."""
-        return next((value for key, value in self.headers if key == name), None)
+        return first_header(self.headers, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,10 +46,10 @@ async def connect(endpoints: Endpoints, app: str, journal: Path) -> AsyncIterato
         bootstrap=endpoints.kafka_bootstrap, client_id=app, linger_ms=PRODUCER_LINGER_MS
     )
     schemas = KafkaWriterSchemas(kafka, KafkaSender(kafka), codec)
-    with closing(FileJournal(journal)) as acknowledged:
+    with closing(FileJournal(journal)) as kept:
         async with Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database:
             store = PostgresEventStore(database, codec, schemas)
-            options = BusOptions(journal=acknowledged.acknowledged)
+            options = BusOptions(journal=kept)
             bus = KafkaBus(app, kafka, catalog, store, options=options)
             try:
                 yield Connection(catalog=catalog, codec=codec, store=store, bus=bus)

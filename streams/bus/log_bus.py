@@ -19,7 +19,7 @@ from streams.group_pump import GroupPump
 from streams.handler import HandlerFunction
 from streams.log import AssignmentListener, GroupReader, RecordSender
 from streams.processor import AppProcessor, Edges
-from streams.publisher import EventPublisher, Journal, no_journal
+from streams.publisher import NO_JOURNAL, EventPublisher, Journal
 from streams.reading import EventReading
 from streams.receipt import Receipt
 from streams.retry import RetrySchedule
@@ -31,7 +31,7 @@ class BusOptions:
     """What a bus may be told beside its log: tries of a failing handler, journal, clock."""
 
     schedule: RetrySchedule = field(default_factory=RetrySchedule)
-    journal: Journal = no_journal
+    journal: Journal = NO_JOURNAL
     clock: Callable[[], datetime] = system_clock
     sleep: Sleep = asyncio.sleep
 

@@ -25,7 +25,7 @@ from streams.platform.processor import (
     PlatformProcessor,
 )
 from streams.processor import AppProcessor, Edges
-from streams.publisher import EventPublisher, Journal, no_journal
+from streams.publisher import NO_JOURNAL, EventPublisher, Journal
 from streams.reading import EventReading
 from streams.retry import RetrySchedule
 from streams.runtime.lease import LeasedSender
@@ -149,10 +149,10 @@ async def _check(subscription: Subscription, kafka: KafkaSettings) -> None:
 @contextmanager
 def _journal(path: Path | None) -> Iterator[Journal]:
     if path is None:
-        yield no_journal
+        yield NO_JOURNAL
         return
     journal = FileJournal(path)
     try:
-        yield journal.acknowledged
+        yield journal
     finally:
         journal.close()

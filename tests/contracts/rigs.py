@@ -112,7 +112,10 @@ class JournalStore:
         self._codec = codec
         self._events: list[Event[Any]] = []
 
-    def journal(self, record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
+    def published(self, record: OutgoingRecord) -> None:
+        """See Journal."""
+
+    def acknowledged(self, record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
         """Take in an acknowledged event."""
         self._events.append(self._codec.view(record.value or b""))
 
@@ -183,7 +186,7 @@ class KafkaRig:
         )
         known = catalog or self._catalog
         store = JournalStore(Codec(known))
-        options = BusOptions(schedule=QUICK, journal=store.journal)
+        options = BusOptions(schedule=QUICK, journal=store)
         return KafkaBus(app, self._settings, known, store, options=options)
 
     def sender(self) -> RecordSender:

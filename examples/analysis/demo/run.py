@@ -224,7 +224,7 @@ class Demonstration:
         settings = self._settings
         return Summary(
             files=settings.files,
-            published=reckoning.acknowledged,
+            published=self._at.journals.published,
             acknowledged=reckoning.acknowledged,
             stored=reckoning.stored,
             projected=reckoning.projected,

@@ -12,6 +12,7 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
 from schemas.events.ui import UiDashboardOpened
+from schemas.headers import CE_ID
 from streams.journal import FileJournal
 from streams.receipt import Acknowledgement
 from streams.records import OutgoingRecord
@@ -71,3 +72,17 @@ def test_a_line_that_is_still_being_written_is_left_for_later(
     assert journals.look() == 0
     path.write_bytes(whole)
     assert journals.look() == 1
+
+
+def test_an_event_that_was_sent_and_not_acknowledged_is_only_published(
+    tmp_path: Path, journals: Journals
+) -> None:
+    event = opened()
+    journal = FileJournal(tmp_path / "a.jsonl")
+    journal.published(
+        OutgoingRecord(topic="t", key=None, value=b"", headers=((CE_ID, event.id.encode()),))
+    )
+    journal.close()
+    assert (journals.look(), journals.published) == (0, 1)
+    acknowledge(tmp_path / "a.jsonl", event)
+    assert (journals.look(), journals.published) == (1, 1)

@@ -41,10 +41,10 @@ def files_of_at_most(size: int) -> Iterator[None]:
 def test_what_is_written_is_read_from_where_one_stopped(tmp_path: Path) -> None:
     path = tmp_path / "journals" / "a.jsonl"
     write(path, b"one", b"two")
-    values, read_on = read_journal(path)
+    values, _, read_on = read_journal(path)
     write(path, b"three")
     assert values == [b"one", b"two"]
-    assert read_journal(path, read_on) == ([b"three"], path.stat().st_size)
+    assert read_journal(path, read_on) == ([b"three"], [], path.stat().st_size)
 
 
 def test_a_line_that_is_being_written_is_left_for_later(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_line_that_is_being_written_is_left_for_later(tmp_path: Path) -> None:
     write(path, b"one", b"two")
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
-    values, read_on = read_journal(path)
+    values, _, read_on = read_journal(path)
     path.write_bytes(whole)
     assert values == [b"one"]
     assert read_journal(path, read_on)[0] == [b"two"]
@@ -63,9 +63,9 @@ def test_a_line_that_its_writer_left_torn_spoils_no_other(tmp_path: Path, cut: i
     path = tmp_path / "a.jsonl"
     write(path, b"one", b"two")
     path.write_bytes(path.read_bytes()[:-cut])
-    values, read_on = read_journal(path)
+    values, _, read_on = read_journal(path)
     write(path, b"three")
-    later, _ = read_journal(path, read_on)
+    later = read_journal(path, read_on).acknowledged
     whole_again = [b"two"] if cut == 1 else []
     assert values + later == [b"one", *whole_again, b"three"]
     assert read_journal(path)[0] == [b"one", *whole_again, b"three"]
@@ -84,3 +84,14 @@ def test_a_full_disk_is_an_error_and_later_lines_are_whole(tmp_path: Path) -> No
     journal.acknowledged(event, PLACE)
     journal.close()
     assert read_journal(path)[0] == [b"one", b"two"]
+
+
+def test_what_went_out_is_told_apart_from_what_was_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    journal = FileJournal(path)
+    record = OutgoingRecord(topic="t", key=b"k", value=b"one", headers=(("ce_id", b"e-1"),))
+    journal.published(record)
+    journal.close()
+    assert read_journal(path)[:2] == ([], ["e-1"])
+    write(path, b"one")
+    assert read_journal(path)[:2] == ([b"one"], ["e-1"])

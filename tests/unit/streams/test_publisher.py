@@ -16,7 +16,7 @@ from schemas.topics import SCHEMAS_TOPIC
 from streams.errors import BatchInterrupted, BrokerUnavailable, JournalFailed
 from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
-from streams.publisher import EventPublisher
+from streams.publisher import EventPublisher, NoJournal
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord
 from tests.unit.streams.bench import Bench
@@ -84,32 +84,41 @@ async def test_a_bad_event_refuses_its_batch_whole(
 async def test_the_journal_knows_of_an_event_before_its_receipt_resolves(
     bench: Bench, started: MakeEvent
 ) -> None:
-    journal: list[str] = []
+    lines: list[tuple[str, str]] = []
 
-    def note(record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
-        journal.append(dict(record.headers)["ce_id"].decode())
+    class Lines:
+        def published(self, record: OutgoingRecord) -> None:
+            lines.append(("published", dict(record.headers)["ce_id"].decode()))
+
+        def acknowledged(self, record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
+            lines.append(("acknowledged", dict(record.headers)["ce_id"].decode()))
 
     codec: Codec = bench.codec
     publisher = EventPublisher(
-        bench.catalog, codec, MemorySender(bench.log), MemoryWriterSchemas(bench.log, codec), note
+        bench.catalog,
+        codec,
+        MemorySender(bench.log),
+        MemoryWriterSchemas(bench.log, codec),
+        Lines(),
     )
     event = started()
     await (await publisher.publish(event))
-    assert journal == [event.id]
+    assert lines == [("published", event.id), ("acknowledged", event.id)]
 
 
 async def test_an_event_that_the_journal_cannot_take_is_not_acknowledged(
     bench: Bench, started: MakeEvent
 ) -> None:
-    def full(record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
-        raise OSError(28, "No space left on device")
+    class Full(NoJournal):
+        def acknowledged(self, record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
+            raise OSError(28, "No space left on device")
 
     publisher = EventPublisher(
         bench.catalog,
         bench.codec,
         MemorySender(bench.log),
         MemoryWriterSchemas(bench.log, bench.codec),
-        full,
+        Full(),
     )
     receipt = await publisher.publish(started())
     assert not receipt.acknowledged

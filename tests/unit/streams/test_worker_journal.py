@@ -31,7 +31,7 @@ class DrainingSender:
 
     async def close(self) -> None:
         record = OutgoingRecord(topic="t", key=b"k", value=b"the last one")
-        self.journals[0](record, Acknowledgement("t", 0, 7))
+        self.journals[0].acknowledged(record, Acknowledgement("t", 0, 7))
 
 
 class ReachedTheGroup(Exception):
