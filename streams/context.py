@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from schemas.event import Event, EventData, EventFactory
 from schemas.identity import derived_id
+from streams.errors import HandlerReturned
 
 DataT = TypeVar("DataT", bound=EventData)
 
@@ -16,7 +17,7 @@ class Context:
     after a crash emits the same events, which every reader drops by id.
     """
 
-    __slots__ = ("_app", "_cause", "_emitted", "_factory", "_handler")
+    __slots__ = ("_app", "_cause", "_emitted", "_factory", "_handler", "_is_over")
 
     def __init__(
         self, *, cause: Event[object], app: str, handler: str, factory: EventFactory
@@ -26,9 +27,15 @@ class Context:
         self._handler = handler
         self._factory = factory
         self._emitted: list[Event[EventData]] = []
+        self._is_over = False
 
     async def publish(self, data: DataT, *, aggregate_id: str | None = None) -> Event[DataT]:
-        """Emit an event that is caused by the handled one, within its correlation."""
+        """Emit an event that is caused by the handled one, within its correlation.
+
+        Raises HandlerReturned when the handler's try is over.
+        """
+        if self._is_over:
+            raise HandlerReturned(f"handler {self._handler!r} emitted {data.event_type!r} too late")
         cause = self._cause
         event = self._factory.create(
             data,
@@ -44,7 +51,7 @@ class Context:
         self._emitted.append(event)
         return event
 
-    @property
-    def emitted(self) -> tuple[Event[EventData], ...]:
-        """What was emitted so far, in order."""
+    def finish(self) -> tuple[Event[EventData], ...]:
+        """End the try: what was emitted, in order. Nothing can be emitted any more."""
+        self._is_over = True
         return tuple(self._emitted)

@@ -109,6 +109,13 @@ class StateNotStorable(StreamsError):
     remedy = "Return a dict with text keys and JSON values from the fold and from `initial`."
 
 
+class HandlerReturned(StreamsError):
+    """A handler emitted an event after it had returned."""
+
+    code = "streams.handler_returned"
+    remedy = "Await everything that emits before the handler returns."
+
+
 class DuplicateName(StreamsError):
     """A name is used twice in one app."""
 

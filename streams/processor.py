@@ -155,7 +155,7 @@ class AppProcessor:
                 cause=event, app=self._app.name, handler=handler.name, factory=self._edges.factory
             )
             await handler.function(event, context)
-            for ordinal, new in enumerate(context.emitted):
+            for ordinal, new in enumerate(context.finish()):
                 place = Emission(self._app.name, handler.name, _place(record), ordinal)
                 encoded = self._edges.publisher.encode(new)
                 headers = (*encoded.headers, (EMISSION, place.encode()))

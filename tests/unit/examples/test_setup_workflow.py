@@ -31,7 +31,7 @@ async def types_of_session(profile: str) -> list[str]:
             if handler.wants(event.type):
                 context = Context(cause=event, app=app.name, handler=handler.name, factory=FACTORY)
                 await handler.function(event, context)
-                waiting.extend(context.emitted)
+                waiting.extend(context.finish())
     return types
 
 
