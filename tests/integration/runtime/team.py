@@ -8,8 +8,8 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,17 @@ class Team:
         process = self.workers.pop(worker)
         os.kill(process.pid, signal.SIGKILL)
         await process.wait()
+
+    @contextmanager
+    def frozen(self, worker: str) -> Iterator[None]:
+        """Stop a worker where it stands, and let it go on at the end of the block."""
+        process = self.workers.pop(worker)
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.workers[worker] = process
+            os.kill(process.pid, signal.SIGCONT)
 
     async def send(self, files: int, error: str | None = None, project: str = "") -> None:
         """One event for each of so many files, all in one topic."""

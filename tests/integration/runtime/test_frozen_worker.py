@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 
 import pytest
 
@@ -23,15 +21,12 @@ async def test_a_thawed_worker_leaves_the_totals_of_the_next_owner_alone(team: T
     await team.send(FILES, error=OUTAGE)
     for worker in ("one", "two"):
         await team.until_live(worker, "pause")
-    frozen = team.workers.pop("two")
-    os.kill(frozen.pid, signal.SIGSTOP)
-    team.healed.touch()
-    await team.until_exact()
-    await team.send(FILES)
-    await team.send(FILES)
-    await team.until_exact()
-    os.kill(frozen.pid, signal.SIGCONT)
-    team.workers["two"] = frozen
+    with team.frozen("two"):
+        team.healed.touch()
+        await team.until_exact()
+        await team.send(FILES)
+        await team.send(FILES)
+        await team.until_exact()
     await team.until_shared("one", "two")
     await team.until_exact()
     await asyncio.gather(team.kill("one"), team.kill("two"))
