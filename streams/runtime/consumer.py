@@ -121,24 +121,26 @@ class LaneConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._read_offset = _Unkept()
+        self._given_up: int | None = None
 
     def _reset_state(self) -> None:
         super()._reset_state()
         self._read_offset = _Unkept()
 
-    async def perform_seek(self) -> None:
-        """Seek to where work begins, and expect records from there."""
-        assignment = self.transport.intake.assignment
-        starts = await self.seek_to_committed()
-        self._committed_offset.update({tp: offset for tp, offset in starts.items() if offset})
-        self.transport.intake.expect(
-            {TopicPartition(*tp): offset for tp, offset in starts.items()}, assignment
-        )
-
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Nothing more is taken; what was taken is finished in `wait_empty`."""
+        self._given_up = self.app.consumer_generation_id
         self.transport.intake.close()
         await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """A new generation has begun; its tables are recovered next."""
+        self._given_up = None
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def has_given_up(self, generation: int) -> bool:
+        """Whether the partitions of this generation have been asked back."""
+        return generation == self._given_up
 
     def _new_consumer_thread(self) -> LaneConsumerThread:
         return LaneConsumerThread(self, loop=self.loop, beacon=self.beacon)

@@ -42,7 +42,6 @@ class Intake:
         self._jumps: dict[TopicPartition, _Jump] = {}
         self._left: set[TopicPartition] = set()
         self._assignment = 0
-        self._sought = False
         self._open = False
 
     @property
@@ -55,26 +54,12 @@ class Intake:
         """Whether records are taken."""
         return self._open
 
-    def expect(self, starts: Mapping[TopicPartition, int], assignment: int) -> None:
-        """Reading was sought to where the work of an assignment begins.
+    def open(self, starts: Mapping[TopicPartition, int]) -> frozenset[TopicPartition]:
+        """Tables are recovered and reading was sought to `starts`: records may be taken.
 
-        A seek that ends when its assignment is over tells nothing; while records are taken, a seek
-        makes none of them forgotten.
+        The answer names the partitions whose records came too early: read them again.
         """
-        if assignment == self._assignment and not self._open:
-            self._next = dict(starts)
-            self._jumps.clear()
-            self._left.clear()
-            self._sought = True
-
-    def open(self) -> frozenset[TopicPartition]:
-        """Tables are recovered: records may be taken, if this assignment was sought.
-
-        Faust says it also at the end of a recovery whose assignment is over by then. The answer
-        names the partitions whose records came too early: read them again.
-        """
-        if not self._sought:
-            return frozenset()
+        self._next = dict(starts)
         self._open = True
         early, self._left = frozenset(self._left & self._next.keys()), set()
         return early
@@ -82,7 +67,7 @@ class Intake:
     def close(self) -> None:
         """Partitions are being given up: nothing is taken until the next `open`."""
         self._assignment += 1
-        self._open = self._sought = False
+        self._open = False
         self._next.clear()
         self._jumps.clear()
         self._left.clear()

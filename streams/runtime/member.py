@@ -1,7 +1,7 @@
 """One member of a subscription's consumer group: a Faust app that feeds the lanes."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
@@ -17,6 +17,7 @@ from streams.records import RawRecord, TopicPartition
 from streams.runtime.consumer import SESSION_S, LaneConsumer, LaneTransport
 from streams.runtime.errors import WorkerFailed
 from streams.runtime.intake import Verdict
+from streams.runtime.recovery import ServingTableManager
 from streams.runtime.tables import FaustTable, ProjectionTable
 from streams.settings import KafkaSettings
 
@@ -37,12 +38,7 @@ class _Boot(faust.app.BootStrategy):
 
 class _FaustApp(faust.App):
     BootStrategy = _Boot
-    on_serving: Callable[[], None]
-
-    def on_rebalance_end(self) -> None:
-        """Faust calls it when tables are recovered and partitions are sought."""
-        super().on_rebalance_end()
-        self.on_serving()
+    serve: Callable[[int], Awaitable[None]]
 
 
 class GroupMember:
@@ -64,8 +60,7 @@ class GroupMember:
         }
         self._intake = self._transport.intake
         self.lease = self._transport.lease
-        self._app.on_serving = self._begin
-        self._seeking: set[asyncio.Task[None]] = set()
+        self._app.serve = self._serve
         self._failure: BaseException | None = None
 
     def pump(self, topics: Sequence[str], lanes: Lanes) -> None:
@@ -156,18 +151,22 @@ class GroupMember:
             self._failure = error
             await asyncio.Event().wait()
 
-    def _begin(self) -> None:
-        """Take records from now on, and fetch again those that came too early."""
-        for source in self._intake.open():
-            task = asyncio.create_task(self._fetch_early(source), name=f"read again {source}")
-            self._seeking.add(task)
-            task.add_done_callback(self._seeking.discard)
+    async def _serve(self, generation: int) -> None:
+        """Take records of this generation from now on, from where their work begins.
 
-    async def _fetch_early(self, source: TopicPartition) -> None:
-        try:
+        Records that came before are read again.
+        """
+        consumer = cast(LaneConsumer, self._app.consumer)
+        if generation != self._app.consumer_generation_id or consumer.has_given_up(generation):
+            return
+        assignment = self._intake.assignment
+        starts = await consumer.seek_to_committed()
+        if assignment != self._intake.assignment:
+            return
+        for source in self._intake.open(
+            {TopicPartition(*tp): offset for tp, offset in starts.items()}
+        ):
             await self._read_again(source)
-        except Exception as error:  # noqa: BLE001  # what nobody fetches must stop us
-            self._failure = error
 
     async def _read_again(self, source: TopicPartition) -> None:
         """Seek to the next record that is wanted, unless the partition is being given up."""
@@ -203,6 +202,7 @@ def _faust_settings(kafka: KafkaSettings, data_dir: Path) -> dict[str, Any]:
         "consumer_auto_offset_reset": "earliest",
         "datadir": str(data_dir),
         "store": "memory://",
+        "TableManager": ServingTableManager,
         "Table": ProjectionTable,
         "stream_buffer_maxsize": BUFFERED_RECORDS,
         # Calls our wait_empty before partitions are given up.

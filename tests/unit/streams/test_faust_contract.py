@@ -7,6 +7,7 @@ import faust
 from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
 from faust.app.base import App
 from faust.stores.memory import Store
+from faust.tables import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
@@ -31,8 +32,8 @@ def test_every_overridden_method_exists_with_the_parameters_that_are_overridden(
                 "wait_empty",
                 "verify_event_path",
                 "_reset_state",
-                "perform_seek",
                 "on_partitions_revoked",
+                "on_partitions_assigned",
             ),
         ),
         (
@@ -66,10 +67,13 @@ def test_partitions_are_given_up_only_after_wait_empty() -> None:
     assert "consumer.wait_empty()" in inspect.getsource(App._consumer_wait_empty)
 
 
-def test_faust_says_that_a_rebalance_is_over_only_after_it_has_sought_the_partitions() -> None:
-    for finishing in (Recovery.on_recovery_completed, Recovery._resume_streams):
-        source = inspect.getsource(finishing)
-        assert source.index("consumer.perform_seek()") < source.index("app.on_rebalance_end()")
+def test_a_recovery_is_told_its_generation_and_comes_from_the_table_manager() -> None:
+    for name in ("on_recovery_completed", "_resume_streams"):
+        assert list(inspect.signature(getattr(Recovery, name)).parameters) == [
+            "self",
+            "generation_id",
+        ]
+    assert "self._recovery = Recovery(" in inspect.getsource(TableManager.recovery.fget)  # type: ignore[attr-defined]  # a property has one
 
 
 def test_stock_faust_drops_records_below_a_note_that_it_makes_after_handing_them_on() -> None:
