@@ -57,6 +57,9 @@ def start_postgres(state_dir: Path) -> RunningPostgres:
     data = data_dir(state_dir)
     data.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + _START_DEADLINE_S
+    if postgres_process(state_dir) is None:
+        # The package takes a killed server for a running one while its pid is not reaped.
+        (data / "postmaster.pid").unlink(missing_ok=True)
     server = _start(data, deadline)
     while not _is_ready(server):
         if time.monotonic() > deadline:

@@ -380,21 +380,6 @@ async def test_an_older_consumer_reads_a_newer_producer(
     assert await dead_letters(rig, app) == []
 
 
-async def test_history_is_found_by_aggregate_and_by_correlation(
-    open_bus: OpenBus, synced: MakeEvent, correlation_id: str
-) -> None:
-    bus, repository = await open_bus(unique("app")), unique("r")
-    events = [synced(repository, files=n) for n in range(3)]
-    other = synced(unique("r"))
-    for receipt in await bus.publish_batch([*events, other]):
-        await receipt
-    ids = [event.id for event in events]
-    assert [event.id for event in await bus.get_events(repository)] == ids
-    assert await bus.get_events(repository, aggregate_type="Analysis") == []
-    found = await bus.get_events_by_correlation(correlation_id)
-    assert {event.id for event in found} == {*ids, other.id}
-
-
 async def test_a_closed_bus_takes_nothing_more(open_bus: OpenBus, synced: MakeEvent) -> None:
     bus = await open_bus(unique("app"))
     await (await bus.publish(synced()))

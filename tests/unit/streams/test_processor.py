@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from schemas.envelope import Metadata
 from schemas.event import Event
 from schemas.events.domain import NotificationSent
 from schemas.framing import frame
 from streams.app import App
 from streams.context import Context
 from streams.errors import BrokerUnavailable
-from streams.log import RecordSender
-from streams.memory.log import MemorySender
-from streams.projection import Entry
-from streams.receipt import Acknowledgement, Receipt
-from streams.records import OutgoingRecord, RawRecord, TopicPartition
-from streams.table import MemoryTable
+from streams.records import RawRecord
 from tests.unit.streams.bench import Bench
 
 MakeEvent = Callable[..., Event[Any]]
@@ -257,169 +249,3 @@ async def test_bytes_cut_anywhere_become_a_dead_letter(bench: Bench, started: Ma
     assert len(letters(bench)) == len(cuts)
     reasons = {dict(letter.headers)["wundr_reason"] for letter in letters(bench)}
     assert reasons == {b"schemas.not_an_event", b"schemas.truncated_event"}
-
-
-async def test_a_projection_with_a_key_is_fed_through_its_repartition_topic(
-    bench: Bench, started: MakeEvent
-) -> None:
-    app = App("team")
-
-    @app.projection(
-        "files",
-        on=("analysis.started",),
-        initial=dict,
-        key=lambda event: str(event.data.project_id),
-    )
-    def files(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
-        return {"files": state.get("files", 0) + event.data.files}
-
-    table = MemoryTable("team.main-files-changelog")
-    processor = bench.processor(app, {"files": table})
-    records = [bench.record(started(name), offset) for offset, name in enumerate("abc")]
-    await processor.process(records[0].source, records)
-    assert table.keys() == ()
-    forwarded = bench.log.topic("repartition.team.files")
-    assert [record.key for record in forwarded] == [b"p1"] * 3
-    assert [record.origin.offset for record in forwarded] == [0, 1, 2]
-    source = TopicPartition("repartition.team.files", forwarded[0].partition)
-    await processor.process(source, forwarded)
-    await processor.process(source, forwarded)
-    stored = table.get("p1")
-    assert stored is not None
-    assert b'"state":{"files":9}' in stored
-    changes = bench.log.topic("team.main-files-changelog")
-    assert [(change.partition, change.value) for change in changes] == [(source.partition, stored)]
-
-
-async def test_a_fold_that_fails_leaves_the_table_as_it_was_and_a_dead_letter(
-    bench: Bench, started: MakeEvent
-) -> None:
-    app = App("team")
-
-    @app.projection("plain", on=("*",), initial=dict)
-    def plain(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
-        state["seen"] = state.get("seen", 0) + 1
-        if event.metadata.user_id == "evil":
-            raise ZeroDivisionError
-        return state
-
-    events = [started(), started(metadata=Metadata(user_id="evil")), started()]
-    table = MemoryTable("team.main-plain-changelog")
-    records = [bench.record(event, offset) for offset, event in enumerate(events)]
-    await bench.processor(app, {"plain": table}).process(records[0].source, records)
-    stored = table.get("Analysis/a1")
-    assert stored is not None
-    assert b'"state":{"seen":2}' in stored
-    (letter,) = letters(bench)
-    assert dict(letter.headers)["wundr_handler"] == b"plain"
-
-
-@pytest.mark.parametrize(
-    "unfit",
-    [{3: 1}, {"too large": 2**70}, {"of no JSON type": object()}, ["a list"], None],
-    ids=["a key that is no text", "a number too large", "no JSON type", "a list", "nothing"],
-)
-async def test_a_fold_that_returns_no_json_object_makes_a_dead_letter_and_work_goes_on(
-    bench: Bench, started: MakeEvent, unfit: Any
-) -> None:
-    app = App("team")
-
-    @app.projection("plain", on=("*",), initial=dict)
-    def plain(state: dict[str, Any], event: Event[Any]) -> Any:
-        state["seen"] = state.get("seen", 0) + 1
-        return unfit if event.metadata.user_id == "evil" else state
-
-    events = [started(), started(metadata=Metadata(user_id="evil")), started()]
-    table = MemoryTable("team.main-plain-changelog")
-    records = [bench.record(event, offset) for offset, event in enumerate(events)]
-    await bench.processor(app, {"plain": table}).process(records[0].source, records)
-    assert Entry.decode(table.get("Analysis/a1") or b"").state == {"seen": 2}
-    (letter,) = letters(bench)
-    assert dict(letter.headers)["wundr_reason"] == b"streams.state_not_storable"
-
-
-async def test_an_initial_state_that_is_no_json_object_makes_a_dead_letter(
-    bench: Bench, started: MakeEvent
-) -> None:
-    app = App("team")
-    unfit: Any = list
-
-    @app.projection("plain", on=("*",), initial=unfit)
-    def plain(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
-        return state
-
-    record = bench.record(started())
-    table = MemoryTable("team.main-plain-changelog")
-    await bench.processor(app, {"plain": table}).process(record.source, [record])
-    assert table.keys() == ()
-    assert len(letters(bench)) == 1
-
-
-class SlowSender:
-    """Sends at once; what it sent is acknowledged when `acknowledge` is set."""
-
-    def __init__(self, sender: RecordSender) -> None:
-        self._sender = sender
-        self.acknowledge = asyncio.Event()
-
-    async def send(self, record: OutgoingRecord) -> Receipt:
-        """See RecordSender."""
-        sent = await self._sender.send(record)
-
-        async def acknowledged() -> Acknowledgement:
-            await self.acknowledge.wait()
-            return await sent
-
-        return Receipt(sent.event_id, asyncio.ensure_future(acknowledged()))
-
-    async def flush(self) -> None:
-        """See RecordSender."""
-
-    async def close(self) -> None:
-        """See RecordSender."""
-
-
-async def test_lanes_of_two_topics_that_feed_one_entry_wait_for_each_other(
-    bench: Bench, started: MakeEvent
-) -> None:
-    app = App("team")
-
-    @app.projection("plain", on=("*",), initial=dict)
-    def plain(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
-        return {"seen": state.get("seen", 0) + 1}
-
-    table = MemoryTable("team.main-plain-changelog")
-    sender = SlowSender(MemorySender(bench.log))
-    processor = bench.processor(app, {"plain": table}, sender)
-    batches = [
-        [
-            replace(bench.record(started(), offset), topic=f"events.domain.{priority}")
-            for offset in range(3)
-        ]
-        for priority in ("high", "low")
-    ]
-    lanes = [asyncio.create_task(processor.process(batch[0].source, batch)) for batch in batches]
-    await asyncio.wait(lanes, timeout=0.02)
-    assert len(bench.log.topic("team.main-plain-changelog")) == 1
-    sender.acknowledge.set()
-    await asyncio.gather(*lanes)
-    assert Entry.decode(table.get("Analysis/a1") or b"").state == {"seen": 6}
-
-
-async def test_lanes_of_different_partitions_do_not_wait_for_each_other(
-    bench: Bench, started: MakeEvent
-) -> None:
-    app = App("team")
-
-    @app.projection("plain", on=("*",), initial=dict)
-    def plain(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
-        return {"seen": state.get("seen", 0) + 1}
-
-    sender = SlowSender(MemorySender(bench.log))
-    processor = bench.processor(app, {"plain": MemoryTable("team.main-plain-changelog")}, sender)
-    records = [bench.record(started(), partition=number) for number in range(2)]
-    lanes = [asyncio.create_task(processor.process(record.source, [record])) for record in records]
-    await asyncio.wait(lanes, timeout=0.02)
-    assert len(bench.log.topic("team.main-plain-changelog")) == 2
-    sender.acknowledge.set()
-    await asyncio.gather(*lanes)
