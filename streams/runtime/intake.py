@@ -3,14 +3,18 @@
 Around a rebalance Faust delivers records that were fetched for an earlier assignment, before
 tables are recovered, or before a seek, and drops others. So offsets are followed here: a partition
 is taken from where its work begins, in order, and a jump is believed only when the log shows it
-twice.
+again and again.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
 
 from streams.records import TopicPartition
+
+READINGS: Final = 5
+"""How often the log must show a jump: more often than copies of a record can be in flight."""
 
 
 class Verdict(Enum):
@@ -28,10 +32,10 @@ class Verdict(Enum):
 
 @dataclass(slots=True)
 class _Jump:
-    """A record at `to` came too early; `asked` once the log was read again."""
+    """A record at `to` came too early; how often the log was read again and showed it first."""
 
     to: int
-    asked: bool = False
+    asked: int = 0
 
 
 class Intake:
@@ -94,16 +98,17 @@ class Intake:
         """The partition was sought to `next_offset`: what comes now is what the log holds."""
         jump = self._jumps.get(source)
         if jump is not None:
-            jump.asked = True
+            jump.asked += 1
 
     def _is_hole(self, source: TopicPartition, offset: int) -> bool:
         jump = self._jumps.get(source)
-        return jump is not None and jump.asked and jump.to == offset
+        return jump is not None and jump.asked >= READINGS and jump.to == offset
 
     def _ask(self, source: TopicPartition, offset: int) -> Verdict:
         """Read again for the earliest jump only; what stands behind it comes again with it."""
         jump = self._jumps.get(source)
-        if jump is not None and offset >= jump.to:
+        if jump is not None and offset > jump.to:
             return Verdict.LEAVE
-        self._jumps[source] = _Jump(offset)
+        if jump is None or offset < jump.to:
+            self._jumps[source] = _Jump(offset)
         return Verdict.READ_AGAIN
