@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 
 from connectors.sink_target import Claim
 from streams.records import TopicPartition
@@ -41,11 +42,10 @@ class ClaimedPartitions:
         """
         self._settled.clear()
         try:
-            async with asyncio.timeout(self._patience_s):
-                await self.working.acquire()
-            self.working.release()
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience_s):
+                    await self.working.acquire()
+                self.working.release()
         finally:
             for partition in partitions:
                 self._claims.pop(partition.partition, None)
