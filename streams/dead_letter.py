@@ -4,7 +4,7 @@ A record that no topic takes once it is unpacked (somebody else compressed it) i
 record must not stop a worker for ever.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -77,9 +77,9 @@ def _fitting(record: RawRecord) -> tuple[RawRecord, tuple[tuple[str, bytes], ...
     )
     if len(value) + rest <= LARGEST_RECORD:
         return record, ()
-    kept = replace(record, value=value[: max(0, LARGEST_RECORD - rest)])
+    kept = record._replace(value=value[: max(0, LARGEST_RECORD - rest)])
     if rest > LARGEST_RECORD:
-        kept = replace(kept, key=(record.key or b"")[:LONGEST_KEY], headers=())
+        kept = kept._replace(key=(record.key or b"")[:LONGEST_KEY], headers=())
     return kept, ((WHOLE_BYTES, str(len(value)).encode()),)
 
 

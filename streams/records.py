@@ -11,7 +11,10 @@ Headers = tuple[tuple[str, bytes], ...]
 
 def first_header(headers: Headers, name: str) -> bytes | None:
     """The first header of this name."""
-    return next((value for key, value in headers if key == name), None)
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
 
 
 class TopicPartition(NamedTuple):
@@ -47,9 +50,11 @@ class Origin(NamedTuple):
         return cls(topic, int(partition), int(offset))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawRecord:
-    """A record that was read. `timestamp_ms` is the broker's, in milliseconds since 1970."""
+class RawRecord(NamedTuple):
+    """A record that was read. `timestamp_ms` is the broker's, in milliseconds since 1970.
+
+    A tuple, because one is made for each record that passes a worker.
+    """
 
     topic: str
     partition: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from schemas.errors import TruncatedEvent
@@ -81,14 +80,14 @@ def size(letter: OutgoingRecord) -> int:
 
 
 def test_a_record_at_the_limit_is_kept_whole() -> None:
-    largest = replace(RECORD, headers=(), value=b"v" * (LARGEST_RECORD - len(RECORD.key or b"")))
+    largest = RECORD._replace(headers=(), value=b"v" * (LARGEST_RECORD - len(RECORD.key or b"")))
     letter = dead_letter(largest, failure(ValueError("no")), NOW)
     assert letter.value == largest.value
     assert "wundr_whole_bytes" not in dict(letter.headers)
 
 
 def test_a_record_that_no_topic_takes_is_kept_in_part_and_says_so() -> None:
-    unpacked = replace(RECORD, value=b"v" * 5_000_000)
+    unpacked = RECORD._replace(value=b"v" * 5_000_000)
     letter = dead_letter(unpacked, failure(ValueError("no")), NOW)
     assert LARGEST_RECORD - 100 < len(letter.value or b"") < LARGEST_RECORD
     assert size(letter) < LARGEST_COPY
@@ -97,7 +96,7 @@ def test_a_record_that_no_topic_takes_is_kept_in_part_and_says_so() -> None:
 
 
 def test_headers_that_no_topic_takes_are_left_out() -> None:
-    unpacked = replace(RECORD, key=b"k" * 2_000_000, headers=(("x", b"h" * 2_000_000),))
+    unpacked = RECORD._replace(key=b"k" * 2_000_000, headers=(("x", b"h" * 2_000_000),))
     letter = dead_letter(unpacked, failure(ValueError("no")), NOW)
     assert size(letter) < 10_000
     assert dict(letter.headers)["wundr_origin"] == b"events.domain.low/2/41"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -161,7 +160,7 @@ async def test_lanes_of_two_topics_that_feed_one_entry_wait_for_each_other(
     processor = bench.processor(app, {"plain": table}, sender)
     batches = [
         [
-            replace(bench.record(started(), offset), topic=f"events.domain.{priority}")
+            bench.record(started(), offset)._replace(topic=f"events.domain.{priority}")
             for offset in range(3)
         ]
         for priority in ("high", "low")
