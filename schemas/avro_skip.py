@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from schemas.errors import InvalidWriterSchema, TruncatedEvent
+from schemas.read_source import read_long
 
 Skip = Callable[[bytes, int], int]
 """From the place where a value begins to the place where it ends."""
@@ -15,34 +16,6 @@ NamedTypes = Mapping[str, Any]
 """Named types of a schema by their full names."""
 
 _WIDTHS: Final = {"null": 0, "boolean": 1, "float": 4, "double": 8}
-
-
-def varint_tail(data: bytes, at: int, first: int) -> tuple[int, int]:
-    """The rest of a varint whose first byte was above 127.
-
-    The number before zigzag, and where it ends.
-    """
-    number, shift = first & 127, 7
-    while True:
-        byte = data[at]
-        at += 1
-        number |= (byte & 127) << shift
-        if byte < 128:
-            break
-        shift += 7
-        if shift > 63:
-            raise TruncatedEvent("a number has more than ten bytes")
-    if number >> 64:
-        raise TruncatedEvent("a number has more than 64 bits")
-    return number, at
-
-
-def read_long(data: bytes, at: int) -> tuple[int, int]:
-    """A whole number of up to 64 bits, and where it ends."""
-    number, at = data[at], at + 1
-    if number > 127:
-        number, at = varint_tail(data, at, number)
-    return number >> 1 ^ -(number & 1), at
 
 
 def skip_sized(data: bytes, at: int) -> int:

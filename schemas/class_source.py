@@ -107,6 +107,20 @@ def _suffix(source: SourceSchema, latest: Mapping[tuple[str, int], SourceSchema]
     return f"V{major}_{minor}"
 
 
+def wire_conversions(
+    record: Mapping[str, Any], class_name: str
+) -> dict[str, tuple[str, Expression]]:
+    """Attribute, and the way from the wire, of every field of a record by the field's name."""
+    module, nested = _Module(), _Nested()
+    return {
+        item["name"]: (
+            _attribute(item["name"]),
+            _python(item["type"], class_name, module, nested).from_wire,
+        )
+        for item in record["fields"]
+    }
+
+
 def modules(sources: Sequence[SourceSchema]) -> dict[str, str]:
     """The files of the package `schemas.events` by name. Raises UnsupportedType."""
     names = class_names(sources)

@@ -9,19 +9,28 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
-from fastavro.read import SchemaResolutionError
-from fastavro.schema import SchemaParseException, UnknownType
+from fastavro import parse_schema, schemaless_writer
+from fastavro.schema import SchemaParseException
 
 from schemas.catalog import Catalog, WriterSchema
-from schemas.errors import EventTooLarge, InvalidWriterSchema, TruncatedEvent, UnknownSchemaId
+from schemas.data_reader import (
+    DAMAGED,
+    ReadData,
+    compile_typed_reader,
+    compile_wire_reader,
+    made_of,
+    parsed_record,
+)
+from schemas.errors import EventTooLarge, InvalidWriterSchema, UnknownSchemaId
 from schemas.event import Event
 from schemas.event_data import EventData
 from schemas.events import DATA_TYPES
+from schemas.expansion import refuse_expansion
 from schemas.framing import HEADER_SIZE, frame, schema_id_of
 from schemas.prefix_reader import PrefixReader, compile_prefix_reader
 from schemas.prefix_writer import write_envelope
 from schemas.recursion import refuse_recursion
+from schemas.resolving_reader import compile_resolving_reader
 from schemas.validation import compile_check
 
 LARGEST_EVENT: Final = 1_000_000
@@ -29,19 +38,6 @@ LARGEST_EVENT: Final = 1_000_000
 
 A broker takes 1,048,576: key, headers and a dead letter's reason fit beside it.
 """
-
-_DAMAGED: Final = (
-    EOFError,
-    LookupError,
-    MemoryError,
-    OverflowError,
-    RecursionError,
-    SchemaResolutionError,
-    StopIteration,
-    TypeError,
-    ValueError,
-)
-"""What fastavro raises over bytes that do not fit their schema."""
 
 DataTypes = Mapping[tuple[str, str], type[EventData]]
 """Classes of typed data by event type and schema version."""
@@ -126,20 +122,36 @@ class Codec:
         return reader
 
     def _compiled(self, schema: WriterSchema) -> "_Reader":
-        version = self._catalog.reader_version(schema.type, schema.version) or schema.version
-        target = None
-        if version != schema.version:
-            target = self._catalog.writer_schema(schema.type, version).data_record()
-        refuse_recursion(schema.data_record())
+        written = schema.data_record()
+        refuse_recursion(written)
         try:
+            refuse_expansion(parsed_record(written))
+            payload, data = self._data_readers(schema, written)
             return _Reader(
-                read_envelope=compile_prefix_reader(schema.record()),
-                written=parse_schema(schema.data_record()),
-                target=None if target is None else parse_schema(target),
-                data_type=self._data_types.get((schema.type, version)),
+                read_envelope=compile_prefix_reader(schema.record()), payload=payload, data=data
             )
-        except (SchemaParseException, UnknownType, LookupError, TypeError, ValueError) as error:
+        except (SchemaParseException, *DAMAGED) as error:
             raise InvalidWriterSchema(f"{schema.type} {schema.version}: {error!r}") from error
+
+    def _data_readers(
+        self, schema: WriterSchema, written: Mapping[str, Any]
+    ) -> tuple[ReadData, ReadData]:
+        """What gives the payload, and what gives the data.
+
+        Data that were written as this process knows them are read by generated code, others are
+        resolved.
+        """
+        version = self._catalog.reader_version(schema.type, schema.version)
+        if version is None:
+            payload = compile_wire_reader(written)
+            return payload, payload
+        data_type = self._data_types.get((schema.type, version))
+        known = self._catalog.writer_schema(schema.type, version).data_record()
+        if known == written:
+            payload = compile_wire_reader(written)
+            return payload, compile_typed_reader(written, data_type) if data_type else payload
+        payload = compile_resolving_reader(written, known)
+        return payload, made_of(payload, data_type) if data_type else payload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,28 +165,8 @@ class _Writer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
-    """What viewing one writer's events needs.
-
-    `target` is None where they are read as they were written.
-    """
+    """What viewing one writer's events needs; `payload` and `data` as in DataReader."""
 
     read_envelope: PrefixReader
-    written: Any
-    target: Any | None
-    data_type: type[EventData] | None
-
-    def payload(self, framed: bytes, offset: int) -> Mapping[str, Any]:
-        """See DataReader."""
-        stream = BytesIO(framed)
-        stream.seek(offset)
-        try:
-            payload = schemaless_reader(stream, self.written, self.target)
-        except _DAMAGED as error:
-            raise TruncatedEvent(f"the data cannot be read ({error})") from error
-        if stream.tell() != len(framed) or not isinstance(payload, dict):
-            raise TruncatedEvent(f"{len(framed) - stream.tell()} bytes follow the data")
-        return payload
-
-    def data(self, payload: Mapping[str, Any]) -> Any:
-        """See DataReader."""
-        return payload if self.data_type is None else self.data_type.from_wire(payload)
+    payload: ReadData
+    data: ReadData

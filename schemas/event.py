@@ -37,8 +37,11 @@ class DataReader(Protocol):
         """The wire mapping of the data that begins at `offset`. Raises TruncatedEvent."""
         ...
 
-    def data(self, payload: Mapping[str, Any]) -> Any:
-        """The typed data of a wire mapping, or the mapping itself when the type has no class."""
+    def data(self, framed: bytes, offset: int) -> Any:
+        """The typed data, or the wire mapping when the type has no class.
+
+        Raises TruncatedEvent.
+        """
         ...
 
 
@@ -55,7 +58,7 @@ class Event(Generic[D_co]):
     _payload: Mapping[str, Any]
     _framed: bytes | None
     _offset: int
-    _reader: DataReader | None
+    _reader: DataReader
 
     def __init__(self, envelope: Envelope, data: D_co) -> None:
         """A new event; one that was read comes from `Codec.view`."""
@@ -171,12 +174,12 @@ class Event(Generic[D_co]):
     @property
     def data(self) -> D_co:
         """The data. Raises TruncatedEvent when the bytes do not hold it."""
-        if self._data is _UNREAD and self._reader is not None:
-            self._data = self._reader.data(self.payload)
+        if self._data is _UNREAD and self._framed is not None:
+            self._data = self._reader.data(self._framed, self._offset)
         return self._data
 
     def _read_payload(self) -> Mapping[str, Any]:
-        if self._framed is not None and self._reader is not None:
+        if self._framed is not None:
             return self._reader.payload(self._framed, self._offset)
         data: Any = self._data
         return data.to_wire() if isinstance(data, EventData) else MappingProxyType(data)

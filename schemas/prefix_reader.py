@@ -9,7 +9,7 @@ grew by nullable fields can be read both ways.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from schemas.avro_skip import compile_skip, read_long, varint_tail
+from schemas.avro_skip import compile_skip
 from schemas.envelope import (
     NO_EXTRA,
     NO_METADATA,
@@ -20,6 +20,7 @@ from schemas.envelope import (
     Priority,
 )
 from schemas.errors import InvalidWriterSchema, TruncatedEvent
+from schemas.read_source import read_length, read_long, varint_tail
 
 PrefixReader = Callable[[bytes, int], tuple[Envelope, int]]
 """From the bytes and where the envelope begins to the envelope and where the data begins.
@@ -89,15 +90,6 @@ def compile_prefix_reader(composed: Mapping[str, Any]) -> PrefixReader:
             raise TruncatedEvent(f"the envelope cannot be read: {error}") from error
 
     return read
-
-
-def read_length(data: bytes, at: int, first: int) -> tuple[int, int]:
-    """The doubled length of a text whose first byte was odd or above 127."""
-    if first > 127:
-        first, at = varint_tail(data, at, first)
-    if first & 1:
-        raise TruncatedEvent("a text has a negative length")
-    return first, at
 
 
 def read_texts(data: bytes, at: int) -> tuple[dict[str, str], int]:
