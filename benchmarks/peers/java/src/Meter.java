@@ -8,6 +8,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.zip.CRC32;
 import org.apache.avro.generic.GenericRecord;
 import org.apache.avro.util.Utf8;
+import org.apache.kafka.common.utils.AppInfoParser;
 
 /**
  * Sees every event on the one stream thread: takes time and CPU from the first event after the
@@ -22,7 +23,7 @@ final class Meter {
   private final CountDownLatch done = new CountDownLatch(1);
   private final String field;
   private final long warmUp;
-  private final long last;
+  private final long events;
   private long seen;
   private long checksum;
   private long startedNs;
@@ -30,10 +31,11 @@ final class Meter {
   private long endedNs;
   private long endedCpuNs;
 
+  /** The first {@code warmUp} of {@code events} are handled before the time is taken. */
   Meter(String field, long warmUp, long events) {
     this.field = field;
     this.warmUp = warmUp;
-    this.last = warmUp + events;
+    this.events = events;
   }
 
   /** The data field of this event, which is now counted. */
@@ -43,11 +45,11 @@ final class Meter {
       startedNs = System.nanoTime();
     }
     long value = ((Number) ((GenericRecord) event.get("data")).get(field)).longValue();
-    if (seen < last) {
+    if (seen < events) {
       GenericRecord aggregate = (GenericRecord) event.get("aggregate");
       checksum += crcOf((Utf8) event.get("type")) + crcOf((Utf8) aggregate.get("id")) + value;
     }
-    if (++seen == last) {
+    if (++seen == events) {
       endedNs = System.nanoTime();
       endedCpuNs = SYSTEM.getProcessCpuTime();
       done.countDown();
@@ -62,12 +64,15 @@ final class Meter {
   String report() throws IOException {
     return String.format(
         Locale.ROOT,
-        "{\"events\": %d, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"checksum\": %d, \"rss_bytes\": %d}",
-        last - warmUp,
+        "{\"events\": %d, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"checksum\": %d, \"rss_bytes\": %d,"
+            + " \"versions\": {\"kafka-streams\": \"%s\", \"java\": \"%s\"}}",
+        events - warmUp,
         (endedNs - startedNs) / 1e9,
         (endedCpuNs - startedCpuNs) / 1e9,
         checksum & Long.MAX_VALUE,
-        residentBytes());
+        peakMemory(),
+        AppInfoParser.getVersion(),
+        Runtime.version());
   }
 
   private long crcOf(Utf8 text) {
@@ -76,12 +81,12 @@ final class Meter {
     return crc.getValue();
   }
 
-  private static long residentBytes() throws IOException {
+  private static long peakMemory() throws IOException {
     for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-      if (line.startsWith("VmRSS:")) {
+      if (line.startsWith("VmHWM:")) {
         return Long.parseLong(line.replaceAll("\\D", "")) * 1024;
       }
     }
-    throw new IOException("the system does not say how much memory is resident");
+    throw new IOException("the system does not say how much memory was held");
   }
 }
