@@ -46,6 +46,7 @@ COMMANDS: Final = (
     Command("token", "infra.commands.token", "Mint a development token for the gateway."),
     Command("events", "infra.commands.events", "Look at and send events."),
     Command("schemas", "infra.commands.schemas", "Check and generate schemas."),
+    Command("bench", "infra.commands.bench", "Measure beside the peers on this machine."),
 )
 
 

@@ -1,0 +1,54 @@
+"""What can go wrong while something is measured.
+
+WundrError
+└── BenchError
+    ├── SystemFailed         a system under test ended without a measurement
+    ├── ChecksumMismatch     systems have not read the same: no figure can be compared
+    └── PeersNotInstalled    the environment of the peers could not be made
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from schemas.errors import WundrError
+
+
+class BenchError(WundrError):
+    """A bench could not be carried out."""
+
+    code: ClassVar[str] = "bench"
+
+
+class SystemFailed(BenchError):
+    """A system under test printed no measurement."""
+
+    code = "system_failed"
+    remedy = "Read the log named above; `wundr bench NAME --only SYSTEM` runs one system alone."
+
+    def __init__(self, system: str, reason: str, log: Path) -> None:
+        super().__init__(f"{system} was not measured: {reason}. Log: {log}\n{tail(log)}".rstrip())
+        self.log = log
+
+
+class ChecksumMismatch(BenchError):
+    """A system did not handle the events that it was given."""
+
+    code = "checksum_mismatch"
+    remedy = "The system lost, repeated or misread events: its figure would mean nothing."
+
+
+class PeersNotInstalled(BenchError):
+    """The environment of the peers could not be made."""
+
+    code = "peers_not_installed"
+    retryable = True
+    remedy = "Check the connection to the package index (pip's settings are honoured), try again."
+
+
+def tail(log: Path, characters: int = 2_000) -> str:
+    """The end of a log; nothing when there is none."""
+    if not log.is_file():
+        return ""
+    return log.read_text(errors="replace")[-characters:]

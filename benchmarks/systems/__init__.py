@@ -1,0 +1,1 @@
+"""This platform under test: one program per bench, each run in a process of its own."""

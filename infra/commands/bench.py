@@ -1,0 +1,59 @@
+"""`wundr bench`: figures of this platform against its peers, in one run on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.settings import load_settings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; all when not given.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each system runs.")] = 3,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="How long a run measures, after its warm-up.")
+    ] = 5.0,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SYSTEM", help="Run this system alone; may be given again."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw each result in this folder.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Write results here instead of benchmarks/results.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a bench.")] = False,
+) -> None:
+    """Measure beside the peers; each bench ends within eight minutes. Exit code 0 when it ran.
+
+    Whether its goals are met is in the result, which is written to benchmarks/results/NAME.json
+    unless the run was a part or too short.
+
+    Example: wundr bench codec --json
+    """
+    # The benches stand on infra, so they are met here at run time only.
+    from benchmarks.catalogue import NAMES
+    from benchmarks.command import Request, run_benches
+
+    unknown = [name for name in names or () if name not in NAMES]
+    if unknown:
+        raise typer.BadParameter(f"no bench {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    run_benches(
+        load_settings(),
+        Request(
+            names=tuple(names or NAMES),
+            rounds=rounds,
+            seconds=seconds,
+            only=tuple(only or ()),
+            plot=plot,
+            results=results,
+            as_json=as_json,
+        ),
+    )
