@@ -123,8 +123,8 @@ class Codec:
 
     def _compiled(self, schema: WriterSchema) -> "_Reader":
         written = schema.data_record()
-        refuse_recursion(written)
         try:
+            refuse_recursion(written)
             refuse_expansion(parsed_record(written))
             payload, data = self._data_readers(schema, written)
             return _Reader(

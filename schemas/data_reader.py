@@ -225,9 +225,7 @@ class _Generator:
         self._lines += [f"def {name}(data, at):", *body(kind)]
         return name
 
-    def _fields(
-        self, record: Mapping[str, Any], indent: str
-    ) -> tuple[list[str], dict[str, str]]:
+    def _fields(self, record: Mapping[str, Any], indent: str) -> tuple[list[str], dict[str, str]]:
         lines: list[str] = []
         values = {}
         for field in record["fields"]:

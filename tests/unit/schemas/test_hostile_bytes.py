@@ -1,5 +1,6 @@
 """What a producer could write to hurt a reader, and what a caller could pass to hurt a writer."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from schemas.envelope import Metadata
 from schemas.errors import InvalidEventData, InvalidWriterSchema
 from schemas.event import EventFactory
 from schemas.events.domain import AnalysisFileProcessedV1_0, SetupSessionCompleted
+from schemas.framing import frame
 
 CATALOG = Catalog.load()
 FACTORY = EventFactory(CATALOG, "tests")
@@ -44,6 +46,81 @@ def test_a_schema_that_holds_itself_is_never_learnt(kind: Callable[[str], Any]) 
     """Its bytes could be nested so deep that the decoder's stack, and with it the process, ends."""
     with pytest.raises(InvalidWriterSchema, match="holds itself"):
         Codec(CATALOG).learn(holding(kind))
+
+
+def learnt_with(*kinds: Any) -> None:
+    """Learn a composed schema whose data have more fields, of these types."""
+    composed = CATALOG.writer_schema("analysis.started", "1.0.0").record()
+    composed["fields"][-1]["type"]["fields"] += [
+        {"name": f"more{place}", "type": kind} for place, kind in enumerate(kinds)
+    ]
+    Codec(CATALOG).learn(json.dumps(composed))
+
+
+def empty_record(name: str, *fields: Any) -> dict[str, Any]:
+    """A record whose fields have these types."""
+    named = [{"name": f"f{place}", "type": kind} for place, kind in enumerate(fields)]
+    return {"type": "record", "name": name, "fields": named}
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        "null",
+        empty_record("Empty"),
+        {"type": "fixed", "name": "None", "size": 0},
+        empty_record("Outer", empty_record("Inner"), "null"),
+    ],
+)
+def test_a_list_of_items_without_bytes_is_never_learnt(items: Any) -> None:
+    """Ten bytes of an event could ask for 2^62 of them."""
+    with pytest.raises(InvalidWriterSchema, match="take no bytes"):
+        learnt_with({"type": "map", "values": {"type": "array", "items": items}})
+
+
+def test_records_that_double_at_each_level_are_never_learnt() -> None:
+    """Thirty short definitions describe a thousand million values, in no bytes at all."""
+    kinds: list[Any] = [empty_record("D0")]
+    kinds += [empty_record(f"D{level}", *[f"D{level - 1}"] * 2) for level in range(1, 30)]
+    with pytest.raises(InvalidWriterSchema, match="more than 10000 values"):
+        learnt_with(*kinds)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"type": ["null", "int"]},
+        {"type": {"type": "array", "items": "int"}},
+        "nothing",
+        {"type": "fixed", "name": "F", "size": "x"},
+        {"type": "enum", "name": "E", "symbols": 3},
+    ],
+)
+def test_a_type_that_avro_does_not_have_is_never_learnt(kind: Any) -> None:
+    with pytest.raises(InvalidWriterSchema):
+        learnt_with(kind)
+
+
+@pytest.mark.parametrize("depth", [20, 60, 120])
+def test_a_type_of_many_levels_is_learnt_or_refused(depth: int) -> None:
+    kind: Any = "int"
+    for level in range(depth):
+        kind = empty_record(f"L{level}", ["null", {"type": "array", "items": kind}])
+    with contextlib.suppress(InvalidWriterSchema):
+        learnt_with(kind)
+
+
+def test_a_version_that_another_release_wrote_otherwise_is_read_as_it_is_known_here() -> None:
+    composed = CATALOG.writer_schema("setup.session.completed", "1.0.0").record()
+    more = {"name": "more", "type": "int", "default": 0}
+    composed["fields"][-1]["type"]["fields"].insert(0, more)
+    codec = Codec(CATALOG)
+    schema = codec.learn(json.dumps(composed))
+    data = SetupSessionCompleted(session_id="s", project_id="p")
+    written = codec.encode(FACTORY.create(data))
+    offset = codec.view(written)._offset
+    viewed = codec.view(frame(schema.id, written[5:offset] + b"\x54" + written[offset:]))
+    assert viewed.data == data
 
 
 def test_a_type_that_is_named_twice_side_by_side_is_learnt() -> None:
