@@ -26,7 +26,7 @@ from schemas.event import Event
 from schemas.event_data import EventData
 from schemas.events import DATA_TYPES
 from schemas.expansion import refuse_expansion
-from schemas.framing import HEADER_SIZE, frame, schema_id_of
+from schemas.framing import HEADER_SIZE, frame, frame_header, schema_id_of
 from schemas.prefix_reader import PrefixReader, compile_prefix_reader
 from schemas.prefix_writer import write_envelope
 from schemas.recursion import refuse_recursion
@@ -58,7 +58,7 @@ class Codec:
         self._data_types = data_types
         self._schemas: dict[int, WriterSchema] = dict(catalog.schema_ids())
         self._writers: dict[tuple[str, str], _Writer] = {}
-        self._readers: dict[int, _Reader] = {}
+        self._readers: dict[bytes, _Reader] = {}
 
     def encode(self, event: Event[Any]) -> bytes:
         """The bytes of an event, in the schema version that it names; of a viewed event, its own.
@@ -76,8 +76,7 @@ class Codec:
 
         Damage in the data shows when the data is touched, as TruncatedEvent.
         """
-        schema_id = schema_id_of(value)
-        reader = self._readers.get(schema_id) or self._reader(schema_id)
+        reader = self._readers.get(value[:HEADER_SIZE]) or self._reader(value)
         envelope, offset = reader.read_envelope(value, HEADER_SIZE)
         return Event.viewed(envelope, value, offset, reader)
 
@@ -89,7 +88,7 @@ class Codec:
         schema = WriterSchema.from_json(composed_json)
         known = self._schemas.get(schema.id)
         if known is None:
-            self._readers[schema.id] = self._compiled(schema)
+            self._readers[frame_header(schema.id)] = self._compiled(schema)
             self._schemas[schema.id] = schema
         elif known.composed_json != schema.composed_json:
             raise InvalidWriterSchema(f"id {schema.id} belongs to {known.type} {known.version}")
@@ -115,10 +114,12 @@ class Codec:
         self._writers[schema.type, schema.version] = writer
         return writer
 
-    def _reader(self, schema_id: int) -> "_Reader":
+    def _reader(self, value: bytes) -> "_Reader":
+        schema_id = schema_id_of(value)
         if schema_id not in self._schemas:
             raise UnknownSchemaId(schema_id)
-        reader = self._readers[schema_id] = self._compiled(self._schemas[schema_id])
+        reader = self._compiled(self._schemas[schema_id])
+        self._readers[frame_header(schema_id)] = reader
         return reader
 
     def _compiled(self, schema: WriterSchema) -> "_Reader":

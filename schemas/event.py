@@ -28,6 +28,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND: Final = timedelta(milliseconds=1)
 
 _UNREAD: Final[Any] = object()
+_new_object: Final = object.__new__
 
 
 class DataReader(Protocol):
@@ -72,7 +73,7 @@ class Event(Generic[D_co]):
         cls, envelope: Envelope, framed: bytes, offset: int, reader: DataReader
     ) -> "Event[Any]":
         """The event in `framed`, whose data begins at `offset` and is left to `reader`."""
-        event: Event[Any] = cls.__new__(cls)
+        event: Event[Any] = _new_object(cls)
         event._envelope = envelope
         event._framed = framed
         event._offset = offset

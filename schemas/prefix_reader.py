@@ -9,6 +9,7 @@ grew by nullable fields can be read both ways.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from schemas import read_source
 from schemas.avro_skip import compile_skip
 from schemas.envelope import (
     NO_EXTRA,
@@ -20,7 +21,7 @@ from schemas.envelope import (
     Priority,
 )
 from schemas.errors import InvalidWriterSchema, TruncatedEvent
-from schemas.read_source import read_length, read_long, varint_tail
+from schemas.read_source import read_length, read_long
 
 PrefixReader = Callable[[bytes, int], tuple[Envelope, int]]
 """From the bytes and where the envelope begins to the envelope and where the data begins.
@@ -30,6 +31,8 @@ Raises TruncatedEvent over bytes that end early or do not fit."""
 _LATEST_MS: Final = 253_402_300_799_999
 _EARLIEST_MS: Final = -62_135_596_800_000
 """The years 1 to 9999: what a datetime can hold."""
+_TIME_BYTES: Final = 6
+_MOST_TIMES: Final = 4096
 
 _TEXT, _LONG, _TIME, _CATEGORY, _PRIORITY, _TEXTS = (
     "text",
@@ -65,7 +68,11 @@ _OPTIONAL: Final = frozenset(
         "metadata.retryCount",
     }
 )
-_ALIKE: Final = ("type", "category", "priority", "version")
+_ALIKE: Final = (
+    ("type", "category", "priority", "version"),
+    ("source",),
+    ("aggregate.type",),
+)
 """Fields that nearly all events of a writer schema share: read once, then compared as bytes."""
 
 _AVRO: Final = {_TEXT: {"string"}, _LONG: {"int", "long"}, _TIME: {"long"}}
@@ -81,14 +88,7 @@ def compile_prefix_reader(composed: Mapping[str, Any]) -> PrefixReader:
     source = "\n".join(generator.function())
     scope = generator.scope
     exec(compile(source, "<prefix reader>", "exec"), scope)  # noqa: S102  # names from a schema never enter it
-    generated: PrefixReader = scope["read_envelope"]
-
-    def read(data: bytes, at: int) -> tuple[Envelope, int]:
-        try:
-            return generated(data, at)
-        except (IndexError, RecursionError, ValueError) as error:
-            raise TruncatedEvent(f"the envelope cannot be read: {error}") from error
-
+    read: PrefixReader = scope["read_envelope"]
     return read
 
 
@@ -107,6 +107,22 @@ def read_texts(data: bytes, at: int) -> tuple[dict[str, str], int]:
             entries[key], at = _read_text(data, at)
 
 
+def read_time(data: bytes, at: int, known: dict[bytes, int]) -> tuple[int, int]:
+    """Milliseconds since 1970 that a datetime can hold.
+
+    Of a number of six bytes, the part that the last four hold is noted in `known`, less the marks
+    of the first two.
+    """
+    time, end = read_long(data, at)
+    if not _EARLIEST_MS <= time <= _LATEST_MS:
+        raise ValueError("the timestamp is outside of the years 1 to 9999")
+    if end - at == _TIME_BYTES:
+        if len(known) == _MOST_TIMES:
+            known.clear()
+        known[data[at + 2 : end]] = ((time << 1 ^ time >> 63) >> 14 << 14) - 128 - (128 << 7)
+    return time, end
+
+
 def _read_text(data: bytes, at: int) -> tuple[str, int]:
     length, at = read_length(data, at + 1, data[at])
     end = at + (length >> 1)
@@ -121,6 +137,15 @@ def _is_empty_as_zero(field: Mapping[str, Any]) -> bool:
     if isinstance(kind, list):
         return bool(kind[0] == "null")
     return isinstance(kind, dict) and kind["type"] == "map"
+
+
+def _alike_run(path: str, fields: Any) -> Any:
+    """The fields at the front that are read together; none where they stand otherwise."""
+    for names in _ALIKE:
+        run = fields[: len(names)]
+        if tuple(f"{path}{field['name']}" for field in run) == names:
+            return run
+    return ()
 
 
 class _Generator:
@@ -140,9 +165,11 @@ class _Generator:
             "Metadata": Metadata,
             "NO_EXTRA": NO_EXTRA,
             "NO_METADATA": NO_METADATA,
-            "read_length": read_length,
             "read_texts": read_texts,
-            "varint_tail": varint_tail,
+            "read_time": read_time,
+            "DAMAGED": (IndexError, RecursionError, ValueError),
+            "TruncatedEvent": TruncatedEvent,
+            **read_source.SCOPE,
         }
         self._collect_names(
             [field["type"] for field in self._fields], str(composed.get("namespace", ""))
@@ -151,10 +178,13 @@ class _Generator:
     def function(self) -> Iterator[str]:
         """The lines of `read_envelope(data, at)`."""
         yield "def read_envelope(data, at):"
-        yield from self._record("", self._fields, _ENVELOPE, "envelope", "    ")
-        yield "    if at > len(data):"
-        yield "        raise IndexError('the bytes end early')"
-        yield "    return envelope, at"
+        yield "    try:"
+        yield from self._record("", self._fields, _ENVELOPE, "envelope", "        ")
+        yield "        if at > len(data):"
+        yield "            raise IndexError('the bytes end early')"
+        yield "        return envelope, at"
+        yield "    except DAMAGED as error:"
+        yield "        raise TruncatedEvent(f'the envelope cannot be read: {error}') from error"
 
     def _record(
         self, path: str, fields: Any, known: Mapping[str, Any], variable: str, indent: str
@@ -163,13 +193,12 @@ class _Generator:
         present: dict[str, str] = {}
         place = 0
         while place < len(fields):
-            run = fields[place : place + len(_ALIKE)]
-            if not path and tuple(field["name"] for field in run) == _ALIKE:
-                yield from self._alike(run, present, indent)
-                place += len(run)
+            run = _alike_run(path, fields[place:])
+            if run:
+                yield from self._alike(path, run, known, present, indent)
             else:
                 yield from self._next_field(path, fields[place], known, present, indent)
-                place += 1
+            place += len(run) or 1
         for name in known:
             if name not in present and f"{path}{name}" not in _OPTIONAL:
                 raise InvalidWriterSchema(f"the envelope has no {path}{name}")
@@ -192,14 +221,21 @@ class _Generator:
         else:
             yield f"{indent}at = {self._constant(compile_skip(kind, self._names))}(data, at)"
 
-    def _alike(self, run: Any, present: dict[str, str], indent: str) -> Iterator[str]:
+    def _alike(
+        self,
+        path: str,
+        run: Any,
+        known: Mapping[str, Any],
+        present: dict[str, str],
+        indent: str,
+    ) -> Iterator[str]:
         """Read fields that stand together, unless their bytes are those of the event before."""
         seen = self._constant([(b"", (None,) * len(run), 0)])
         inner = indent + "    "
         lines: list[str] = []
         for field in run:
-            lines += self._next_field("", field, _ENVELOPE, present, inner)
-        values = ", ".join(present[field["name"]] for field in run)
+            lines += self._next_field(path, field, known, present, inner)
+        values = ", ".join(present[field["name"]] for field in run) + ","
         yield f"{indent}same, values, size = {seen}[0]"
         yield f"{indent}if size and data.startswith(same, at):"
         yield f"{inner}at += size"
@@ -218,7 +254,7 @@ class _Generator:
         if sorted(branch == "null" for branch in kind) != [False, True]:
             raise InvalidWriterSchema(f"{path} is a union of more than null and one type")
         null = kind.index("null")
-        yield from self._raw(indent)
+        yield from read_source.branch(indent)
         yield f"{indent}if n == {2 * null}:"
         yield f"{indent}    {variable} = None"
         yield f"{indent}elif n == {2 - 2 * null}:"
@@ -247,49 +283,21 @@ class _Generator:
             yield f"{indent}    {variable} = NO_EXTRA"
             yield f"{indent}    at += 1"
         elif isinstance(known, str) and shape in _AVRO.get(known, ()):
-            yield from {_TEXT: self._text, _LONG: self._long, _TIME: self._time}[known](
-                variable, indent
-            )
+            read = {_TEXT: read_source.sized, _LONG: read_source.integer, _TIME: self._time}
+            yield from read[known](variable, indent)
         else:
             raise InvalidWriterSchema(f"{path} of the envelope is {shape!r}")
 
-    @staticmethod
-    def _raw(indent: str) -> Iterator[str]:
-        """`n`: the next varint, before zigzag."""
-        yield f"{indent}n = data[at]"
-        yield f"{indent}at += 1"
-        yield f"{indent}if n > 127:"
-        yield f"{indent}    n, at = varint_tail(data, at, n)"
-
-    @staticmethod
-    def _text(variable: str, indent: str) -> Iterator[str]:
-        """A text that reaches past the end is met by the next read, or by the check at the end."""
-        yield f"{indent}n = data[at]"
-        yield f"{indent}at += 1"
-        yield f"{indent}if n & 129:"
-        yield f"{indent}    n, at = read_length(data, at, n)"
-        yield f"{indent}end = at + (n >> 1)"
-        yield f"{indent}{variable} = data[at:end].decode()"
-        yield f"{indent}at = end"
-
-    def _long(self, variable: str, indent: str) -> Iterator[str]:
-        yield from self._raw(indent)
-        yield f"{indent}{variable} = n >> 1 ^ -(n & 1)"
-
     def _time(self, variable: str, indent: str) -> Iterator[str]:
-        """Milliseconds of our decades are six bytes long: these are read at once."""
-        marks = sum(128 << 7 * place for place in range(5))
-        yield f"{indent}six = data[at:at + 6]"
-        yield f"{indent}a, b, c, d, e, f = six if len(six) == 6 else bytes(6)"
-        yield f"{indent}if a & b & c & d & e & 128 and f < 128:"
-        yield f"{indent}    n = a + (b << 7) + (c << 14) + (d << 21) + (e << 28) + (f << 35)"
-        yield f"{indent}    n -= {marks}"
+        """Milliseconds of our decades are six bytes long, the last four the same for 8 seconds."""
+        known = self._constant({})
+        yield f"{indent}eon = {known}.get(data[at + 2 : at + 6])"
+        yield f"{indent}if eon is not None and (low := data[at]) > 127 < (high := data[at + 1]):"
+        yield f"{indent}    n = eon + low + (high << 7)"
+        yield f"{indent}    {variable} = ~(n >> 1) if n & 1 else n >> 1"
         yield f"{indent}    at += 6"
         yield f"{indent}else:"
-        yield from self._raw(indent + "    ")
-        yield f"{indent}{variable} = n >> 1 ^ -(n & 1)"
-        yield f"{indent}if not {_EARLIEST_MS} <= {variable} <= {_LATEST_MS}:"
-        yield f"{indent}    raise ValueError('the timestamp is outside of the years 1 to 9999')"
+        yield f"{indent}    {variable}, at = read_time(data, at, {known})"
 
     def _enum(self, symbols: Any, known: str, variable: str, indent: str) -> Iterator[str]:
         """Members by their place in the writer's list.
@@ -302,7 +310,7 @@ class _Generator:
             else Priority.__members__
         )
         table = self._constant(tuple(members.get(symbol) for symbol in symbols))
-        yield from self._raw(indent)
+        yield from read_source.branch(indent)
         yield f"{indent}{variable} = {table}[n >> 1]"
         yield f"{indent}if n & 1 or {variable} is None:"
         yield f"{indent}    raise IndexError('an enum symbol is not known')"

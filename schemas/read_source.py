@@ -93,11 +93,16 @@ def integer(variable: str, indent: str, tail: str = "varint_tail") -> Iterator[s
 
 
 def sized(variable: str, indent: str, decode: str = ".decode()") -> Iterator[str]:
-    """A text, or bytes where nothing decodes them."""
+    """A text, or bytes where nothing decodes them; lengths below 8192 are read without a call."""
     yield f"{indent}n = data[at]"
     yield f"{indent}at += 1"
     yield f"{indent}if n & 129:"
-    yield f"{indent}    n, at = read_length(data, at, n)"
+    yield f"{indent}    high = data[at]"
+    yield f"{indent}    if n & 1 or high > 127:"
+    yield f"{indent}        n, at = read_length(data, at, n)"
+    yield f"{indent}    else:"
+    yield f"{indent}        n += (high << 7) - 128"
+    yield f"{indent}        at += 1"
     yield f"{indent}{variable} = data[at : (at := at + (n >> 1))]{decode}"
 
 
