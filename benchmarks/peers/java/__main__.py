@@ -59,7 +59,7 @@ def main() -> int:
     file = Path(config.folder) / "java.json"
     file.write_text(json.dumps(program_config(config)))
     command = run_command(java, compiled(java, jars, cache), jars, file)
-    return subprocess.run(command, check=False).returncode  # noqa: S603  # a list of words, no shell
+    return subprocess.run(command, check=False).returncode  # a list of words, no shell
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def compiled(java: Path, jars: Sequence[Path], cache: Path) -> Path:
     path = ":".join(str(jar) for jar in jars)
     options = ("--release", _JAVA_RELEASE, "-nowarn", "-cp", path, "-d", str(unfinished))
     command = [str(java), "-cp", path, _COMPILER, *options, *map(str, sources)]
-    subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  # no shell
+    subprocess.run(command, check=True, capture_output=True, text=True)  # no shell
     # Appears whole or not at all; who was first to compile the same sources has the same classes.
     if not classes.is_dir():
         unfinished.rename(classes)
