@@ -7,7 +7,7 @@ from typing import Final
 
 from benchmarks.bench import Bench
 
-NAMES: Final = ("codec",)
+NAMES: Final = ("codec", "consume", "projection")
 
 
 def load(name: str) -> Bench:

@@ -54,9 +54,9 @@ class Launcher:
             )
             try:
                 printed, _ = process.communicate(timeout=longest_s)
-            except subprocess.TimeoutExpired as error:
+            except subprocess.TimeoutExpired:
                 reason = f"no end after {longest_s:.0f} s"
-                raise SystemFailed(system.name, reason, log) from error
+                raise SystemFailed(system.name, reason, log) from None
             finally:
                 _end(process)
         if process.returncode != 0:

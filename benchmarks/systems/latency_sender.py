@@ -1,0 +1,69 @@
+"""Publishes typed events in open loop through our bus; the correlation id says when one was due."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from benchmarks.open_loop import NOT_DUE, Schedule, offer
+from benchmarks.repositories import files_of, repository_id
+from schemas.catalog import Catalog
+from schemas.event import Event, EventFactory
+from schemas.events.integration import IntegrationRepositorySynced
+from streams.bus.kafka import KafkaBus
+from streams.settings import KafkaSettings
+
+
+class NothingStored:
+    """A producer that publishes only asks for nothing that is stored."""
+
+    async def get_events(
+        self,
+        aggregate_id: str,
+        from_version: int | None = None,
+        *,
+        aggregate_type: str | None = None,
+    ) -> list[Event[Any]]:
+        """See StoredEvents."""
+        return []
+
+    async def get_events_by_correlation(self, correlation_id: str) -> list[Event[Any]]:
+        """See StoredEvents."""
+        return []
+
+
+async def publish(given: dict[str, Any]) -> float:
+    """Publish every event when it is due; returns how late the latest was begun, in seconds."""
+    catalog = Catalog.load()
+    factory = EventFactory(catalog, "latency-sender")
+    settings = KafkaSettings(bootstrap=given["bootstrap"], linger_ms=given["linger_ms"])
+    bus = KafkaBus("latency-sender", settings, catalog, NothingStored())
+
+    async def publish_one(number: int, due_ns: int) -> None:
+        number += given["first"]
+        repository = repository_id(number % given["aggregates"])
+        data = IntegrationRepositorySynced(
+            repository=repository, project_id="project-0", files=files_of(number), bytes=number
+        )
+        await bus.publish(
+            factory.create(data, aggregate_id=repository, correlation_id=f"{due_ns:019d}")
+        )
+
+    # Connects and announces the schema: a sender that runs for long has done so long ago.
+    await publish_one(0, NOT_DUE)
+    late_s = await offer(Schedule.starting_soon(given["rate"], given["count"]), publish_one)
+    await bus.close()
+    return late_s
+
+
+def main() -> None:
+    """Publish and report."""
+    given: dict[str, Any] = json.loads(sys.argv[1])
+    late_s = asyncio.run(publish(given))
+    sys.stdout.write(json.dumps({"sent": given["count"], "late_s": late_s}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

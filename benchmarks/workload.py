@@ -1,0 +1,144 @@
+"""The topics that runs read: filled once, found again by the next bench."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.broker import Broker, NewRecord
+from benchmarks.contract import event_sum
+from benchmarks.samples import event_factory, file_events, number_of
+from benchmarks.suffixes import SuffixIndex
+from benchmarks.system import Stream
+from schemas.catalog import Catalog
+from schemas.codec import Codec
+from schemas.envelope import Category, Priority
+from schemas.event import Event
+from schemas.headers import event_headers
+from schemas.topics import TopicSpec, events_topic, platform_topics
+from streams.partitioner import partition_of
+
+PARTITIONS: Final = 4
+AGGREGATES: Final = 1_000
+STEP: Final = 10_000
+AVRO_EVENTS: Final = 1_300_000
+"""Enough for five seconds of the fastest peer after 400,000 events of warm-up."""
+JSON_EVENTS: Final = 120_000
+"""What the guide of the slow peer reads."""
+
+AVRO_TOPIC: Final = events_topic(Category.DOMAIN, Priority.LOW)
+JSON_TOPIC: Final = "bench.files.json"
+
+Encode = Callable[[Event[Any]], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilledTopic:
+    """A topic whose content is known."""
+
+    topic: str
+    index: SuffixIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Filling:
+    topic: str
+    events: int
+    encode: Encode
+
+
+def fill(broker: Broker, folder: Path, stream: Stream, say: Callable[[str], None]) -> FilledTopic:
+    """The topic of a stream, written now unless it stands there whole."""
+    catalog = Catalog.load()
+    broker.make((*platform_topics(catalog, PARTITIONS), _json_topic()))
+    filling = _filling(stream, Codec(catalog))
+    file = folder / f"{filling.topic}.index.json"
+    found = _standing(broker, file, filling)
+    if found is not None:
+        return found
+    say(f"writing {filling.events:,} events to {filling.topic} (once)")
+    file.unlink(missing_ok=True)
+    broker.remove([filling.topic])
+    broker.make((*platform_topics(catalog, PARTITIONS), _json_topic()))
+    index = SuffixIndex(PARTITIONS, STEP)
+    with broker.writer(filling.topic) as writer:
+        for record, summand in _records(catalog, filling):
+            writer.write(record)
+            index.add(record.partition, summand)
+    file.write_text(json.dumps({"identity": _identity(filling), **index.to_json()}))
+    return FilledTopic(topic=filling.topic, index=index)
+
+
+def json_document(event: Event[Any]) -> dict[str, Any]:
+    """The whole event as a program without Avro would send it."""
+    aggregate, metadata = event.aggregate, event.metadata
+    return {
+        "id": event.id,
+        "type": event.type,
+        "category": event.category.value,
+        "priority": event.priority.label,
+        "version": event.version,
+        "timestamp": event.timestamp_ms,
+        "source": event.source,
+        "correlation_id": event.correlation_id,
+        "causation_id": event.causation_id,
+        "aggregate": aggregate and {"type": aggregate.type, "id": aggregate.id},
+        "metadata": {"user_id": metadata.user_id, "trace_id": metadata.trace_id},
+        "data": dict(event.payload),
+    }
+
+
+def _filling(stream: Stream, codec: Codec) -> _Filling:
+    if stream is Stream.AVRO:
+        return _Filling(topic=AVRO_TOPIC, events=AVRO_EVENTS, encode=codec.encode)
+    return _Filling(
+        topic=JSON_TOPIC,
+        events=JSON_EVENTS,
+        encode=lambda event: json.dumps(json_document(event), separators=(",", ":")).encode(),
+    )
+
+
+def _records(catalog: Catalog, filling: _Filling) -> Iterator[tuple[NewRecord, int]]:
+    partitions: dict[bytes, int] = {}
+    for event in islice(file_events(event_factory(catalog), AGGREGATES), filling.events):
+        key = event.key.encode()
+        if key not in partitions:
+            partitions[key] = partition_of(key, PARTITIONS)
+        aggregate = event.aggregate.id if event.aggregate else ""
+        yield (
+            NewRecord(partitions[key], key, filling.encode(event), event_headers(event)),
+            event_sum(event.type, aggregate, number_of(event.type, event.payload)),
+        )
+
+
+def _standing(broker: Broker, file: Path, filling: _Filling) -> FilledTopic | None:
+    """What an earlier bench has written, if all of it is still there."""
+    if not file.is_file():
+        return None
+    content = json.loads(file.read_text())
+    if content["identity"] != _identity(filling):
+        return None
+    index = SuffixIndex.from_json(content)
+    if broker.bounds(filling.topic, PARTITIONS) != tuple((0, end) for end in index.ends):
+        return None
+    return FilledTopic(topic=filling.topic, index=index)
+
+
+def _identity(filling: _Filling) -> list[Any]:
+    """What the content follows from: an event that would now be other bytes is another topic."""
+    catalog = Catalog.load()
+    event = next(file_events(event_factory(catalog), AGGREGATES))
+    return [filling.events, PARTITIONS, AGGREGATES, STEP, filling.encode(event).hex()]
+
+
+def _json_topic() -> TopicSpec:
+    return TopicSpec(
+        name=JSON_TOPIC,
+        partitions=PARTITIONS,
+        config={"cleanup.policy": "delete"},
+        why="the same events for a peer without Avro",
+    )
