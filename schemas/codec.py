@@ -21,12 +21,13 @@ from schemas.data_reader import (
     made_of,
     parsed_record,
 )
+from schemas.data_writer import WriteData, compile_typed_writer
 from schemas.errors import EventTooLarge, InvalidWriterSchema, UnknownSchemaId
 from schemas.event import Event
 from schemas.event_data import EventData
 from schemas.events import DATA_TYPES
 from schemas.expansion import refuse_expansion
-from schemas.framing import HEADER_SIZE, frame, frame_header, schema_id_of
+from schemas.framing import HEADER_SIZE, frame_header, schema_id_of
 from schemas.prefix_reader import PrefixReader, compile_prefix_reader
 from schemas.prefix_writer import write_envelope
 from schemas.recursion import refuse_recursion
@@ -100,16 +101,23 @@ class Codec:
 
     def _encoded(self, event: Event[Any]) -> bytes:
         writer = self._writers.get((event.type, event.version)) or self._writer(event)
-        body = BytesIO()
-        body.write(write_envelope(event.envelope))
-        schemaless_writer(body, writer.data, writer.check(event.payload))
-        return frame(writer.schema_id, body.getvalue())
+        data = event.data
+        written = writer.write(data) if type(data) is writer.data_type else None
+        if written is None:
+            written = writer.checked(event.payload)
+        return writer.header + write_envelope(event.envelope) + written
 
     def _writer(self, event: Event[Any]) -> "_Writer":
         schema = self._catalog.writer_schema(event.type, event.version)
         record = schema.data_record()
+        data_type = self._data_types.get((schema.type, schema.version))
+        write = None if data_type is None else compile_typed_writer(record, data_type)
         writer = _Writer(
-            schema_id=schema.id, data=parse_schema(record), check=compile_check(record)
+            header=frame_header(schema.id),
+            data_type=data_type if write else None,
+            write=write or _unwritten,
+            schema=parse_schema(record),
+            check=compile_check(record),
         )
         self._writers[schema.type, schema.version] = writer
         return writer
@@ -155,13 +163,25 @@ class Codec:
         return payload, made_of(payload, data_type) if data_type else payload
 
 
+def _unwritten(_data: Any) -> None:
+    """The writer of data without a class: the checks look at all of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Writer:
-    """What encoding in one schema needs."""
+    """What encoding in one schema needs; data of exactly `data_type` have a writer of their own."""
 
-    schema_id: int
-    data: Any
+    header: bytes
+    data_type: type[EventData] | None
+    write: WriteData
+    schema: Any
     check: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+    def checked(self, payload: Mapping[str, Any]) -> bytes:
+        """The Avro bytes of a wire mapping. Raises InvalidEventData with the path of a misfit."""
+        body = BytesIO()
+        schemaless_writer(body, self.schema, self.check(payload))
+        return body.getvalue()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,7 @@ def compile_typed_reader(record: Mapping[str, Any], data_type: type[EventData]) 
         conversions = wire_conversions(record, data_type.__name__)
     except UnsupportedType:
         conversions = {}
-    if [attribute for attribute, _ in conversions.values()] != _attributes(data_type):
+    if [attribute for attribute, _ in conversions.values()] != attributes_of(data_type):
         return made_of(compile_wire_reader(record), data_type)
     generator = _Generator(record)
     read, values = generator.outermost()
@@ -103,7 +103,7 @@ def made_of(read: ReadData, data_type: type[EventData]) -> ReadData:
     return read_typed
 
 
-def _attributes(data_type: Any) -> list[str] | None:
+def attributes_of(data_type: Any) -> list[str] | None:
     """The names in a dataclass; None for another class."""
     return [one.name for one in fields(data_type)] if is_dataclass(data_type) else None
 

@@ -4,18 +4,20 @@ Always in the envelope version of this release, always the same bytes.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from schemas.envelope import NO_METADATA, Category, Envelope, Metadata, Priority
 from schemas.errors import InvalidEventData
+from schemas.varint import NULL, write_long, write_time
 
 _CATEGORY_NUMBER: Final = {category: bytes([2 * at]) for at, category in enumerate(Category)}
 _PRIORITY_NUMBER: Final = {priority: bytes([2 * at]) for at, priority in enumerate(Priority)}
 T = TypeVar("T")
 
-_NULL: Final = b"\x00"
 _PRESENT: Final = b"\x02"
 _NO_METADATA: Final = bytes(4)
+_HALF: Final = 1 << 63
 
 
 def write_envelope(envelope: Envelope) -> bytes:
@@ -26,17 +28,14 @@ def write_envelope(envelope: Envelope) -> bytes:
     aggregate = envelope.aggregate
     parts = [
         _text("id", envelope.id),
-        _text("type", envelope.type),
-        _CATEGORY_NUMBER[envelope.category],
-        _PRIORITY_NUMBER[envelope.priority],
-        _text("version", envelope.version),
-        _number("timestamp", envelope.timestamp_ms),
+        _kind(envelope.type, envelope.category, envelope.priority, envelope.version),
+        _time("timestamp", envelope.timestamp_ms),
         _text("source", envelope.source),
         _optional(_text, "correlationId", envelope.correlation_id),
         _optional(_text, "causationId", envelope.causation_id),
     ]
     if aggregate is None:
-        parts.append(_NULL)
+        parts.append(NULL)
     else:
         parts += (
             _PRESENT,
@@ -45,8 +44,21 @@ def write_envelope(envelope: Envelope) -> bytes:
             _optional(_number, "aggregate.version", aggregate.version),
         )
     metadata = envelope.metadata
-    parts.append(_NO_METADATA if metadata == NO_METADATA else _metadata(metadata))
+    parts.append(_NO_METADATA if metadata is NO_METADATA else _metadata(metadata))
     return b"".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def _kind(event_type: str, category: Category, priority: Priority, version: str) -> bytes:
+    """What all events of one schema have in common."""
+    return b"".join(
+        (
+            _text("type", event_type),
+            _CATEGORY_NUMBER[category],
+            _PRIORITY_NUMBER[priority],
+            _text("version", version),
+        )
+    )
 
 
 def _metadata(metadata: Metadata) -> bytes:
@@ -65,16 +77,16 @@ def _metadata(metadata: Metadata) -> bytes:
 
 def _texts(path: str, entries: Mapping[str, str]) -> bytes:
     if not entries:
-        return _NULL
+        return NULL
     written = [
         _text(f"{path} key", key) + _text(f"{path}[{key!r}]", value)
         for key, value in entries.items()
     ]
-    return b"".join((_long(len(entries)), *written, _NULL))
+    return b"".join((write_long(len(entries)), *written, NULL))
 
 
 def _optional(write: Callable[[str, T], bytes], path: str, value: T | None) -> bytes:
-    return _NULL if value is None else _PRESENT + write(path, value)
+    return NULL if value is None else _PRESENT + write(path, value)
 
 
 def _text(path: str, value: str) -> bytes:
@@ -82,22 +94,18 @@ def _text(path: str, value: str) -> bytes:
         text = value.encode()
     except (AttributeError, UnicodeEncodeError) as error:
         raise InvalidEventData(path, f"is no text that UTF-8 can hold ({error})") from None
-    size = len(text)
-    return (bytes((2 * size,)) if size < 64 else _long(size)) + text
+    return write_long(len(text)) + text
+
+
+def _time(path: str, value: int) -> bytes:
+    return write_time(_whole(path, value))
 
 
 def _number(path: str, value: int) -> bytes:
-    if type(value) is not int or not -(1 << 63) <= value < 1 << 63:
+    return write_long(_whole(path, value))
+
+
+def _whole(path: str, value: int) -> int:
+    if type(value) is not int or not -_HALF <= value < _HALF:
         raise InvalidEventData(path, "is no number of 64 bits")
-    return _long(value)
-
-
-def _long(value: int) -> bytes:
-    """A zigzag number."""
-    number = (value << 1) ^ (value >> 63)
-    written = bytearray()
-    while number > 0x7F:
-        written.append(number & 0x7F | 0x80)
-        number >>= 7
-    written.append(number)
-    return bytes(written)
+    return value
