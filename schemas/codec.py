@@ -28,7 +28,7 @@ from schemas.event_data import EventData
 from schemas.events import DATA_TYPES
 from schemas.expansion import refuse_expansion
 from schemas.framing import HEADER_SIZE, frame_header, schema_id_of
-from schemas.prefix_reader import PrefixReader, compile_prefix_reader
+from schemas.prefix_reader import EventView, compile_event_view
 from schemas.prefix_writer import write_envelope
 from schemas.recursion import refuse_recursion
 from schemas.resolving_reader import compile_resolving_reader
@@ -59,7 +59,7 @@ class Codec:
         self._data_types = data_types
         self._schemas: dict[int, WriterSchema] = dict(catalog.schema_ids())
         self._writers: dict[tuple[str, str], _Writer] = {}
-        self._readers: dict[bytes, _Reader] = {}
+        self._views: dict[bytes, EventView] = {}
 
     def encode(self, event: Event[Any]) -> bytes:
         """The bytes of an event, in the schema version that it names; of a viewed event, its own.
@@ -77,9 +77,8 @@ class Codec:
 
         Damage in the data shows when the data is touched, as TruncatedEvent.
         """
-        reader = self._readers.get(value[:HEADER_SIZE]) or self._reader(value)
-        envelope, offset = reader.read_envelope(value, HEADER_SIZE)
-        return Event.viewed(envelope, value, offset, reader)
+        view = self._views.get(value[:HEADER_SIZE]) or self._view_of(value)
+        return view(value)
 
     def learn(self, composed_json: str) -> WriterSchema:
         """Take in the schema of another writer; its id follows from its text.
@@ -89,7 +88,7 @@ class Codec:
         schema = WriterSchema.from_json(composed_json)
         known = self._schemas.get(schema.id)
         if known is None:
-            self._readers[frame_header(schema.id)] = self._compiled(schema)
+            self._views[frame_header(schema.id)] = self._compiled(schema)
             self._schemas[schema.id] = schema
         elif known.composed_json != schema.composed_json:
             raise InvalidWriterSchema(f"id {schema.id} belongs to {known.type} {known.version}")
@@ -122,23 +121,20 @@ class Codec:
         self._writers[schema.type, schema.version] = writer
         return writer
 
-    def _reader(self, value: bytes) -> "_Reader":
+    def _view_of(self, value: bytes) -> EventView:
         schema_id = schema_id_of(value)
         if schema_id not in self._schemas:
             raise UnknownSchemaId(schema_id)
-        reader = self._compiled(self._schemas[schema_id])
-        self._readers[frame_header(schema_id)] = reader
-        return reader
+        view = self._views[frame_header(schema_id)] = self._compiled(self._schemas[schema_id])
+        return view
 
-    def _compiled(self, schema: WriterSchema) -> "_Reader":
+    def _compiled(self, schema: WriterSchema) -> EventView:
         written = schema.data_record()
         try:
             refuse_recursion(written)
             refuse_expansion(parsed_record(written))
             payload, data = self._data_readers(schema, written)
-            return _Reader(
-                read_envelope=compile_prefix_reader(schema.record()), payload=payload, data=data
-            )
+            return compile_event_view(schema.record(), _Reader(payload=payload, data=data))
         except (SchemaParseException, *DAMAGED) as error:
             raise InvalidWriterSchema(f"{schema.type} {schema.version}: {error!r}") from error
 
@@ -186,8 +182,7 @@ class _Writer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
-    """What viewing one writer's events needs; `payload` and `data` as in DataReader."""
+    """See DataReader."""
 
-    read_envelope: PrefixReader
     payload: ReadData
     data: ReadData

@@ -27,8 +27,11 @@ DataT = TypeVar("DataT", bound=EventData)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND: Final = timedelta(milliseconds=1)
 
-_UNREAD: Final[Any] = object()
-_new_object: Final = object.__new__
+UNREAD: Final[Any] = object()
+"""Stands for what an event has not decoded yet."""
+
+ENVELOPE_SLOTS: Final = tuple(f"_{name}" for name in Envelope._fields)
+"""Where an event keeps the fields of its envelope."""
 
 
 class DataReader(Protocol):
@@ -52,9 +55,19 @@ class Event(Generic[D_co]):
     `data` is typed by its generated class, `payload` is the wire mapping.
     """
 
-    __slots__ = ("_data", "_envelope", "_framed", "_offset", "_payload", "_reader")
+    __slots__ = (*ENVELOPE_SLOTS, "_data", "_framed", "_offset", "_payload", "_reader")
 
-    _envelope: Envelope
+    _id: str
+    _type: str
+    _category: Category
+    _priority: Priority
+    _version: str
+    _timestamp_ms: int
+    _source: str
+    _correlation_id: str | None
+    _causation_id: str | None
+    _aggregate: Aggregate | None
+    _metadata: Metadata
     _data: D_co
     _payload: Mapping[str, Any]
     _framed: bytes | None
@@ -62,89 +75,101 @@ class Event(Generic[D_co]):
     _reader: DataReader
 
     def __init__(self, envelope: Envelope, data: D_co) -> None:
-        """A new event; one that was read comes from `Codec.view`."""
-        self._envelope = envelope
+        """A new event; one that was read comes from `Codec.view`, which fills it without this."""
+        (
+            self._id,
+            self._type,
+            self._category,
+            self._priority,
+            self._version,
+            self._timestamp_ms,
+            self._source,
+            self._correlation_id,
+            self._causation_id,
+            self._aggregate,
+            self._metadata,
+        ) = envelope
         self._data = data
-        self._payload = _UNREAD
+        self._payload = UNREAD
         self._framed = None
-
-    @classmethod
-    def viewed(
-        cls, envelope: Envelope, framed: bytes, offset: int, reader: DataReader
-    ) -> "Event[Any]":
-        """The event in `framed`, whose data begins at `offset` and is left to `reader`."""
-        event: Event[Any] = _new_object(cls)
-        event._envelope = envelope
-        event._framed = framed
-        event._offset = offset
-        event._reader = reader
-        event._payload = event._data = _UNREAD
-        return event
 
     @property
     def envelope(self) -> Envelope:
         """Everything but the data."""
-        return self._envelope
+        fields = (
+            self._id,
+            self._type,
+            self._category,
+            self._priority,
+            self._version,
+            self._timestamp_ms,
+            self._source,
+            self._correlation_id,
+            self._causation_id,
+            self._aggregate,
+            self._metadata,
+        )
+        return tuple.__new__(Envelope, fields)
 
     @property
     def id(self) -> str:
         """Unique; readers drop repeats by it."""
-        return self._envelope[0]
+        return self._id
 
     @property
     def type(self) -> str:
         """Dot notation, past tense, such as `analysis.started`."""
-        return self._envelope[1]
+        return self._type
 
     @property
     def category(self) -> Category:
         """Which part of the world it is about."""
-        return self._envelope.category
+        return self._category
 
     @property
     def priority(self) -> Priority:
         """How soon it is worked on."""
-        return self._envelope.priority
+        return self._priority
 
     @property
     def version(self) -> str:
         """The schema version that it was written with."""
-        return self._envelope.version
+        return self._version
 
     @property
     def timestamp_ms(self) -> int:
         """When it happened, milliseconds since 1970, UTC."""
-        return self._envelope.timestamp_ms
+        return self._timestamp_ms
 
     @property
     def timestamp(self) -> datetime:
         """When it happened, aware, UTC."""
-        return EPOCH + self._envelope.timestamp_ms * MILLISECOND
+        return EPOCH + self._timestamp_ms * MILLISECOND
 
     @property
     def source(self) -> str:
         """Who published it."""
-        return self._envelope.source
+        return self._source
 
     @property
     def correlation_id(self) -> str | None:
         """The request or run that it belongs to."""
-        return self._envelope.correlation_id
+        return self._correlation_id
 
     @property
     def causation_id(self) -> str | None:
         """The id of the event that caused it."""
-        return self._envelope.causation_id
+        return self._causation_id
 
     @property
     def aggregate(self) -> Aggregate | None:
         """The thing that it is about."""
-        return self._envelope.aggregate
+        return self._aggregate
 
     @property
     def metadata(self) -> Metadata:
         """What travels with it."""
-        return self._envelope.metadata
+        return self._metadata
 
     @property
     def framed(self) -> bytes | None:
@@ -154,13 +179,13 @@ class Event(Generic[D_co]):
     @property
     def key(self) -> str:
         """The key of its record: what has one key stays in order."""
-        aggregate = self._envelope.aggregate
-        return f"{aggregate.type}/{aggregate.id}" if aggregate else self._envelope.id
+        aggregate = self._aggregate
+        return f"{aggregate.type}/{aggregate.id}" if aggregate else self._id
 
     @property
     def topic(self) -> str:
         """The topic that it is published to."""
-        return events_topic(self._envelope.category, self._envelope.priority)
+        return events_topic(self._category, self._priority)
 
     @property
     def payload(self) -> Mapping[str, Any]:
@@ -168,14 +193,14 @@ class Event(Generic[D_co]):
 
         Raises TruncatedEvent when the bytes do not hold it.
         """
-        if self._payload is _UNREAD:
+        if self._payload is UNREAD:
             self._payload = self._read_payload()
         return self._payload
 
     @property
     def data(self) -> D_co:
         """The data. Raises TruncatedEvent when the bytes do not hold it."""
-        if self._data is _UNREAD and self._framed is not None:
+        if self._data is UNREAD and self._framed is not None:
             self._data = self._reader.data(self._framed, self._offset)
         return self._data
 
@@ -188,10 +213,10 @@ class Event(Generic[D_co]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Event):
             return NotImplemented
-        return self._envelope == other.envelope and self.payload == other.payload
+        return self.envelope == other.envelope and self.payload == other.payload
 
     def __hash__(self) -> int:
-        return hash(self._envelope.id)
+        return hash(self._id)
 
     def __repr__(self) -> str:
         return f"Event({self.type} {self.version}, id={self.id})"

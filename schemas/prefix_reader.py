@@ -21,7 +21,12 @@ from schemas.envelope import (
     Priority,
 )
 from schemas.errors import InvalidWriterSchema, TruncatedEvent
+from schemas.event import ENVELOPE_SLOTS, UNREAD, DataReader, Event
+from schemas.framing import HEADER_SIZE
 from schemas.read_source import read_length, read_long
+
+EventView = Callable[[bytes], Event[Any]]
+"""From framed bytes to the event in them. Raises TruncatedEvent like a prefix reader."""
 
 PrefixReader = Callable[[bytes, int], tuple[Envelope, int]]
 """From the bytes and where the envelope begins to the envelope and where the data begins.
@@ -76,7 +81,7 @@ _ALIKE: Final = (
 """Fields that nearly all events of a writer schema share: read once, then compared as bytes."""
 
 _AVRO: Final = {_TEXT: {"string"}, _LONG: {"int", "long"}, _TIME: {"long"}}
-_CLASSES: Final = {"": "Envelope", "aggregate": "Aggregate", "metadata": "Metadata"}
+_CLASSES: Final = {"aggregate": "Aggregate", "metadata": "Metadata"}
 
 
 def compile_prefix_reader(composed: Mapping[str, Any]) -> PrefixReader:
@@ -85,11 +90,33 @@ def compile_prefix_reader(composed: Mapping[str, Any]) -> PrefixReader:
     Raises InvalidWriterSchema when its envelope is none of ours.
     """
     generator = _Generator(composed)
-    source = "\n".join(generator.function())
-    scope = generator.scope
-    exec(compile(source, "<prefix reader>", "exec"), scope)  # noqa: S102  # names from a schema never enter it
-    read: PrefixReader = scope["read_envelope"]
+    values = ", ".join(generator.values)
+    read: PrefixReader = generator.compiled([f"    return new(Envelope, ({values})), at"])
     return read
+
+
+def compile_event_view(composed: Mapping[str, Any], reader: DataReader) -> EventView:
+    """The view of events that were written with a composed schema; `reader` decodes their data.
+
+    Raises what `compile_prefix_reader` raises.
+    """
+    generator = _Generator(composed)
+    generator.scope |= {"Event": Event, "UNREAD": UNREAD, "new_event": object.__new__}
+    generator.scope["reader"] = reader
+    fill = [
+        f"    event.{slot} = {value}"
+        for slot, value in zip(ENVELOPE_SLOTS, generator.values, strict=True)
+    ]
+    fill += [
+        "    event._framed = data",
+        "    event._offset = at",
+        "    event._reader = reader",
+        "    event._payload = event._data = UNREAD",
+    ]
+    view: EventView = generator.compiled(
+        ["    event = new_event(Event)", *fill, "    return event"]
+    )
+    return view
 
 
 def read_texts(data: bytes, at: int) -> tuple[dict[str, str], int]:
@@ -174,36 +201,42 @@ class _Generator:
         self._collect_names(
             [field["type"] for field in self._fields], str(composed.get("namespace", ""))
         )
+        self._lines, self.values = self._record("", self._fields, _ENVELOPE, " " * 8)
 
-    def function(self) -> Iterator[str]:
-        """The lines of `read_envelope(data, at)`."""
-        yield "def read_envelope(data, at):"
-        yield "    try:"
-        yield from self._record("", self._fields, _ENVELOPE, "envelope", "        ")
-        yield "        if at > len(data):"
-        yield "            raise IndexError('the bytes end early')"
-        yield "        return envelope, at"
-        yield "    except DAMAGED as error:"
-        yield "        raise TruncatedEvent(f'the envelope cannot be read: {error}') from error"
+    def compiled(self, closing: list[str]) -> Any:
+        """The function that reads an envelope into variables and ends with these lines."""
+        source = [
+            f"def read_envelope(data, at={HEADER_SIZE}):",
+            "    try:",
+            *self._lines,
+            "        if at > len(data):",
+            "            raise IndexError('the bytes end early')",
+            "    except DAMAGED as error:",
+            "        raise TruncatedEvent(f'the envelope cannot be read: {error}') from error",
+            *closing,
+        ]
+        code = compile("\n".join(source), "<prefix reader>", "exec")
+        exec(code, self.scope)  # noqa: S102  # names from a schema never enter it
+        return self.scope["read_envelope"]
 
     def _record(
-        self, path: str, fields: Any, known: Mapping[str, Any], variable: str, indent: str
-    ) -> Iterator[str]:
-        """Read the fields in the writer's order, build the tuple in ours."""
+        self, path: str, fields: Any, known: Mapping[str, Any], indent: str
+    ) -> tuple[list[str], list[str]]:
+        """The lines that read the fields in the writer's order, and their variables in ours."""
+        lines: list[str] = []
         present: dict[str, str] = {}
         place = 0
         while place < len(fields):
             run = _alike_run(path, fields[place:])
             if run:
-                yield from self._alike(path, run, known, present, indent)
+                lines += self._alike(path, run, known, present, indent)
             else:
-                yield from self._next_field(path, fields[place], known, present, indent)
+                lines += self._next_field(path, fields[place], known, present, indent)
             place += len(run) or 1
         for name in known:
             if name not in present and f"{path}{name}" not in _OPTIONAL:
                 raise InvalidWriterSchema(f"the envelope has no {path}{name}")
-        values = ", ".join(present.get(name, "None") for name in known)
-        yield f"{indent}{variable} = new({_CLASSES[path.rstrip('.')]}, ({values}))"
+        return lines, [present.get(name, "None") for name in known]
 
     def _next_field(
         self,
@@ -273,7 +306,9 @@ class _Generator:
                 yield f"{indent}    {variable} = NO_METADATA"
                 yield f"{indent}else:"
                 indent += "    "
-            yield from self._record(f"{path}.", kind["fields"], known, variable, indent)
+            lines, values = self._record(f"{path}.", kind["fields"], known, indent)
+            yield from lines
+            yield f"{indent}{variable} = new({_CLASSES[path]}, ({', '.join(values)}))"
         elif known in {_CATEGORY, _PRIORITY} and shape == "enum":
             yield from self._enum(kind["symbols"], known, variable, indent)
         elif known == _TEXTS and shape == "map" and kind["values"] == "string":
