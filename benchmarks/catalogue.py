@@ -7,7 +7,7 @@ from typing import Final
 
 from benchmarks.bench import Bench
 
-NAMES: Final = ("codec", "consume", "projection")
+NAMES: Final = ("codec", "consume", "projection", "publish")
 
 
 def load(name: str) -> Bench:

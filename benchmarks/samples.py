@@ -76,6 +76,15 @@ def file_processed(number: int, chance: random.Random) -> AnalysisFileProcessed:
     )
 
 
+def completed_events(factory: EventFactory, count: int, seed: int = 1) -> list[Event[EventData]]:
+    """`analysis.completed`, of a thousand analyses."""
+    chance = random.Random(seed)
+    return [
+        factory.create(analysis_completed(file_processed(number % 1_000, chance), chance))
+        for number in range(count)
+    ]
+
+
 def mixed_events(factory: EventFactory, count: int, seed: int = 1) -> list[Event[EventData]]:
     """Seven files in ten events, and one each of three other types."""
     chance = random.Random(seed)
@@ -85,6 +94,21 @@ def mixed_events(factory: EventFactory, count: int, seed: int = 1) -> list[Event
         aggregate_id = f"run-0001:{number % 1_000}"
         events.append(factory.create(data, aggregate_id=aggregate_id, correlation_id="run-0001"))
     return events
+
+
+def analysis_completed(file: AnalysisFileProcessed, chance: random.Random) -> AnalysisCompleted:
+    """The end of an analysis that had this file."""
+    return AnalysisCompleted(
+        analysis_id=f"{file.analysis_id}:{file.path}",
+        project_id=file.project_id,
+        package=file.path.partition("/")[0],
+        files=chance.randrange(1, 80),
+        failed=0,
+        functions=file.functions,
+        classes=file.classes,
+        lines=file.lines,
+        duration_ms=chance.randrange(20_000),
+    )
 
 
 def _one_of_ten(number: int, chance: random.Random) -> EventData:
@@ -99,17 +123,7 @@ def _one_of_ten(number: int, chance: random.Random) -> EventData:
                 root="/usr/lib/python3.11",
             )
         case 8:
-            return AnalysisCompleted(
-                analysis_id=file.analysis_id,
-                project_id=file.project_id,
-                package=file.path.partition("/")[0],
-                files=chance.randrange(1, 80),
-                failed=0,
-                functions=file.functions,
-                classes=file.classes,
-                lines=file.lines,
-                duration_ms=chance.randrange(20_000),
-            )
+            return analysis_completed(file, chance)
         case 9:
             return SetupStepInstallCompleted(
                 session_id=f"session-{number}", project_id=file.project_id, success=True

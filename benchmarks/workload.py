@@ -25,10 +25,10 @@ from streams.partitioner import partition_of
 PARTITIONS: Final = 4
 AGGREGATES: Final = 1_000
 STEP: Final = 10_000
-AVRO_EVENTS: Final = 1_300_000
-"""Enough for five seconds of the fastest peer after 400,000 events of warm-up."""
-JSON_EVENTS: Final = 120_000
-"""What the guide of the slow peer reads."""
+AVRO_EVENTS_PER_S: Final = 260_000
+"""Runs of five seconds have enough for the fastest peer after 400,000 events of warm-up."""
+JSON_EVENTS_PER_S: Final = 24_000
+"""What the slow peer reads that has JSON in its guide."""
 
 AVRO_TOPIC: Final = events_topic(Category.DOMAIN, Priority.LOW)
 JSON_TOPIC: Final = "bench.files.json"
@@ -51,11 +51,17 @@ class _Filling:
     encode: Encode
 
 
-def fill(broker: Broker, folder: Path, stream: Stream, say: Callable[[str], None]) -> FilledTopic:
-    """The topic of a stream, written now unless it stands there whole."""
+def fill(
+    broker: Broker,
+    folder: Path,
+    stream: Stream,
+    say: Callable[[str], None],
+    seconds: float = 5.0,
+) -> FilledTopic:
+    """The topic of a stream, for runs of so many seconds; written unless it stands there whole."""
     catalog = Catalog.load()
     broker.make((*platform_topics(catalog, PARTITIONS), _json_topic()))
-    filling = _filling(stream, Codec(catalog))
+    filling = _filling(stream, seconds, Codec(catalog))
     file = folder / f"{filling.topic}.index.json"
     found = _standing(broker, file, filling)
     if found is not None:
@@ -86,20 +92,26 @@ def json_document(event: Event[Any]) -> dict[str, Any]:
         "source": event.source,
         "correlation_id": event.correlation_id,
         "causation_id": event.causation_id,
-        "aggregate": aggregate and {"type": aggregate.type, "id": aggregate.id},
+        # A nested Faust record with a field `type` is left a plain dict.
+        "aggregate": aggregate and {"kind": aggregate.type, "id": aggregate.id},
         "metadata": {"user_id": metadata.user_id, "trace_id": metadata.trace_id},
         "data": dict(event.payload),
     }
 
 
-def _filling(stream: Stream, codec: Codec) -> _Filling:
+def _filling(stream: Stream, seconds: float, codec: Codec) -> _Filling:
     if stream is Stream.AVRO:
-        return _Filling(topic=AVRO_TOPIC, events=AVRO_EVENTS, encode=codec.encode)
+        events = _whole_steps(AVRO_EVENTS_PER_S * seconds)
+        return _Filling(topic=AVRO_TOPIC, events=events, encode=codec.encode)
     return _Filling(
         topic=JSON_TOPIC,
-        events=JSON_EVENTS,
+        events=_whole_steps(JSON_EVENTS_PER_S * seconds),
         encode=lambda event: json.dumps(json_document(event), separators=(",", ":")).encode(),
     )
+
+
+def _whole_steps(events: float) -> int:
+    return max(2, -(-round(events) // STEP)) * STEP
 
 
 def _records(catalog: Catalog, filling: _Filling) -> Iterator[tuple[NewRecord, int]]:
@@ -123,6 +135,8 @@ def _standing(broker: Broker, file: Path, filling: _Filling) -> FilledTopic | No
     if content["identity"] != _identity(filling):
         return None
     index = SuffixIndex.from_json(content)
+    if index.supply.events < filling.events:
+        return None
     if broker.bounds(filling.topic, PARTITIONS) != tuple((0, end) for end in index.ends):
         return None
     return FilledTopic(topic=filling.topic, index=index)
@@ -132,7 +146,7 @@ def _identity(filling: _Filling) -> list[Any]:
     """What the content follows from: an event that would now be other bytes is another topic."""
     catalog = Catalog.load()
     event = next(file_events(event_factory(catalog), AGGREGATES))
-    return [filling.events, PARTITIONS, AGGREGATES, STEP, filling.encode(event).hex()]
+    return [PARTITIONS, AGGREGATES, STEP, filling.encode(event).hex()]
 
 
 def _json_topic() -> TopicSpec:

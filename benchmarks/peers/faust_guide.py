@@ -1,6 +1,7 @@
 """Faust as its guide shows it: records, an agent, a table that the agent writes."""
 
 import asyncio
+import logging
 from importlib.metadata import version
 from typing import Any
 
@@ -15,7 +16,7 @@ PARTITIONS = 4
 class Aggregate(faust.Record):
     """The thing that an event is about."""
 
-    type: str
+    kind: str
     id: str
 
 
@@ -101,6 +102,7 @@ async def run(config: RunConfig) -> Meter:
 
 def main() -> None:
     """Measure and print."""
+    logging.basicConfig(level=logging.WARNING)
     meter = asyncio.run(run(RunConfig.from_arguments()))
     packages = ("faust-streaming", "mode-streaming", "aiokafka")
     meter.measurement(versions={name: version(name) for name in packages}).print()

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.bench import Bench
-from benchmarks.drain import draining
+from benchmarks.drain import Drain
 from benchmarks.goals import Measured, at_least
 from benchmarks.suite import reading
 from benchmarks.suite.reading import CONSUME
-from benchmarks.system import OURS, Stream
+from benchmarks.system import OURS
 
 BENCH: Final = Bench(
     name="consume",
     question="How many events a second does one process handle?",
-    driver=draining(Stream.AVRO, Stream.JSON),
+    driver=Drain,
     systems=(
         reading.ours(CONSUME),
         reading.raw_aiokafka(CONSUME),

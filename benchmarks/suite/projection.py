@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.bench import Bench
-from benchmarks.drain import draining
+from benchmarks.drain import Drain
 from benchmarks.goals import Measured, at_least
 from benchmarks.suite import reading
 from benchmarks.suite.reading import PROJECTION
-from benchmarks.system import OURS, Stream
+from benchmarks.system import OURS
 
 BENCH: Final = Bench(
     name="projection",
     question="How many events a second does one process fold into a table?",
-    driver=draining(Stream.AVRO, Stream.JSON),
+    driver=Drain,
     systems=(
         reading.ours(PROJECTION),
         reading.raw_aiokafka(PROJECTION),

@@ -1,0 +1,66 @@
+"""The same client by hand, with the same encoder, key and headers: what our bus stands on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import uvloop
+from aiokafka import AIOKafkaProducer
+
+from benchmarks.contract import Meter, RunConfig
+from benchmarks.systems.publish import LINGER_MS, new_events
+from schemas.catalog import Catalog
+from schemas.codec import Codec
+from schemas.event import Event
+from schemas.headers import event_headers
+
+
+async def publish(config: RunConfig, meter: Meter) -> None:
+    """Publish all; an event counts once it is acknowledged."""
+    codec = Codec(Catalog.load())
+    producer = AIOKafkaProducer(
+        bootstrap_servers=config.bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        compression_type="lz4",
+        linger_ms=LINGER_MS,
+        max_batch_size=int(config.options["max_batch_size"]),
+    )
+    await producer.start()
+    most = int(config.options["open"])
+    unacknowledged: deque[tuple[asyncio.Future[Any], Event[Any]]] = deque()
+
+    async def settle_one() -> None:
+        delivery, event = unacknowledged.popleft()
+        await delivery
+        aggregate = event.aggregate
+        meter.handled(event.type, aggregate.id if aggregate else "", event.data.files)
+
+    for event in new_events(config.events):
+        delivery = await producer.send(
+            config.topic,
+            key=event.key.encode(),
+            value=codec.encode(event),
+            headers=list(event_headers(event)),
+        )
+        unacknowledged.append((delivery, event))
+        if len(unacknowledged) > most:
+            await settle_one()
+    while unacknowledged:
+        await settle_one()
+    await producer.stop()
+
+
+def main() -> None:
+    """Measure and print."""
+    config = RunConfig.from_arguments()
+    meter = Meter(config.events, config.warm_up)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(publish(config, meter))
+    meter.measurement().print()
+
+
+if __name__ == "__main__":
+    main()
