@@ -7,7 +7,7 @@ from typing import Final
 
 from benchmarks.bench import Bench
 
-NAMES: Final = ("codec", "consume", "projection", "publish")
+NAMES: Final = ("codec", "consume", "projection", "publish", "priority", "latency")
 
 
 def load(name: str) -> Bench:

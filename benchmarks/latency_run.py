@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from benchmarks.contract import Measurement, RunConfig, peak_memory
 from benchmarks.open_loop import NANOSECONDS, Arrivals
-from benchmarks.senders import run_sender
+from benchmarks.senders import Sender
 
 WARM_UP_S = 1.0
 """Of each rate: sent, but not measured."""
@@ -62,8 +62,10 @@ class LatencyRun:
             "first": before,
         }
         # A sender sends one event beforehand, to connect.
-        report = await run_sender(self._sender, given)
+        sender = await Sender.ready(self._sender, given)
         self._early += 1
+        await self._arrived(self._early + before)
+        report = await sender.send()
         await self._arrived(self._early + before + count)
         begin = self.arrivals.first_due_ns(before) + round(WARM_UP_S * NANOSECONDS)
         end = begin + round((seconds + 1) * NANOSECONDS)

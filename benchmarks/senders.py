@@ -1,20 +1,44 @@
-"""Starts an open-loop sender beside a system and reads its report. Standard library only."""
+"""An open-loop sender beside a system: made ready, told to go, asked for its report.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
+
+GO = b"go\n"
 
 
-async def run_sender(command: Sequence[str], given: dict[str, Any]) -> dict[str, float]:
-    """Run a sender program to its end. Raises RuntimeError when it did not send everything."""
-    process = await asyncio.create_subprocess_exec(
-        *command, json.dumps(given), stdout=asyncio.subprocess.PIPE
-    )
-    printed, _ = await process.communicate()
-    if process.returncode != 0:
-        raise RuntimeError(f"the sender ended with {process.returncode}")
-    report: dict[str, float] = json.loads(printed.splitlines()[-1])
-    return report
+class Sender:
+    """A sender program in a process of its own; it connects at once and waits for the word."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def ready(cls, command: Sequence[str], given: dict[str, Any]) -> Self:
+        """Start the program with this order."""
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *command, json.dumps(given), stdin=pipe, stdout=pipe
+        )
+        return cls(process)
+
+    async def send(self) -> dict[str, float]:
+        """Let it send; returns its report. Raises RuntimeError when it did not send everything."""
+        printed, _ = await self._process.communicate(GO)
+        if self._process.returncode != 0:
+            raise RuntimeError(f"the sender ended with {self._process.returncode}")
+        report: dict[str, float] = json.loads(printed.splitlines()[-1])
+        return report
+
+
+def wait_for_go() -> None:
+    """In a sender: return when it is to begin. Raises SystemExit when nobody will say so."""
+    if not sys.stdin.readline():
+        raise SystemExit("nobody waits for this sender any more")

@@ -17,6 +17,7 @@ from fastavro import parse_schema, schemaless_writer
 
 from benchmarks.open_loop import NOT_DUE, Schedule, offer
 from benchmarks.repositories import EVENT_TYPE, files_of, repository_id
+from benchmarks.senders import wait_for_go
 
 
 def schema_of(schemas: dict[str, str]) -> tuple[bytes, Any]:
@@ -75,6 +76,7 @@ async def publish(given: dict[str, Any]) -> float:
         receipts.append(await producer.send(given["topic"], body.getvalue(), key))
 
     await send(0, NOT_DUE)
+    await asyncio.to_thread(wait_for_go)
     late_s = await offer(Schedule.starting_soon(given["rate"], given["count"]), send)
     await producer.stop()
     await asyncio.gather(*receipts)

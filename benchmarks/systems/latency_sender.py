@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.open_loop import NOT_DUE, Schedule, offer
 from benchmarks.repositories import files_of, repository_id
+from benchmarks.senders import wait_for_go
 from schemas.catalog import Catalog
 from schemas.event import Event, EventFactory
 from schemas.events.integration import IntegrationRepositorySynced
@@ -53,6 +54,7 @@ async def publish(given: dict[str, Any]) -> float:
 
     # Connects and announces the schema: a sender that runs for long has done so long ago.
     await publish_one(0, NOT_DUE)
+    await asyncio.to_thread(wait_for_go)
     late_s = await offer(Schedule.starting_soon(given["rate"], given["count"]), publish_one)
     await bus.close()
     return late_s

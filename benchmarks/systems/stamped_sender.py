@@ -14,6 +14,7 @@ from typing import Any, Final
 from confluent_kafka import Producer
 
 from benchmarks.open_loop import NANOSECONDS, Schedule
+from benchmarks.senders import wait_for_go
 from benchmarks.stamps import Stamp, Stamped, repositories_stamp, runs_stamp
 from schemas.catalog import Catalog
 from streams.partitioner import partition_of
@@ -72,6 +73,7 @@ def main() -> None:
         }
     )
     producer.list_topics(stamp.topic, timeout=30)
+    wait_for_go()
     schedule = Schedule.starting_soon(given["rate"], given["count"])
     late_s = send(producer, stamp, schedule, given)
     missing = producer.flush(60)
