@@ -137,16 +137,16 @@ def read_texts(data: bytes, at: int) -> tuple[dict[str, str], int]:
 def read_time(data: bytes, at: int, known: dict[bytes, int]) -> tuple[int, int]:
     """Milliseconds since 1970 that a datetime can hold.
 
-    Of a number of six bytes, the part that the last four hold is noted in `known`, less the marks
-    of the first two.
+    Of one after 1970 in six bytes, what the last four say is noted in `known`, less the marks of
+    the first two: their seven bits, halved as zigzag doubles, are all that must be added.
     """
     time, end = read_long(data, at)
     if not _EARLIEST_MS <= time <= _LATEST_MS:
         raise ValueError("the timestamp is outside of the years 1 to 9999")
-    if end - at == _TIME_BYTES:
+    if time >= 0 and end - at == _TIME_BYTES:
         if len(known) == _MOST_TIMES:
             known.clear()
-        known[data[at + 2 : end]] = ((time << 1 ^ time >> 63) >> 14 << 14) - 128 - (128 << 7)
+        known[data[at + 2 : end]] = (time >> 13 << 13) - (128 >> 1) - (128 << 6)
     return time, end
 
 
@@ -270,7 +270,7 @@ class _Generator:
             lines += self._next_field(path, field, known, present, inner)
         values = ", ".join(present[field["name"]] for field in run) + ","
         yield f"{indent}same, values, size = {seen}[0]"
-        yield f"{indent}if size and data.startswith(same, at):"
+        yield f"{indent}if size and data[at : at + size] == same:"
         yield f"{inner}at += size"
         yield f"{inner}{values} = values"
         yield f"{indent}else:"
@@ -301,7 +301,7 @@ class _Generator:
         if isinstance(known, dict) and shape == "record":
             if path == "metadata" and all(map(_is_empty_as_zero, kind["fields"])):
                 zeros = self._constant(bytes(len(kind["fields"])))
-                yield f"{indent}if data.startswith({zeros}, at):"
+                yield f"{indent}if data[at : at + {len(kind['fields'])}] == {zeros}:"
                 yield f"{indent}    at += {len(kind['fields'])}"
                 yield f"{indent}    {variable} = NO_METADATA"
                 yield f"{indent}else:"
@@ -327,9 +327,9 @@ class _Generator:
         """Milliseconds of our decades are six bytes long, the last four the same for 8 seconds."""
         known = self._constant({})
         yield f"{indent}eon = {known}.get(data[at + 2 : at + 6])"
-        yield f"{indent}if eon is not None and (low := data[at]) > 127 < (high := data[at + 1]):"
-        yield f"{indent}    n = eon + low + (high << 7)"
-        yield f"{indent}    {variable} = ~(n >> 1) if n & 1 else n >> 1"
+        yield f"{indent}if (eon is not None and (low := data[at]) & 129 == 128"
+        yield f"{indent}    and (high := data[at + 1]) > 127):"
+        yield f"{indent}    {variable} = eon + (low >> 1) + (high << 6)"
         yield f"{indent}    at += 6"
         yield f"{indent}else:"
         yield f"{indent}    {variable}, at = read_time(data, at, {known})"

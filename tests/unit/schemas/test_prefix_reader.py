@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from schemas.catalog import Catalog
 from schemas.envelope import NO_METADATA, Aggregate, Category, Envelope, Metadata, Priority
 from schemas.errors import InvalidWriterSchema, TruncatedEvent
-from schemas.prefix_reader import compile_prefix_reader
+from schemas.prefix_reader import compile_prefix_reader, read_time
+from schemas.varint import write_long
 
 COMPOSED: Final = Catalog.load().writer_schema("system.run.started", "1.0.0").record()
 READ: Final = compile_prefix_reader(COMPOSED)
@@ -243,6 +244,22 @@ def test_reads_texts_of_many_bytes() -> None:
 def test_reads_every_time_that_a_datetime_can_hold(timestamp_ms: int) -> None:
     envelope = PLAIN._replace(timestamp_ms=timestamp_ms)
     assert READ(encoded(AVRO, wire(envelope)), 0)[0] == envelope
+
+
+@given(st.lists(st.integers(1 << 34, 1 << 41), min_size=1, max_size=4))
+def test_a_time_says_nothing_about_one_that_is_nearly_alike(times: list[int]) -> None:
+    read = compile_prefix_reader(COMPOSED)
+    alike = [near for time in times for near in (time, ~time, time + 1, time ^ 8191, ~time - 1)]
+    found = [read(encoded(AVRO, wire(PLAIN._replace(timestamp_ms=time))), 0)[0] for time in alike]
+    assert [envelope.timestamp_ms for envelope in found] == alike
+
+
+def test_times_are_not_noted_without_end() -> None:
+    known: dict[bytes, int] = {}
+    for time in range(1 << 40, (1 << 40) + 5000 * 8192, 8192):
+        value = write_long(time)
+        assert read_time(value, 0, known) == (time, len(value))
+        assert len(known) <= 4096
 
 
 @pytest.mark.parametrize("timestamp_ms", [FIRST_MS - 1, LAST_MS + 1, -(1 << 63), (1 << 63) - 1])
