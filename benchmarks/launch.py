@@ -41,8 +41,9 @@ class Launcher:
     ) -> Measurement:
         """Run it to its end. Raises SystemFailed, with the end of its log."""
         log = Path(config.folder) / "log.txt"
-        with log.open("wb") as errors:
-            process = subprocess.Popen(
+        with (
+            log.open("wb") as errors,
+            subprocess.Popen(
                 self.command(system, config),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -51,7 +52,8 @@ class Launcher:
                 env=environment(os.environ),
                 start_new_session=True,
                 text=True,
-            )
+            ) as process,
+        ):
             try:
                 printed, _ = process.communicate(timeout=longest_s)
             except subprocess.TimeoutExpired:
