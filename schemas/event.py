@@ -7,6 +7,7 @@ encoded.
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
 
@@ -33,6 +34,8 @@ UNREAD: Final[Any] = object()
 ENVELOPE_SLOTS: Final = tuple(f"_{name}" for name in Envelope._fields)
 """Where an event keeps the fields of its envelope."""
 
+_ENVELOPE_OF: Final = attrgetter(*ENVELOPE_SLOTS)
+
 
 class DataReader(Protocol):
     """Decodes the data of events that were written with one schema."""
@@ -55,7 +58,7 @@ class Event(Generic[D_co]):
     `data` is typed by its generated class, `payload` is the wire mapping.
     """
 
-    __slots__ = (*ENVELOPE_SLOTS, "_data", "_framed", "_offset", "_payload", "_reader")
+    __slots__ = (*ENVELOPE_SLOTS, "_data", "_envelope", "_framed", "_offset", "_payload", "_reader")
 
     _id: str
     _type: str
@@ -69,6 +72,7 @@ class Event(Generic[D_co]):
     _aggregate: Aggregate | None
     _metadata: Metadata
     _data: D_co
+    _envelope: Envelope
     _payload: Mapping[str, Any]
     _framed: bytes | None
     _offset: int
@@ -88,7 +92,7 @@ class Event(Generic[D_co]):
             self._causation_id,
             self._aggregate,
             self._metadata,
-        ) = envelope
+        ) = self._envelope = envelope
         self._data = data
         self._payload = UNREAD
         self._framed = None
@@ -96,20 +100,9 @@ class Event(Generic[D_co]):
     @property
     def envelope(self) -> Envelope:
         """Everything but the data."""
-        fields = (
-            self._id,
-            self._type,
-            self._category,
-            self._priority,
-            self._version,
-            self._timestamp_ms,
-            self._source,
-            self._correlation_id,
-            self._causation_id,
-            self._aggregate,
-            self._metadata,
-        )
-        return tuple.__new__(Envelope, fields)
+        if self._envelope is UNREAD:
+            self._envelope = tuple.__new__(Envelope, _ENVELOPE_OF(self))
+        return self._envelope
 
     @property
     def id(self) -> str:

@@ -111,7 +111,7 @@ def compile_event_view(composed: Mapping[str, Any], reader: DataReader) -> Event
         "    event._framed = data",
         "    event._offset = at",
         "    event._reader = reader",
-        "    event._payload = event._data = UNREAD",
+        "    event._payload = event._data = event._envelope = UNREAD",
     ]
     view: EventView = generator.compiled(
         ["    event = new_event(Event)", *fill, "    return event"]

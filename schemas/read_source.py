@@ -59,7 +59,11 @@ def read_length(data: bytes, at: int, first: int) -> tuple[int, int]:
     return first, at
 
 
+INTEGERS: Final = tuple(number >> 1 ^ -(number & 1) for number in range(1 << 14))
+"""The numbers of one and two bytes by what they are before zigzag."""
+
 SCOPE: Final[Mapping[str, Any]] = {
+    "INTEGERS": INTEGERS,
     "read_double": Struct("<d").unpack_from,
     "read_float": Struct("<f").unpack_from,
     "read_int_tail": read_int_tail,
@@ -82,14 +86,14 @@ def integer(variable: str, indent: str, tail: str = "varint_tail") -> Iterator[s
     """A whole number; those of one and two bytes are read without a call."""
     yield f"{indent}n = data[at]"
     yield f"{indent}at += 1"
-    yield f"{indent}if n > 127:"
-    yield f"{indent}    high = data[at]"
-    yield f"{indent}    if high < 128:"
-    yield f"{indent}        n += (high << 7) - 128"
-    yield f"{indent}        at += 1"
-    yield f"{indent}    else:"
-    yield f"{indent}        n, at = {tail}(data, at, n)"
-    yield f"{indent}{variable} = ~(n >> 1) if n & 1 else n >> 1"
+    yield f"{indent}if n < 128:"
+    yield f"{indent}    {variable} = INTEGERS[n]"
+    yield f"{indent}elif (high := data[at]) < 128:"
+    yield f"{indent}    {variable} = INTEGERS[n + (high << 7) - 128]"
+    yield f"{indent}    at += 1"
+    yield f"{indent}else:"
+    yield f"{indent}    n, at = {tail}(data, at, n)"
+    yield f"{indent}    {variable} = n >> 1 ^ -(n & 1)"
 
 
 def sized(variable: str, indent: str, decode: str = ".decode()") -> Iterator[str]:
