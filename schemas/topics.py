@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +44,13 @@ COPIES: Final = MappingProxyType({"max.message.bytes": str(LARGEST_COPY)})
 def events_topic(category: Category, priority: Priority) -> str:
     """The topic of all events of one category and priority."""
     return f"events.{category.value}.{priority.label}"
+
+
+@cache
+def priority_of(topic: str) -> Priority:
+    """The priority of a topic's events; NORMAL for topics that hold events of several."""
+    label = topic.rpartition(".")[2] if topic.startswith("events.") else ""
+    return next((known for known in Priority if known.label == label), Priority.NORMAL)
 
 
 def all_events_topics() -> tuple[str, ...]:

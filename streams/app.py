@@ -1,9 +1,9 @@
 """An app: the handlers and projections of one team, under one name."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypedDict, TypeVar, Unpack
 
-from schemas.catalog import Catalog
 from schemas.event import EventData
 from schemas.pattern import validate_pattern
 from schemas.topics import (
@@ -11,24 +11,49 @@ from schemas.topics import (
     TopicSpec,
     changelog_topic,
     dead_letter_topic,
-    repartition_topic,
     retry_topic,
 )
-from streams.errors import DuplicateName
-from streams.handler import EventPredicate, Handler, check_annotation, every_event
+from streams.errors import DuplicateName, InvalidHandler
+from streams.handler import (
+    DEADLINE_S,
+    MAIN,
+    BatchHandler,
+    EventPredicate,
+    Handler,
+    check_annotation,
+)
 from streams.projection import Fold, KeyOf, Projection, State
+from streams.workload import Workload
 
-MAIN = "main"
-"""The subscription that an app has unless a handler asks for its own."""
+__all__ = ["MAIN", "App"]
+
+SUBSCRIPTION_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+class HandlerOptions(TypedDict, total=False):
+    """What may be said of a handler beside its pattern; see Handler for the rest."""
+
+    name: str
+    """Part of the ids of what it emits; its function's name when it is left out."""
+
+    order: int
+    can_handle: EventPredicate
+    """May decline an event."""
+
+    subscription: str
+    """A consumer group of its own: what waits for it, a slow dependency say, holds up nobody."""
+
+    deadline_s: float
+    concurrency: int
 
 
 class App:
     """Collects what a team registers; holds no connection and does nothing by itself.
 
-    Its name is part of stored progress (consumer group `<app>.main`, `dlq.<app>`): a renamed app
-    starts anew.
+    Its name is part of stored progress (consumer groups `<app>.<subscription>`, `dlq.<app>`): a
+    renamed app starts anew, and so does a renamed subscription.
     """
 
     def __init__(self, name: str, *, outages: tuple[type[BaseException], ...] = ()) -> None:
@@ -40,34 +65,39 @@ class App:
         self.name = name
         self.outages = outages
         self._handlers: list[Handler] = []
+        self._batch_handlers: list[BatchHandler] = []
         self._projections: list[Projection] = []
 
     def on(
         self,
         pattern: str | type[EventData],
         *,
-        name: str | None = None,
-        order: int = 0,
-        can_handle: EventPredicate = every_event,
+        batch: bool = False,
+        **options: Unpack[HandlerOptions],
     ) -> Callable[[FunctionT], FunctionT]:
         """Register a handler for a type, a prefix (`"analysis.*"`) or all (`"*"`).
 
-        A type is given by its name or its data class. `can_handle` may decline an event. Raises
-        InvalidPattern, HandlerMismatch, DuplicateName.
+        A type is given by its name or its data class. The function takes an event and a Context,
+        with `batch` a list of events and a BatchContext. Raises InvalidPattern, HandlerMismatch,
+        DuplicateName, InvalidHandler.
         """
         text = validate_pattern(pattern if isinstance(pattern, str) else pattern.event_type)
+        _check_options(options, batch=batch)
 
         def register(function: FunctionT) -> FunctionT:
             check_annotation(function, text)
-            handler = Handler(
-                name=name or str(getattr(function, "__name__", type(function).__name__)),
-                pattern=text,
-                function=function,
-                order=order,
-                can_handle=can_handle,
+            name = options.get("name") or str(
+                getattr(function, "__name__", type(function).__name__)
             )
-            self._refuse_duplicate(handler.name, [known.name for known in self._handlers])
-            self._handlers.append(handler)
+            taken = [known.name for known in self._handlers]
+            self._refuse_duplicate(name, [*taken, *(known.name for known in self._batch_handlers)])
+            details: dict[str, Any] = {**options, "name": name}
+            if batch:
+                self._batch_handlers.append(
+                    BatchHandler(pattern=text, function=function, **details)
+                )
+            else:
+                self._handlers.append(Handler(pattern=text, function=function, **details))
             return function
 
         return register
@@ -101,31 +131,32 @@ class App:
         return tuple(sorted(self._handlers, key=lambda handler: handler.order))
 
     @property
+    def batch_handlers(self) -> tuple[BatchHandler, ...]:
+        """All handlers of batches in the order in which they run."""
+        return tuple(sorted(self._batch_handlers, key=lambda handler: handler.order))
+
+    @property
     def projections(self) -> tuple[Projection, ...]:
         """All projections as registered."""
         return tuple(self._projections)
 
-    def group(self, subscription: str = MAIN) -> str:
-        """The consumer group of a subscription."""
-        return f"{self.name}.{subscription}"
+    def subscriptions(self) -> tuple[str, ...]:
+        """The names of all subscriptions that have something to work on; `main` first."""
+        named = {known.subscription for known in self._handlers}
+        named |= {known.subscription for known in self._batch_handlers}
+        own = sorted(named - {MAIN})
+        return (MAIN, *own) if MAIN in named or self._projections or not own else tuple(own)
 
-    def wants(self, event_type: str) -> bool:
-        """Whether any handler or projection takes this type: decided without decoding."""
-        takers: Iterable[Handler | Projection] = (*self._handlers, *self._projections)
-        return any(taker.wants(event_type) for taker in takers)
-
-    def event_topics(self, catalog: Catalog) -> tuple[str, ...]:
-        """The topics in which the app's types can occur."""
-        patterns = [handler.pattern for handler in self._handlers]
-        patterns += [pattern for known in self._projections for pattern in known.patterns]
-        return catalog.topics_for(patterns)
-
-    def repartition_topics(self) -> tuple[str, ...]:
-        """The topics that the app's own projections need to re-key events."""
-        return tuple(
-            repartition_topic(self.name, known.name)
-            for known in self._projections
-            if known.key is not None
+    def workload(self, subscription: str = MAIN) -> Workload:
+        """What a subscription works on; projections belong to `main`."""
+        return Workload(
+            app=self.name,
+            subscription=subscription,
+            handlers=tuple(known for known in self.handlers if known.subscription == subscription),
+            batch_handlers=tuple(
+                known for known in self.batch_handlers if known.subscription == subscription
+            ),
+            projections=self.projections if subscription == MAIN else (),
         )
 
     def topic_specs(self, partitions: int) -> tuple[TopicSpec, ...]:
@@ -147,7 +178,7 @@ class App:
                 config={"cleanup.policy": "delete", "retention.ms": week, **COPIES},
                 why=f"re-keyed events of app {self.name}",
             )
-            for name in self.repartition_topics()
+            for name in self.workload().repartition_topics()
         ]
         changelogs = [
             TopicSpec(
@@ -164,3 +195,13 @@ class App:
     def _refuse_duplicate(name: str, known: Iterable[str]) -> None:
         if name in known:
             raise DuplicateName(f"the name {name!r} is used twice")
+
+
+def _check_options(options: HandlerOptions, *, batch: bool) -> None:
+    if options.get("concurrency", 1) < 1 or options.get("deadline_s", DEADLINE_S) <= 0:
+        raise InvalidHandler("concurrency and deadline_s are above zero")
+    if batch and "concurrency" in options:
+        raise InvalidHandler("a handler of batches has no concurrency: it has the whole list")
+    name = options.get("subscription", MAIN)
+    if not SUBSCRIPTION_NAME.fullmatch(name):
+        raise InvalidHandler(f"{name!r} cannot be part of a consumer group's name")

@@ -43,7 +43,7 @@ class Attempts:
         self._outages = outages
         self._schedule = schedule
         self._sleep = sleep
-        self._pauses: dict[object, Pause] = {}
+        self._pauses: dict[_Trial, Pause] = {}
 
     @property
     def pause(self) -> Pause | None:
@@ -51,36 +51,60 @@ class Attempts:
         return next(iter(self._pauses.values()), None)
 
     async def run(self, work: Callable[[], Awaitable[None]], *, waiting_for: str) -> Failed | None:
-        """None once the work succeeded.
+        """None once the work succeeded. See `after` for what happens when it raises."""
+        try:
+            await work()
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged in `after`
+            return await self.after(error, work, waiting_for=waiting_for)
+        return None
+
+    async def after(
+        self, error: BaseException, work: Callable[[], Awaitable[None]], *, waiting_for: str
+    ) -> Failed | None:
+        """Go on with work whose first try has raised `error`; None once it succeeded.
 
         An error of the contract (SchemaError) is not tried again. A CancelledError that was not
         meant for this task counts as a failure: the work awaited something that was cancelled.
         """
-        failures = outages = 0
-        token = object()
+        trial = _Trial()
         try:
             while True:
+                if _is_own_cancellation(error):
+                    raise error
+                delay_s = self._judged(error, trial, waiting_for)
+                if delay_s is None:
+                    return Failed(error=error, tries=trial.failures)
+                await self._sleep(delay_s)
                 try:
                     await work()
-                except (Exception, asyncio.CancelledError) as error:
-                    if _is_own_cancellation(error):
-                        raise
-                    if is_infrastructure(error, self._outages):
-                        outages += 1
-                        self._pauses[token] = Pause(
-                            reason=f"{type(error).__name__}: {error}", waiting_for=waiting_for
-                        )
-                        await self._sleep(self._schedule.delay_s(outages))
-                        continue
-                    self._pauses.pop(token, None)
-                    failures += 1
-                    if isinstance(error, SchemaError) or self._schedule.exhausted(failures):
-                        return Failed(error=error, tries=failures)
-                    await self._sleep(self._schedule.delay_s(failures))
+                except (Exception, asyncio.CancelledError) as next_error:  # noqa: BLE001  # judged next
+                    error = next_error
                 else:
                     return None
         finally:
-            self._pauses.pop(token, None)
+            self._pauses.pop(trial, None)
+
+    def _judged(self, error: BaseException, trial: "_Trial", waiting_for: str) -> float | None:
+        """How long to wait before the next try; None when there is none."""
+        if is_infrastructure(error, self._outages):
+            trial.outages += 1
+            self._pauses[trial] = Pause(
+                reason=f"{type(error).__name__}: {error}", waiting_for=waiting_for
+            )
+            return self._schedule.delay_s(trial.outages)
+        self._pauses.pop(trial, None)
+        trial.failures += 1
+        if isinstance(error, SchemaError) or self._schedule.exhausted(trial.failures):
+            return None
+        return self._schedule.delay_s(trial.failures)
+
+
+@dataclass(slots=True, eq=False)
+class _Trial:
+    """What one piece of work has been through."""
+
+    failures: int = 0
+    outages: int = 0
 
 
 def _is_own_cancellation(error: BaseException) -> bool:

@@ -102,6 +102,13 @@ class HandlerMismatch(StreamsError):
     remedy = "Make the pattern and the annotated event type agree."
 
 
+class InvalidHandler(StreamsError):
+    """A handler's options do not make sense."""
+
+    code = "streams.invalid_handler"
+    remedy = "Correct the options of @app.on."
+
+
 class StateNotStorable(StreamsError):
     """A fold returned a state that is no JSON object."""
 
@@ -114,6 +121,13 @@ class HandlerReturned(StreamsError):
 
     code = "streams.handler_returned"
     remedy = "Await everything that emits before the handler returns."
+
+
+class HandlerTimedOut(StreamsError):
+    """A handler was cancelled because it took longer than its deadline."""
+
+    code = "streams.handler_timed_out"
+    remedy = "Give what the handler waits for a time limit of its own, or raise `deadline_s`."
 
 
 class DuplicateName(StreamsError):

@@ -1,9 +1,10 @@
 """The pump of a consumer group: reads, feeds lanes, commits watermarks, survives infrastructure."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain, count
+from functools import partial
+from itertools import count
 from typing import Final
 
 import structlog
@@ -13,6 +14,8 @@ from streams.lane import Lanes
 from streams.log import AssignmentListener, GroupReader
 from streams.processor import Process
 from streams.records import RawRecord, TopicPartition
+from streams.serial_lane import SerialLane
+from streams.turns import AtOnce
 
 READ_S: Final = 0.2
 COMMIT_EVERY_S: Final = 1.0
@@ -39,7 +42,7 @@ class GroupPump:
 
     def __init__(self, process: Process, open_reader: OpenReader) -> None:
         self._open_reader = open_reader
-        self._lanes = Lanes(process)
+        self._lanes = Lanes(partial(SerialLane, process, AtOnce()))
         self._reader: GroupReader | None = None
         self._assignments = count(1)
         self._assignment: int | None = None
@@ -122,16 +125,17 @@ class GroupPump:
             await self._offer(batch, self._assignment)
 
     async def _offer(
-        self, batch: Mapping[TopicPartition, Iterable[RawRecord]], assignment: int | None
+        self, batch: Mapping[TopicPartition, Sequence[RawRecord]], assignment: int | None
     ) -> None:
         """Hand over what was read under `assignment`, for as long as it is the present one.
 
         The rest is read again from the last commit: a lane begins there and nowhere else.
         """
-        for record in chain.from_iterable(batch.values()):
+        for source, records in batch.items():
+            await self._lanes.with_room([source])
             if assignment is None or assignment != self._assignment:
                 return
-            await self._lanes.offer(record)
+            self._lanes.offer(source, records)
 
     async def _finish(self) -> None:
         await self._lanes.drain(DRAIN_S)

@@ -1,17 +1,24 @@
 """Handlers: a reaction to events of a type or a pattern."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from inspect import isroutine
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from schemas.event import Event, EventData
 from schemas.pattern import matches
-from streams.context import Context
+from streams.context import BatchContext, Context
 from streams.errors import HandlerMismatch
 
 HandlerFunction = Callable[[Event[Any], Context], Awaitable[None]]
+BatchHandlerFunction = Callable[[Sequence[Event[Any]], BatchContext], Awaitable[None]]
 EventPredicate = Callable[[Event[Any]], bool]
+
+MAIN: Final = "main"
+"""The subscription that an app has unless a handler asks for its own."""
+
+DEADLINE_S: Final = 25.0
+"""How long a handler may take: less than the group waits for a member in a rebalance."""
 
 
 def every_event(event: Event[Any]) -> bool:
@@ -23,7 +30,9 @@ def every_event(event: Event[Any]) -> bool:
 class Handler:
     """A named reaction.
 
-    Handlers of one subscription run in their `order`, lowest first, then as registered.
+    Handlers of one subscription run in their `order`, lowest first, then as registered. A handler
+    that takes longer than `deadline_s` is cancelled, and that counts as a failure. `concurrency` is
+    how many events of one partition, all of different keys, may be in work at a time.
     """
 
     name: str
@@ -31,6 +40,9 @@ class Handler:
     function: HandlerFunction
     order: int = 0
     can_handle: EventPredicate = every_event
+    subscription: str = MAIN
+    deadline_s: float = DEADLINE_S
+    concurrency: int = 1
 
     def wants(self, event_type: str) -> bool:
         """Whether events of this type can concern the handler.
@@ -40,12 +52,34 @@ class Handler:
         return matches(self.pattern, event_type)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchHandler:
+    """A named reaction to what one partition delivered at once: a list of events, in order.
+
+    It runs when the handlers that take one event have run.
+    """
+
+    name: str
+    pattern: str
+    function: BatchHandlerFunction
+    order: int = 0
+    can_handle: EventPredicate = every_event
+    subscription: str = MAIN
+    deadline_s: float = DEADLINE_S
+
+    def wants(self, event_type: str) -> bool:
+        """See Handler."""
+        return matches(self.pattern, event_type)
+
+
 def check_annotation(function: HandlerFunction, pattern: str) -> None:
     """Raise HandlerMismatch when the annotated event is one that the pattern never delivers."""
     # An object that can be called has its annotations on its class.
     hints = get_type_hints(function if isroutine(function) else type(function).__call__)
     hints.pop("return", None)
     annotation = next(iter(hints.values()), None)
+    if get_origin(annotation) is Sequence:
+        (annotation,) = get_args(annotation)
     if get_origin(annotation) is not Event:
         return
     (data_type,) = get_args(annotation)

@@ -1,115 +1,101 @@
 """Lanes: each partition's own path through a worker, with back-pressure and its own watermark."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final, Protocol
 
 import structlog
 
-from streams.processor import Process
 from streams.records import RawRecord, TopicPartition
-from streams.watermark import Watermark
 
-LANE_RECORDS: Final = 1_000
-"""How many records of one partition may wait in memory."""
-
-BATCH_RECORDS: Final = 500
-"""How many records of one partition are processed in one call at most."""
+LANE_RECORDS: Final = 4_000
+"""How many records of one partition may wait in memory before no more of it are read."""
 
 log = structlog.get_logger(__name__)
 
 
-class Lane:
-    """Records of one partition, processed in order, in batches of whatever waits."""
+class Lane(Protocol):
+    """The path of one partition."""
 
-    def __init__(self, source: TopicPartition, process: Process) -> None:
-        self._source = source
-        self._process = process
-        self._queue: asyncio.Queue[RawRecord] = asyncio.Queue(LANE_RECORDS)
-        self._watermark = Watermark()
-        self._is_stopped = False
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._task = asyncio.create_task(self._run(), name=f"lane {source}")
-        self._task.add_done_callback(self._release_offers)
-
-    async def offer(self, record: RawRecord) -> None:
-        """Take a record into work; waits while the lane is full.
-
-        A repeat of a taken record is left out.
-        """
-        if self._watermark.begin(record.offset):
-            self._idle.clear()
-            await self._queue.put(record)
+    def offer(self, records: Sequence[RawRecord]) -> None:
+        """Take records into work; what was taken before is left out."""
+        ...
 
     @property
-    def committable(self) -> int | None:
-        """The next offset that a restart must read."""
-        return self._watermark.committable
+    def waiting(self) -> int:
+        """How many records wait for their work to begin."""
+        ...
 
     @property
     def unfinished(self) -> int:
         """How many records are waiting or in work."""
-        return self._watermark.unfinished
+        ...
+
+    @property
+    def committable(self) -> int | None:
+        """The next offset that a restart must read; None before any work began."""
+        ...
 
     @property
     def failure(self) -> BaseException | None:
         """Why the lane stopped, when it stopped by itself: the worker must then stop too."""
-        if not self._task.done() or self._is_stopped:
-            return None
-        if self._task.cancelled():
-            return asyncio.CancelledError(f"lane {self._source} was cancelled from within")
-        return self._task.exception()
+        ...
 
     async def drain(self, deadline_s: float) -> None:
-        """Wait until everything taken is finished, for a bounded time.
+        """Let go of what waits, take nothing more, finish what is in work, for a bounded time.
 
-        What is not is read again by the next owner.
+        The rest is read again by the next owner.
         """
-        waiting = asyncio.create_task(self._idle.wait())
-        await asyncio.wait(
-            {waiting, self._task}, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED
-        )
-        waiting.cancel()
+        ...
 
     async def stop(self) -> None:
         """End at once; what is unfinished stays unfinished."""
-        self._is_stopped = True
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        ...
 
-    def _release_offers(self, task: asyncio.Task[None]) -> None:
-        """A lane that ended takes nothing more: nobody may wait for room in it."""
-        while not self._queue.empty():
-            self._queue.get_nowait()
 
-    async def _run(self) -> None:
-        while True:
-            records = [await self._queue.get()]
-            while len(records) < BATCH_RECORDS and not self._queue.empty():
-                records.append(self._queue.get_nowait())
-            await self._process.process(self._source, records)
-            for record in records:
-                self._watermark.finish(record.offset)
-            if self._watermark.unfinished == 0:
-                self._idle.set()
+OpenLane = Callable[[TopicPartition, Callable[[], None]], Lane]
+"""A new lane of a partition; it calls back whenever fewer of its records wait."""
+
+
+def above(offset: int, records: Sequence[RawRecord]) -> Sequence[RawRecord]:
+    """The records that stand after `offset`, each once."""
+    if not records or records[0].offset > offset:
+        return records
+    return [record for record in records if record.offset > offset]
 
 
 class Lanes:
     """The lanes of all assigned partitions."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
+    def __init__(self, open_lane: OpenLane) -> None:
+        self._open_lane = open_lane
         self._lanes: dict[TopicPartition, Lane] = {}
+        self._room = asyncio.Event()
 
-    async def offer(self, record: RawRecord) -> None:
-        """Give a record to its partition's lane. Raises what a lane has stopped with."""
-        lane = self._lanes.get(record.source)
+    def offer(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+        """Give a partition's next records to its lane. Raises what a lane has stopped with.
+
+        Whoever offers looks for room first.
+        """
+        lane = self._lanes.get(source)
         if lane is None:
-            lane = self._lanes[record.source] = Lane(record.source, self._process)
+            lane = self._lanes[source] = self._open_lane(source, self._room.set)
         if lane.failure is not None:
             raise lane.failure
-        await lane.offer(record)
+        lane.offer(records)
+
+    async def with_room(self, sources: Collection[TopicPartition]) -> list[TopicPartition]:
+        """Those of the partitions whose lanes take more; waits until there is one.
+
+        Raises what a lane has stopped with.
+        """
+        while True:
+            self.raise_failure()
+            found = [source for source in sources if self._has_room(source)]
+            if found:
+                return found
+            self._room.clear()
+            await self._room.wait()
 
     def committable(self) -> Mapping[TopicPartition, int]:
         """The offsets that may be committed now."""
@@ -145,3 +131,8 @@ class Lanes:
             lane = self._lanes.pop(source, None)
             if lane is not None:
                 await lane.stop()
+        self._room.set()
+
+    def _has_room(self, source: TopicPartition) -> bool:
+        lane = self._lanes.get(source)
+        return lane is None or lane.waiting < LANE_RECORDS // 2

@@ -1,6 +1,6 @@
 """Ports to an ordered log: Kafka in production, memory in tests and small services."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from streams.receipt import Receipt
@@ -57,6 +57,39 @@ class RecordReader(Protocol):
         self, max_records: int = 500, timeout_s: float = 1.0
     ) -> Mapping[TopicPartition, list[RawRecord]]:
         """The next records, in order per partition; empty after `timeout_s` without any."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class PartitionFetcher(Protocol):
+    """Reads given partitions in order, without a consumer group."""
+
+    async def start(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Connect and begin at these offsets; once. Raises BrokerUnavailable."""
+        ...
+
+    async def fetch(
+        self, sources: Collection[TopicPartition], max_records: int, timeout_s: float
+    ) -> Mapping[TopicPartition, Sequence[RawRecord]]:
+        """The next records of these partitions; empty after `timeout_s` without any.
+
+        Holes in the offsets are the log's own: nothing is left out. The others wait.
+        """
+        ...
+
+    async def beginnings(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The first offset still kept, per partition."""
+        ...
+
+    async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The offset that the next record will get, per partition."""
+        ...
+
+    async def position(self, source: TopicPartition) -> int:
+        """The next offset to be read, past what compaction has removed."""
         ...
 
     async def close(self) -> None:

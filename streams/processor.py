@@ -6,26 +6,31 @@ The pump above may change, the meaning below does not.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
+from schemas.errors import SchemaError
 from schemas.event import Event, EventFactory
 from schemas.topics import repartition_topic
-from streams.app import MAIN, App
 from streams.attempts import Attempts, Failed, Pause
-from streams.context import Context
-from streams.dead_letter import Failure, dead_letter
+from streams.batch_handling import BatchHandling, Delivered
 from streams.emission import EMISSION, Emission
-from streams.handler import Handler
+from streams.handler import BatchHandler, Handler
+from streams.handling import Burial, Handling
 from streams.log import RecordSender
 from streams.projecting import TableBatch
 from streams.projection import Projection
 from streams.publisher import EventPublisher
 from streams.reading import EventReading, Unreadable
 from streams.receipt import Receipt
-from streams.records import ORIGIN, Origin, OutgoingRecord, RawRecord, TopicPartition
+from streams.records import ORIGIN, OutgoingRecord, RawRecord, TopicPartition
 from streams.table import Table
+from streams.turns import AtOnce, Pace
+from streams.workload import Workload
+
+LOOK_EVERY: Final = 32
+"""After how many records it is looked whether the slice is over."""
 
 
 class Process(Protocol):
@@ -46,7 +51,7 @@ class Process(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edges:
-    """The ways out of a processor, passed in: bus, log, clock, tries."""
+    """The ways out of a processor, passed in: bus, log, clock, tries, its share of the time."""
 
     publisher: EventPublisher
     sender: RecordSender
@@ -54,6 +59,7 @@ class Edges:
     reading: EventReading
     attempts: Attempts
     clock: Callable[[], datetime]
+    pace: Pace = field(default_factory=AtOnce)
 
 
 class _Folding(NamedTuple):
@@ -64,22 +70,52 @@ class _Folding(NamedTuple):
     event: Event[Any]
 
 
-class AppProcessor:
-    """Runs an app's handlers and projections on the records of a subscription."""
+class _Takers(NamedTuple):
+    """Who takes events of one type from one topic."""
 
-    def __init__(
-        self, app: App, edges: Edges, tables: Mapping[str, Table], *, subscription: str = MAIN
-    ) -> None:
-        self._app = app
-        self._group = app.group(subscription)
+    handlers: tuple[Handler, ...]
+    batch_handlers: tuple[BatchHandler, ...]
+    folded: tuple[Projection, ...]
+    rekeyed: tuple[Projection, ...]
+
+    @property
+    def rest(self) -> bool:
+        """Whether any of the less frequent ones is among them."""
+        return bool(self.batch_handlers or self.rekeyed)
+
+
+class _Work:
+    """What the records of one call bring about."""
+
+    __slots__ = ("batches", "foldings", "receipts")
+
+    def __init__(self) -> None:
+        self.receipts: list[Receipt] = []
+        self.foldings: list[_Folding] = []
+        self.batches: dict[BatchHandler, list[Delivered]] = {}
+
+
+class AppProcessor:
+    """Runs the handlers and projections of a subscription on its records."""
+
+    def __init__(self, workload: Workload, edges: Edges, tables: Mapping[str, Table]) -> None:
+        self._workload = workload
         self._edges = edges
         self._tables = tables
+        self._burial = Burial(
+            app=workload.app, group=workload.group, sender=edges.sender, clock=edges.clock
+        )
+        self._handling = Handling(
+            workload.app, edges.publisher, edges.factory, edges.attempts, self._burial
+        )
+        self._batch_handling = BatchHandling(self._handling, edges.attempts, self._burial)
         self._changing: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._by_repartition_topic = {
-            repartition_topic(app.name, known.name): known
-            for known in app.projections
+            repartition_topic(workload.app, known.name): known
+            for known in workload.projections
             if known.key is not None
         }
+        self._takers: dict[tuple[str, str], _Takers] = {}
 
     @property
     def pause(self) -> Pause | None:
@@ -88,109 +124,117 @@ class AppProcessor:
 
     async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
         """See Process. Tables are changed after the handlers have run."""
-        receipts: list[Receipt] = []
-        foldings: list[_Folding] = []
-        for record in records:
-            receipts += await self._process_record(record, foldings)
-        if foldings:
-            receipts += await self._change_tables(source.partition, foldings)
-        for receipt in receipts:
+        work = _Work()
+        begin = 0
+        for end in range(LOOK_EVERY, len(records) + LOOK_EVERY, LOOK_EVERY):
+            if begin and self._edges.pace.is_over():
+                await self._edges.pace.turn(source.topic, records[begin].timestamp_ms)
+            await self._deliver_all(records[begin:end], work)
+            begin = end
+        for handler, batch in work.batches.items():
+            await self._batch_handling.handle(handler, batch, work.receipts)
+        if work.foldings:
+            await self._change_tables(source.partition, work)
+        for receipt in work.receipts:
             await receipt
 
-    async def _change_tables(self, partition: int, foldings: Sequence[_Folding]) -> list[Receipt]:
-        """Fold the events; visible only after the changelog records are acknowledged.
-
-        Events of one entry may stand in several topics, so in several lanes: from reading the
-        entry to storing it only one of them works on the tables of a partition.
-        """
-        receipts: list[Receipt] = []
-        async with self._changing[partition]:
-            changes = TableBatch(self._tables, partition)
-            for folding in foldings:
-                receipts += await self._fold(folding, changes)
-            written = [await self._edges.sender.send(change) for change in changes.changelog()]
-            for receipt in written:
-                await receipt
-            changes.store()
-        return receipts
-
-    async def _process_record(self, record: RawRecord, foldings: list[_Folding]) -> list[Receipt]:
-        reading = _Read()
-        failed = await self._edges.attempts.run(
-            lambda: reading.fill(self._edges.reading, record), waiting_for="writer schemas"
-        )
-        if failed is not None:
-            return [await self._bury(record, failed, "read")]
-        event = reading.result
-        if event is None:
-            return []
-        if isinstance(event, Unreadable):
-            return [await self._bury(record, Failed(error=event.error, tries=1), "read")]
-        projection = self._by_repartition_topic.get(record.topic)
-        if projection is not None:
-            if projection.wants(event.type):
-                foldings.append(_Folding(projection, record, event))
-            return []
-        receipts: list[Receipt] = []
-        for handler in self._app.handlers:
-            receipts += await self._handle(handler, record, event)
-        for projection in self._app.projections:
-            if projection.wants(event.type):
-                receipts += await self._project(projection, record, event, foldings)
-        return receipts
-
-    async def _handle(
-        self, handler: Handler, record: RawRecord, event: Event[Any]
-    ) -> list[Receipt]:
-        """Run one handler; what it emitted is sent only when it has returned."""
-        if not handler.wants(event.type):
-            return []
-        emitted: list[OutgoingRecord] = []
+    async def _read(self, record: RawRecord, work: _Work) -> Event[Any] | None:
+        """Look closer at bytes or a schema not understood at once; bury what is no event."""
+        found: list[Event[Any] | Unreadable | None] = []
 
         async def attempt() -> None:
-            emitted.clear()
-            if not handler.can_handle(event):
-                return
-            context = Context(
-                cause=event, app=self._app.name, handler=handler.name, factory=self._edges.factory
-            )
-            await handler.function(event, context)
-            for ordinal, new in enumerate(context.finish()):
-                place = Emission(self._app.name, handler.name, _place(record), ordinal)
-                encoded = self._edges.publisher.encode(new)
-                headers = (*encoded.headers, (EMISSION, place.encode()))
-                emitted.append(replace(encoded, headers=headers))
+            found[:] = [await self._edges.reading.read(record)]
 
-        failed = await self._edges.attempts.run(attempt, waiting_for=f"handler {handler.name}")
+        failed = await self._edges.attempts.run(attempt, waiting_for="writer schemas")
+        event = None if failed is not None else found[0]
+        if isinstance(event, Unreadable):
+            failed = Failed(error=event.error, tries=1)
         if failed is not None:
-            return [await self._bury(record, failed, handler.name)]
-        return [await self._edges.publisher.send(out) for out in emitted]
+            work.receipts.append(await self._burial.bury(record, failed, "read"))
+        return event if isinstance(event, Event) else None
 
-    async def _project(
-        self,
-        projection: Projection,
-        record: RawRecord,
-        event: Event[Any],
-        foldings: list[_Folding],
-    ) -> list[Receipt]:
-        """Fold the event later where it is keyed already, else send it on under its key."""
+    async def _deliver_all(self, records: Sequence[RawRecord], work: _Work) -> None:
+        """To handlers one by one, to the rest at the end of the batch."""
+        view, takers_by_type = self._edges.reading.view, self._takers
+        for record in records:
+            try:
+                event = view(record)
+            except SchemaError:
+                event = await self._read(record, work)
+            if event is None:
+                continue
+            takers = takers_by_type.get((record.topic, event.type))
+            if takers is None:
+                takers = self._takers_of(record.topic, event.type)
+            for handler in takers.handlers:
+                unfinished = self._handling.begin(handler, record, event)
+                if unfinished is not None:
+                    work.receipts += await unfinished
+            for projection in takers.folded:
+                work.foldings.append(_Folding(projection, record, event))
+            if takers.rest:
+                await self._deliver_to(takers, record, event, work)
+
+    async def _deliver_to(
+        self, takers: _Takers, record: RawRecord, event: Event[Any], work: _Work
+    ) -> None:
+        for handler in takers.batch_handlers:
+            work.batches.setdefault(handler, []).append(Delivered(record, event))
+        for projection in takers.rekeyed:
+            await self._rekey(projection, record, event, work)
+
+    def _takers_of(self, topic: str, event_type: str) -> _Takers:
+        """Kept for the next event: the types are those that somebody here wants."""
+        workload = self._workload
+        own = self._by_repartition_topic.get(topic)
+        if own is not None:
+            takers = _Takers((), (), (own,) if own.wants(event_type) else (), ())
+        else:
+            wanting = [known for known in workload.projections if known.wants(event_type)]
+            takers = _Takers(
+                tuple(known for known in workload.handlers if known.wants(event_type)),
+                tuple(known for known in workload.batch_handlers if known.wants(event_type)),
+                tuple(known for known in wanting if known.key is None),
+                tuple(known for known in wanting if known.key is not None),
+            )
+        self._takers[topic, event_type] = takers
+        return takers
+
+    async def _rekey(
+        self, projection: Projection, record: RawRecord, event: Event[Any], work: _Work
+    ) -> None:
+        """Send the event on under the projection's key."""
         key_of = projection.key
-        if key_of is None:
-            foldings.append(_Folding(projection, record, event))
-            return []
+        assert key_of is not None, "only projections with a key of their own are rekeyed"
         forwarded: list[OutgoingRecord] = []
 
         async def attempt() -> None:
-            forwarded[:] = [_rekeyed(record, self._app.name, projection.name, key_of(event))]
+            forwarded[:] = [_rekeyed(record, self._workload.app, projection.name, key_of(event))]
 
         failed = await self._edges.attempts.run(
             attempt, waiting_for=f"projection {projection.name}"
         )
         if failed is not None:
-            return [await self._bury(record, failed, projection.name)]
-        return [await self._edges.sender.send(out) for out in forwarded]
+            work.receipts.append(await self._burial.bury(record, failed, projection.name))
+        for outgoing in forwarded:
+            work.receipts.append(await self._edges.sender.send(outgoing))
 
-    async def _fold(self, folding: _Folding, changes: TableBatch) -> list[Receipt]:
+    async def _change_tables(self, partition: int, work: _Work) -> None:
+        """Fold the events; visible only after the changelog records are acknowledged.
+
+        Events of one entry may stand in several topics, so in several lanes: from reading the
+        entry to storing it only one of them works on the tables of a partition.
+        """
+        async with self._changing[partition]:
+            changes = TableBatch(self._tables, partition)
+            for folding in work.foldings:
+                await self._fold(folding, changes, work)
+            written = [await self._edges.sender.send(change) for change in changes.changelog()]
+            for receipt in written:
+                await receipt
+            changes.store()
+
+    async def _fold(self, folding: _Folding, changes: TableBatch, work: _Work) -> None:
         projection, record, event = folding
 
         async def attempt() -> None:
@@ -207,38 +251,7 @@ class AppProcessor:
             attempt, waiting_for=f"projection {projection.name}"
         )
         if failed is not None:
-            return [await self._bury(record, failed, projection.name)]
-        return []
-
-    async def _bury(self, record: RawRecord, failed: Failed, handler: str) -> Receipt:
-        return await self._edges.sender.send(
-            dead_letter(
-                record,
-                Failure(
-                    app=self._app.name,
-                    group=self._group,
-                    handler=handler,
-                    error=failed.error,
-                    tries=failed.tries,
-                ),
-                self._edges.clock(),
-            )
-        )
-
-
-@dataclass(slots=True)
-class _Read:
-    """Where a reading leaves its result."""
-
-    result: Event[Any] | Unreadable | None = None
-
-    async def fill(self, reading: EventReading, record: RawRecord) -> None:
-        self.result = await reading.read(record)
-
-
-def _place(record: RawRecord) -> Origin:
-    """Where it was read, which is what is in order; not where it first stood."""
-    return Origin(record.topic, record.partition, record.offset)
+            work.receipts.append(await self._burial.bury(record, failed, projection.name))
 
 
 def _rekeyed(record: RawRecord, app: str, projection: str, key: str) -> OutgoingRecord:

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from schemas.codec import Codec
 from schemas.errors import SchemaError, UnknownSchemaId
 from schemas.event import Event
 from schemas.headers import CE_TYPE
-from streams.records import RawRecord
+from streams.records import RawRecord, first_header
 from streams.writer_schemas import WriterSchemas
+
+KNOWN_TYPES: Final = 1_024
+"""For how many types it is remembered whether they are wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +29,26 @@ class EventReading:
     def __init__(self, codec: Codec, schemas: WriterSchemas, wants: Callable[[str], bool]) -> None:
         self._codec = codec
         self._schemas = schemas
-        self._wants = wants
+        self._is_wanted = lru_cache(KNOWN_TYPES)(wants)
+        self._is_wanted_header = lru_cache(KNOWN_TYPES)(
+            lambda header: wants(header.decode(errors="replace"))
+        )
+
+    def view(self, record: RawRecord) -> Event[Any] | None:
+        """The event; None when nobody wants it.
+
+        Raises NotAnEvent, TruncatedEvent, and UnknownSchemaId, whose schema `read` looks up.
+        """
+        value = record.value
+        if value is None:
+            return None
+        for name, content in record.headers:
+            if name == CE_TYPE:
+                if not self._is_wanted_header(content):
+                    return None
+                break
+        event = self._codec.view(value)
+        return event if self._is_wanted(event.type) else None
 
     async def read(self, record: RawRecord) -> Event[Any] | Unreadable | None:
         """The event; None when nobody wants it. Errors of the infrastructure are raised."""
@@ -37,11 +60,11 @@ class EventReading:
             if error.retryable:
                 raise
             return Unreadable(error=error)
-        return event if self._wants(event.type) else None
+        return event if self._is_wanted(event.type) else None
 
     def _is_unwanted(self, record: RawRecord) -> bool:
-        event_type = record.header(CE_TYPE)
-        return event_type is not None and not self._wants(event_type.decode(errors="replace"))
+        header = first_header(record.headers, CE_TYPE)
+        return header is not None and not self._is_wanted_header(header)
 
 
 async def view_resolved(codec: Codec, schemas: WriterSchemas, value: bytes) -> Event[Any]:

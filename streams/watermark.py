@@ -2,9 +2,9 @@
 
 
 class Watermark:
-    """Follows which offsets are in work and says which offset may be committed.
+    """Follows which stretches of offsets are in work and says which offset may be committed.
 
-    Offsets are begun in the order of the log and finished in any order. Holes in the offsets
+    Stretches are begun in the order of the log and finished in any order. Holes in the offsets
     (compaction, transaction markers) are absent: they are neither unfinished nor finished.
     """
 
@@ -14,20 +14,15 @@ class Watermark:
         self._unfinished: dict[int, None] = {}
         self._highest: int | None = None
 
-    def begin(self, offset: int) -> bool:
-        """Take an offset into work.
+    def begin(self, first: int, last: int) -> None:
+        """Take the offsets from `first` to `last` into work, above all that were begun before."""
+        assert self._highest is None or first > self._highest, "offsets are begun once, in order"
+        self._unfinished[first] = None
+        self._highest = last
 
-        False when it was begun before: the record is a repeat, leave it.
-        """
-        if self._highest is not None and offset <= self._highest:
-            return False
-        self._unfinished[offset] = None
-        self._highest = offset
-        return True
-
-    def finish(self, offset: int) -> None:
-        """Everything that belongs to this offset is done, receipts included."""
-        del self._unfinished[offset]
+    def finish(self, first: int) -> None:
+        """All work of the stretch that began at `first` is done, receipts included."""
+        del self._unfinished[first]
 
     @property
     def committable(self) -> int | None:
@@ -38,8 +33,3 @@ class Watermark:
         if self._highest is None:
             return None
         return next(iter(self._unfinished), self._highest + 1)
-
-    @property
-    def unfinished(self) -> int:
-        """How many offsets are in work."""
-        return len(self._unfinished)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from streams.reading import EventReading
 from streams.receipt import Receipt
 from streams.retry import RetrySchedule
 from streams.schema_log import LoggedWriterSchemas
+from streams.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +74,19 @@ class LogBus:
     ) -> Subscription:
         """See EventBus. Raises InvalidPattern, HandlerMismatch, DuplicateName, UnknownEventType."""
         app = App(self._app)
-        app.on(pattern, name=name)(handler)
+        if name is None:
+            app.on(pattern)(handler)
+        else:
+            app.on(pattern, name=name)(handler)
         subscription = Subscription(app=self._app, name=app.handlers[0].name, pattern=pattern)
         if any(known.name == subscription.name for known in self._pumps):
             raise DuplicateName(f"this bus has a subscription {subscription.name!r} already")
-        topics = app.event_topics(self._catalog)
+        workload = replace(app.workload(), subscription=subscription.name)
+        topics = workload.event_topics(self._catalog)
         if not topics:
             raise UnknownEventType(pattern)
         pump = GroupPump(
-            self._processor(app, subscription),
+            self._processor(workload),
             lambda listener: self._log.open_reader(subscription.group, topics, listener),
         )
         self._pumps[subscription] = pump
@@ -134,13 +139,13 @@ class LogBus:
             raise UnknownSubscription(f"{subscription.group} is not subscribed on this bus")
         return self._pumps[subscription]
 
-    def _processor(self, app: App, subscription: Subscription) -> AppProcessor:
+    def _processor(self, workload: Workload) -> AppProcessor:
         edges = Edges(
             publisher=self._publisher,
             sender=self._log.sender,
-            factory=EventFactory(self._catalog, app.name, clock=self._options.clock),
-            reading=EventReading(self._log.codec, self._log.schemas, app.wants),
+            factory=EventFactory(self._catalog, workload.app, clock=self._options.clock),
+            reading=EventReading(self._log.codec, self._log.schemas, workload.wants),
             attempts=Attempts(self._options.schedule, self._options.sleep),
             clock=self._options.clock,
         )
-        return AppProcessor(app, edges, {}, subscription=subscription.name)
+        return AppProcessor(workload, edges, {})

@@ -27,6 +27,7 @@ SESSION_MS: Final = 10_000
 HEARTBEAT_MS: Final = 3_000
 REBALANCE_MS: Final = 30_000
 FETCH_WAIT_MS: Final = 100
+IDLE_FETCH_MS: Final = 25
 RETRY_PAUSE_S: Final = 0.25
 STOP_S: Final = 10.0
 """How long a client that cannot reach its broker may take to let go."""
@@ -64,6 +65,22 @@ def new_consumer(
         heartbeat_interval_ms=HEARTBEAT_MS,
         rebalance_timeout_ms=REBALANCE_MS,
         fetch_max_wait_ms=FETCH_WAIT_MS,
+        metadata_max_age_ms=30_000,
+    )
+
+
+def new_fetching_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
+    """A consumer without a group, for whoever follows offsets himself.
+
+    It asks often: while the broker holds a request for idle partitions, those that have just been
+    emptied must wait for it.
+    """
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        client_id=settings.client_id,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=IDLE_FETCH_MS,
         metadata_max_age_ms=30_000,
     )
 

@@ -16,8 +16,8 @@ from aiokafka.errors import (
 from schemas.errors import WundrError
 from streams.errors import BrokerUnavailable, CommitRefused, RecordRefused, TopicMissing
 
-PartitionNotAssigned = IllegalStateError
-"""What a consumer raises over a partition that has gone to another member."""
+TRANSIENT = (KafkaError, OSError, TimeoutError)
+"""What a client raises while its broker is away or busy: worth another try."""
 
 REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
 """The broker will never take this record: another try is of no use."""
@@ -40,5 +40,5 @@ def kafka_errors(doing: str) -> Iterator[None]:
     """Raise our errors for what aiokafka, the network or a bounded wait raises inside."""
     try:
         yield
-    except (KafkaError, OSError, TimeoutError) as error:
+    except TRANSIENT as error:
         raise translated(error, doing) from error

@@ -11,8 +11,7 @@ from datetime import datetime
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
-from schemas.topics import changelog_topic
-from streams.app import MAIN, App
+from streams.app import App
 from streams.attempts import Attempts, Sleep
 from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
@@ -38,22 +37,22 @@ class MemoryWorker:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._log = log
-        self._topics = (*app.event_topics(catalog), *app.repartition_topics())
+        workload = app.workload()
+        self._topics = (*workload.event_topics(catalog), *workload.repartition_topics())
         self._positions: dict[TopicPartition, int] = {}
         self._tables = {
-            known.name: MemoryTable(changelog_topic(app.name, MAIN, known.name))
-            for known in app.projections
+            name: MemoryTable(changelog) for name, changelog in workload.changelogs().items()
         }
         codec = Codec(catalog)
         sender = MemorySender(log)
         schemas = MemoryWriterSchemas(log, codec)
         self._processor = AppProcessor(
-            app,
+            workload,
             Edges(
                 publisher=EventPublisher(catalog, codec, sender, schemas),
                 sender=sender,
                 factory=EventFactory(catalog, app.name, clock=clock),
-                reading=EventReading(codec, schemas, app.wants),
+                reading=EventReading(codec, schemas, workload.wants),
                 attempts=Attempts(RetrySchedule(), sleep),
                 clock=clock,
             ),

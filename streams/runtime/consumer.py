@@ -5,7 +5,7 @@ not used: it commits past unfinished events, and takes a refused commit for done
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol, cast
 
 import structlog
@@ -13,7 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.records import TopicPartition
-from streams.runtime.intake import Intake
+from streams.runtime.feed import Feed
 from streams.runtime.lease import Lease
 
 SESSION_S: Final = 10.0
@@ -30,9 +30,6 @@ COMMIT_DEADLINE_S: Final = 5.0
 
 GOODBYE_DEADLINE_S: Final = 3.0
 """How long leaving the group may take."""
-
-FETCH_MAX_WAIT_MS: Final = 50
-"""How long the broker holds a fetch that has nothing new."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,13 +50,21 @@ class Progress(Protocol):
         ...
 
 
+class _PausingListener(driver.ConsumerRebalanceListener):
+    """Keeps Faust's consumer from fetching what the feed reads."""
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        consumer = self._thread._ensure_consumer()  # noqa: SLF001  # as Faust's own listener
+        topics = cast(LaneTransport, self._thread.transport).topics
+        consumer.pause(*(source for source in assigned if source.topic in topics))
+        await super().on_partitions_assigned(assigned)
+
+
 class LaneConsumerThread(driver.AIOKafkaConsumerThread):
-    """The thread that talks to the broker."""
+    """The thread that talks to the group's coordinator."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        # Faust passes 1500 and has no setting: an idle partition must not delay its neighbours.
-        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001  # no public way
         client = consumer._client  # noqa: SLF001  # the way to the coordinator, no public one
         client.send = cast(LaneTransport, transport).lease.renewing(client.send)
         return consumer
@@ -76,61 +81,35 @@ class LaneConsumerThread(driver.AIOKafkaConsumerThread):
         except (TimeoutError, asyncio.CancelledError) as error:
             log.warning("no broker to leave the group with", error=type(error).__name__)
 
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek to where the work begins: the committed offset, else the beginning of the log."""
-        committed: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
-        return committed
+    async def starts(self) -> Mapping[TP, int]:
+        """Where the work on the lanes' partitions begins: committed, else the log's beginning."""
+        found: Mapping[TP, int] = await self.call_thread(self._starts)
+        return found
 
-    async def _seek_to_committed(self) -> Mapping[TP, int]:
+    async def _starts(self) -> Mapping[TP, int]:
         consumer = self._ensure_consumer()
-        committed: Mapping[TP, int | None] = await consumer.seek_to_committed()
-        # aiokafka leaves a partition without a commit where it stands: maybe past unfinished work.
-        changelogs = self.app.tables.changelog_topics
-        unseen = [
-            tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs
-        ]
-        beginnings: Mapping[TP, int] = {}
-        if unseen:
-            await consumer.seek_to_beginning(*unseen)
-            beginnings = await consumer.beginning_offsets(unseen)
-        starts = {TP(*tp): offset for tp, offset in committed.items() if offset is not None}
-        return starts | {TP(*tp): offset for tp, offset in beginnings.items()}
-
-
-class _Unkept(dict[TP, int | None]):
-    """Faust's note of what it has read, which it uses to drop records: it keeps nothing.
-
-    A note that is made late, after a seek, would drop the records before it for good.
-    """
-
-    def __missing__(self, tp: TP) -> None:
-        """Nothing was read."""
-
-    def __setitem__(self, tp: TP, offset: int | None) -> None:
-        """Forget it."""
-
-    def update(self, *_: Any, **__: Any) -> None:
-        """Forget them."""
+        topics = cast(LaneTransport, self.transport).topics
+        owned = [source for source in consumer.assignment() if source.topic in topics]
+        committed = {source: await consumer.committed(source) for source in owned}
+        unseen = [source for source, offset in committed.items() if offset is None]
+        beginnings = await consumer.beginning_offsets(unseen) if unseen else {}
+        return {TP(*source): offset for source, offset in {**committed, **beginnings}.items()}
 
 
 class LaneConsumer(driver.Consumer):
     """Commits the lanes' watermarks; drains the lanes before it gives partitions up."""
 
+    RebalanceListener = _PausingListener
     transport: "LaneTransport"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._read_offset = _Unkept()
         self._given_up: int | None = None
 
-    def _reset_state(self) -> None:
-        super()._reset_state()
-        self._read_offset = _Unkept()
-
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Nothing more is taken; what was taken is finished in `wait_empty`."""
+        """Nothing more is taken; what is in work is finished in `wait_empty`."""
         self._given_up = self.app.consumer_generation_id
-        self.transport.intake.close()
+        self.transport.feed.close()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -147,13 +126,16 @@ class LaneConsumer(driver.Consumer):
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         for source in self.transport.progress.committable():
-            tp = TP(source.topic, source.partition)
+            tp = TP(*source)
             if topics is None or tp in topics or tp.topic in topics:
                 yield tp
+        yield from super()._filter_tps_with_pending_acks(topics)
 
     def _new_offset(self, tp: TP) -> int | None:
-        source = TopicPartition(tp.topic, tp.partition)
-        return self.transport.progress.committable().get(source)
+        if tp.topic not in self.transport.topics:
+            offset: int | None = super()._new_offset(tp)
+            return offset
+        return self.transport.progress.committable().get(TopicPartition(*tp))
 
     async def _commit_offsets(
         self,
@@ -173,7 +155,7 @@ class LaneConsumer(driver.Consumer):
 
         Without the lease the work is others' already: the lanes stop at once.
         """
-        self.transport.intake.close()
+        self.transport.feed.close()
         progress = self.transport.progress
         if not self.transport.lease.is_held:
             log.warning("partitions were lost before they were given up", session_s=SESSION_S)
@@ -199,12 +181,16 @@ class LaneConsumer(driver.Consumer):
 
 
 class LaneTransport(driver.Transport):
-    """Faust's aiokafka transport with our consumer. `progress` is set before the app starts."""
+    """Faust's aiokafka transport with our consumer.
+
+    All is set before the app starts. `topics` are those whose records go to lanes.
+    """
 
     Consumer = LaneConsumer
     progress: Progress
+    feed: Feed
+    topics: frozenset[str] = frozenset()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.intake = Intake()
         self.lease = Lease(LEASE_S)

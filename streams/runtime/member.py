@@ -1,22 +1,21 @@
-"""One member of a subscription's consumer group: a Faust app that feeds the lanes."""
+"""One member of a subscription's consumer group: a Faust app whose partitions feed the lanes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
 import faust
 import structlog
-from faust.types import TP
 from yarl import URL
 
-from streams.kafka.errors import PartitionNotAssigned
+from streams.kafka.errors import TRANSIENT
+from streams.kafka.fetcher import KafkaFetcher
 from streams.lane import Lanes
-from streams.records import RawRecord, TopicPartition
-from streams.runtime.consumer import SESSION_S, LaneConsumer, LaneTransport
+from streams.records import TopicPartition
+from streams.runtime.consumer import SESSION_S, LaneConsumer, LaneConsumerThread, LaneTransport
 from streams.runtime.errors import WorkerFailed
-from streams.runtime.intake import Verdict
+from streams.runtime.feed import Feed
 from streams.runtime.recovery import ServingTableManager
 from streams.runtime.tables import FaustTable, ProjectionTable
 from streams.settings import KafkaSettings
@@ -24,7 +23,8 @@ from streams.settings import KafkaSettings
 REBALANCE_S: Final = 30.0
 REQUEST_S: Final = 40.0
 COMMIT_INTERVAL_S: Final = 1.0
-BUFFERED_RECORDS: Final = 1_000
+ASK_AGAIN_S: Final = 0.5
+"""The pause before the group is asked again where the work begins."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,13 +42,14 @@ class _FaustApp(faust.App):
 
 
 class GroupMember:
-    """Joins the group, recovers tables, pumps records of assigned partitions into lanes."""
+    """Joins the group, recovers tables, has the assigned partitions read into lanes."""
 
     def __init__(
         self, group: str, kafka: KafkaSettings, data_dir: Path, tables: Mapping[str, str]
     ) -> None:
         """`tables`: changelog topic by table name."""
         self._group = group
+        self._kafka = kafka
         self._data_dir = data_dir
         self._app = _FaustApp(group, **_faust_settings(kafka, data_dir))
         url = [URL(f"kafka://{address.strip()}") for address in kafka.bootstrap.split(",")]
@@ -58,31 +59,18 @@ class GroupMember:
         self.tables: Mapping[str, FaustTable] = {
             name: FaustTable(self._app, name, changelog) for name, changelog in tables.items()
         }
-        self._intake = self._transport.intake
         self.lease = self._transport.lease
         self._app.serve = self._serve
         self._failure: BaseException | None = None
 
-    def pump(self, topics: Sequence[str], lanes: Lanes) -> None:
-        """Say where records come from and go to; once, before `start`."""
-        self._transport.progress = lanes
+    def read_into(self, lanes: Lanes, topics: Sequence[str]) -> None:
+        """Say what is read and where it goes; once, before `start`."""
         self._lanes = lanes
-        channel = self._app.topic(
-            *topics,
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
-            # No acks: Faust would keep a second, wrong account of what is finished.
-            acks=False,
-            allow_empty=True,
-        )
-
-        async def pump(stream: Any) -> None:
-            async for event in stream.events():
-                await self._take(event.message)
-
-        self._app.agent(channel, name="pump")(pump)
+        self._feed = Feed(lambda: KafkaFetcher(self._kafka), lanes, self._fail)
+        self._transport.progress = lanes
+        self._transport.feed = self._feed
+        self._transport.topics = frozenset(topics)
+        self._app.topics.add(self._app.topic(*topics, acks=False))
 
     async def start(self) -> None:
         """Join the group and return once the tables of the first assignment are recovered."""
@@ -108,7 +96,7 @@ class GroupMember:
         return (
             bool(self._app.started and self._app.tables.actives_ready)
             and not self._app.rebalancing
-            and self._intake.is_open
+            and self._feed.is_open
         )
 
     def assigned(self) -> Collection[TopicPartition]:
@@ -132,62 +120,29 @@ class GroupMember:
         assert isinstance(partition, int)
         return partition
 
-    async def _take(self, message: Any) -> None:
-        """Hand a record to its lane when it is the next of its partition.
-
-        Nothing is awaited between the intake's verdict and the lane's own note of the offset.
-        """
-        record = _raw_record(message)
-        try:
-            match self._intake.judge(record.source, record.offset):
-                case Verdict.TAKE:
-                    await self._lanes.offer(record)
-                case Verdict.READ_AGAIN:
-                    log.info("reading again", record=str(record.origin), group=self._group)
-                    await self._read_again(record.source)
-                case Verdict.LEAVE:
-                    return
-        except Exception as error:  # noqa: BLE001  # Faust would skip the event; we must stop
-            self._failure = error
-            await asyncio.Event().wait()
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
 
     async def _serve(self, generation: int) -> None:
-        """Take records of this generation from now on, from where their work begins.
-
-        Records that came before are read again.
-        """
+        """The tables of this generation are recovered: read from where its work begins."""
         consumer = cast(LaneConsumer, self._app.consumer)
-        if generation != self._app.consumer_generation_id or consumer.has_given_up(generation):
+        while self._is_current(generation):
+            try:
+                starts = await cast(LaneConsumerThread, consumer._thread).starts()  # noqa: SLF001  # the only way to it
+            except TRANSIENT as error:
+                log.warning("the group does not say where to begin", error=repr(error))
+                await asyncio.sleep(ASK_AGAIN_S)
+                continue
+            if self._is_current(generation) and not self._feed.is_open:
+                self._feed.open({TopicPartition(*tp): offset for tp, offset in starts.items()})
             return
-        assignment = self._intake.assignment
-        starts = await consumer.seek_to_committed()
-        if assignment != self._intake.assignment:
-            return
-        for source in self._intake.open(
-            {TopicPartition(*tp): offset for tp, offset in starts.items()}
-        ):
-            await self._read_again(source)
 
-    async def _read_again(self, source: TopicPartition) -> None:
-        """Seek to the next record that is wanted, unless the partition is being given up."""
-        offset = self._intake.next_offset(source)
-        if offset is None:
-            return
-        with suppress(PartitionNotAssigned):
-            await self._app.consumer.seek(TP(*source), offset)
-            self._intake.asked(source)
-
-
-def _raw_record(message: Any) -> RawRecord:
-    return RawRecord(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        timestamp_ms=round(message.timestamp * 1000),
-        key=message.key,
-        value=message.value,
-        headers=tuple(message.headers or ()),
-    )
+    def _is_current(self, generation: int) -> bool:
+        """Whether the partitions of this generation are ours, and not being asked back."""
+        consumer = cast(LaneConsumer, self._app.consumer)
+        return generation == self._app.consumer_generation_id and not consumer.has_given_up(
+            generation
+        )
 
 
 def _faust_settings(kafka: KafkaSettings, data_dir: Path) -> dict[str, Any]:
@@ -204,7 +159,6 @@ def _faust_settings(kafka: KafkaSettings, data_dir: Path) -> dict[str, Any]:
         "store": "memory://",
         "TableManager": ServingTableManager,
         "Table": ProjectionTable,
-        "stream_buffer_maxsize": BUFFERED_RECORDS,
         # Calls our wait_empty before partitions are given up.
         "stream_wait_empty": True,
         "table_standby_replicas": 0,

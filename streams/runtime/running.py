@@ -5,19 +5,23 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import orjson
 import structlog
 
-from streams.lane import Lanes
+from streams.keyed_lane import KeyedLane
+from streams.lane import Lanes, OpenLane
 from streams.processor import Process
 from streams.runtime.health import CountingProcess, live_page
 from streams.runtime.http import LOOPBACK, WorkerPages
 from streams.runtime.member import GroupMember
 from streams.runtime.views import MemberTables
+from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
+from streams.turns import Pace, Turns
 
 WATCH_S: Final = 0.2
 """How often a worker looks whether one of its parts has stopped."""
@@ -47,6 +51,7 @@ class Subscription:
     name: str
     topics: Sequence[str]
     tables: Mapping[str, str]
+    concurrency: int = 1
 
     @property
     def group(self) -> str:
@@ -58,13 +63,14 @@ async def run_subscription(
     subscription: Subscription,
     member: GroupMember,
     processor: Process,
+    turns: Turns,
     settings: WorkerSettings,
     stop: asyncio.Event,
 ) -> None:
     """Join, work, drain, leave. Raises WorkerFailed when the worker cannot go on."""
     process = CountingProcess(processor)
-    lanes = Lanes(process)
-    member.pump(subscription.topics, lanes)
+    lanes = Lanes(_lanes_of(subscription, process, turns))
+    member.read_into(lanes, subscription.topics)
     pages = WorkerPages(
         lambda: live_page(subscription.app, subscription.name, member, lanes, process),
         MemberTables(member),
@@ -77,6 +83,12 @@ async def run_subscription(
         log.info("worker stopped", group=subscription.group, processed=process.processed)
     finally:
         await pages.close()
+
+
+def _lanes_of(subscription: Subscription, process: Process, pace: Pace) -> OpenLane:
+    if subscription.concurrency > 1:
+        return partial(KeyedLane, process, pace, subscription.concurrency)
+    return partial(SerialLane, process, pace)
 
 
 async def _until_stopped(member: GroupMember, stop: asyncio.Event) -> None:

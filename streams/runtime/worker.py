@@ -9,7 +9,7 @@ from pathlib import Path
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
-from schemas.topics import all_events_topics, changelog_topic
+from schemas.topics import all_events_topics
 from streams.app import MAIN, App
 from streams.attempts import Attempts
 from streams.impatient_schemas import ImpatientSchemas
@@ -34,6 +34,8 @@ from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
 from streams.runtime.running import Subscription, WorkerSettings, run_subscription
 from streams.settings import KafkaSettings
+from streams.turns import Turns
+from streams.workload import Workload
 from streams.writer_schemas import WriterSchemas
 
 
@@ -56,21 +58,24 @@ async def run_app_worker(app: App, settings: WorkerSettings, stop: asyncio.Event
     # The sender drains into the journal when it closes.
     with _journal(settings.journal) as journal:
         async with _connections(settings.kafka, app.outages) as connections:
+            workload = app.workload(MAIN)
+            turns = Turns()
             subscription = Subscription(
                 app=app.name,
                 name=MAIN,
-                topics=(*app.event_topics(connections.catalog), *app.repartition_topics()),
-                tables={
-                    known.name: changelog_topic(app.name, MAIN, known.name)
-                    for known in app.projections
-                },
+                topics=(
+                    *workload.event_topics(connections.catalog),
+                    *workload.repartition_topics(),
+                ),
+                tables=workload.changelogs(),
+                concurrency=workload.concurrency,
             )
             await _check(subscription, settings.kafka)
             member = _member(subscription, settings)
             sender = LeasedSender(connections.sender, member.lease)
-            edges = _app_edges(app, connections, sender, journal)
-            processor = AppProcessor(app, edges, member.tables)
-            await run_subscription(subscription, member, processor, settings, stop)
+            edges = _app_edges(workload, connections, sender, journal, turns)
+            processor = AppProcessor(workload, edges, member.tables)
+            await run_subscription(subscription, member, processor, turns, settings, stop)
 
 
 async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> None:
@@ -91,7 +96,7 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
                 clock=system_clock,
             )
         )
-        await run_subscription(subscription, member, processor, settings, stop)
+        await run_subscription(subscription, member, processor, Turns(), settings, stop)
 
 
 @asynccontextmanager
@@ -118,17 +123,22 @@ async def _connections(
 
 
 def _app_edges(
-    app: App, connections: _Connections, sender: RecordSender, journal: Journal
+    workload: Workload,
+    connections: _Connections,
+    sender: RecordSender,
+    journal: Journal,
+    turns: Turns,
 ) -> Edges:
     return Edges(
         publisher=EventPublisher(
             connections.catalog, connections.codec, sender, connections.schemas, journal
         ),
         sender=sender,
-        factory=EventFactory(connections.catalog, app.name),
-        reading=EventReading(connections.codec, connections.schemas, app.wants),
+        factory=EventFactory(connections.catalog, workload.app),
+        reading=EventReading(connections.codec, connections.schemas, workload.wants),
         attempts=connections.attempts,
         clock=system_clock,
+        pace=turns,
     )
 
 

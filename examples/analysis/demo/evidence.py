@@ -29,7 +29,8 @@ async def has_backlog(settings: DemoSettings, at: Places) -> bool:
     """Whether the workers have records of earlier runs before them. Raises ProcessNotReady."""
     committed = await at.workers.committed()
     # Asked after the commits: what the committed events were re-keyed to stands in these ends.
-    topics = (*app.event_topics(at.application.catalog), *app.repartition_topics())
+    work = app.workload()
+    topics = (*work.event_topics(at.application.catalog), *work.repartition_topics())
     ends = await ends_of(settings.kafka, topics)
     return any(committed.get(str(source), 0) < end for source, end in ends.items())
 

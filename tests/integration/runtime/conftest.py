@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from streams.kafka.sender import KafkaSender
 from streams.lane import Lanes
 from streams.records import RawRecord, TopicPartition
 from streams.runtime.member import GroupMember
+from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
+from streams.turns import AtOnce
 from tests.integration.runtime.tally import tally_app
 from tests.integration.runtime.team import CATALOG, PARTITIONS, Team
 
@@ -120,7 +123,7 @@ async def running_member(
 ) -> AsyncIterator[GroupMember]:
     """A member that has its first assignment; it leaves at the end of the block."""
     member = GroupMember(group, kafka, data_dir, {})
-    member.pump(topics, Lanes(process))
+    member.read_into(Lanes(partial(SerialLane, process, AtOnce())), topics)
     await member.start()
     try:
         yield member

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +12,42 @@ from infra.signals import run_until_signalled
 from schemas.catalog import Catalog
 from schemas.event import Event
 from schemas.events.domain import AnalysisFileProcessed
-from streams.app import App
+from streams.app import MAIN, App
 from streams.context import Context
 from streams.projection import State
 from streams.runtime.running import WorkerSettings
 from streams.runtime.worker import run_app_worker
 from streams.settings import KafkaSettings
+from streams.workload import Workload
 
 POISON = "poison"
 OUTAGE = "outage"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneTopicWorkload(Workload):
+    """Reads one topic of its own instead of the installation's."""
+
+    topic: str
+
+    def event_topics(self, catalog: Catalog) -> tuple[str, ...]:
+        """The topic of this test."""
+        return (self.topic,)
+
+
 class OneTopicApp(App):
-    """An app that reads one topic of its own instead of the installation's."""
+    """An app all of whose events stand in one topic."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.topic = f"events-{name}"
 
-    def event_topics(self, catalog: Catalog) -> tuple[str, ...]:
-        """The topic of this test."""
-        return (self.topic,)
+    def workload(self, subscription: str = MAIN) -> Workload:
+        """See App."""
+        known = super().workload(subscription)
+        return OneTopicWorkload(
+            topic=self.topic, **{field.name: getattr(known, field.name) for field in fields(known)}
+        )
 
 
 def tally_app(name: str, healed: Path) -> OneTopicApp:

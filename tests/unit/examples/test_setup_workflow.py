@@ -12,7 +12,7 @@ from schemas.catalog import Catalog
 from schemas.event import Event, EventFactory
 from schemas.events.domain import SetupSessionStarted
 from streams.app import App
-from streams.context import Context
+from streams.context import Context, Emitter
 
 FACTORY = EventFactory(Catalog.load(), "test")
 
@@ -29,7 +29,7 @@ async def types_of_session(profile: str) -> list[str]:
         types.append(event.type)
         for handler in app.handlers:
             if handler.wants(event.type):
-                context = Context(cause=event, app=app.name, handler=handler.name, factory=FACTORY)
+                context = Context(event, Emitter(app.name, handler.name, FACTORY))
                 await handler.function(event, context)
                 waiting.extend(context.finish())
     return types

@@ -56,11 +56,11 @@ class Bench:
             publisher=self.publisher(),
             sender=sender or MemorySender(self.log),
             factory=self.factory,
-            reading=EventReading(self.codec, schemas, app.wants),
+            reading=EventReading(self.codec, schemas, app.workload().wants),
             attempts=Attempts(RetrySchedule(), self.sleep),
             clock=lambda: NOW,
         )
-        return AppProcessor(app, edges, tables or {})
+        return AppProcessor(app.workload(), edges, tables or {})
 
     async def sleep(self, seconds: float) -> None:
         """Note a delay."""

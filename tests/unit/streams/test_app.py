@@ -76,16 +76,16 @@ def test_an_app_wants_what_its_handlers_or_projections_take() -> None:
     app = App("team")
     app.on("analysis.*")(on_any)
     app.projection("runs", on=("system.run.started",), initial=dict)(lambda state, _: state)
-    assert app.wants("analysis.file.processed")
-    assert app.wants("system.run.started")
-    assert not app.wants("system.run.completed")
+    assert app.workload().wants("analysis.file.processed")
+    assert app.workload().wants("system.run.started")
+    assert not app.workload().wants("system.run.completed")
 
 
 def test_only_topics_in_which_wanted_types_occur_are_read(catalog: Catalog) -> None:
     app = App("team")
     app.on("analysis.*")(on_any)
     app.projection("runs", on=("system.run.started",), initial=dict)(lambda state, _: state)
-    assert app.event_topics(catalog) == (
+    assert app.workload().event_topics(catalog) == (
         "events.domain.high",
         "events.domain.low",
         "events.system.critical",

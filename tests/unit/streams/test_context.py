@@ -5,7 +5,7 @@ import pytest
 from schemas.catalog import Catalog
 from schemas.event import Event, EventFactory
 from schemas.events.ui import UiDashboardOpened
-from streams.context import Context
+from streams.context import Context, Emitter
 from streams.errors import HandlerReturned
 
 FACTORY = EventFactory(Catalog.load(), "test")
@@ -13,7 +13,7 @@ CAUSE = FACTORY.create(UiDashboardOpened(project_id="p", user_id="u"))
 
 
 def context(handler: str = "notify") -> Context:
-    return Context(cause=CAUSE, app="team", handler=handler, factory=FACTORY)
+    return Context(CAUSE, Emitter("team", handler, FACTORY))
 
 
 async def emitted(handler: str = "notify") -> list[Event[UiDashboardOpened]]:

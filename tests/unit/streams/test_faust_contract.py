@@ -2,7 +2,6 @@
 
 import inspect
 
-import aiokafka
 import faust
 from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
 from faust.app.base import App
@@ -31,7 +30,6 @@ def test_every_overridden_method_exists_with_the_parameters_that_are_overridden(
                 "_commit_offsets",
                 "wait_empty",
                 "verify_event_path",
-                "_reset_state",
                 "on_partitions_revoked",
                 "on_partitions_assigned",
             ),
@@ -39,7 +37,7 @@ def test_every_overridden_method_exists_with_the_parameters_that_are_overridden(
         (
             LaneConsumerThread,
             driver.AIOKafkaConsumerThread,
-            ("_create_worker_consumer", "seek_to_committed"),
+            ("_create_worker_consumer", "on_thread_stop"),
         ),
     ):
         for name in names:
@@ -76,17 +74,10 @@ def test_a_recovery_is_told_its_generation_and_comes_from_the_table_manager() ->
     assert "self._recovery = Recovery(" in inspect.getsource(TableManager.recovery.fget)  # type: ignore[attr-defined]  # a property has one
 
 
-def test_stock_faust_drops_records_below_a_note_that_it_makes_after_handing_them_on() -> None:
-    # The reason for our _read_offset, which keeps nothing: a seek may come in between.
-    source = inspect.getsource(Consumer._drain_messages)
-    assert source.index("callback(message)") < source.index("set_read_offset(tp, offset)")
-    assert "offset >= r_offset" in source
-
-
-def test_the_fetch_wait_is_an_attribute_that_the_fetcher_reads_at_start() -> None:
-    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(
-        aiokafka.AIOKafkaConsumer.start
-    )
+def test_the_listener_of_assignments_is_the_consumer_class_s_own() -> None:
+    # It pauses what the feed reads, before Faust's consumer fetches any of it.
+    subscribing = inspect.getsource(driver.AIOKafkaConsumerThread.subscribe)
+    assert "RebalanceListener(self)" in subscribing or "_rebalance_listener" in subscribing
 
 
 def test_the_group_is_asked_by_the_client_whose_answers_renew_the_lease() -> None:

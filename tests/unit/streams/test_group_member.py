@@ -1,9 +1,10 @@
-"""The pump's guard: only the next record of an assigned partition reaches a lane."""
+"""Records are read only while the tables of the present generation are recovered."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,9 @@ from streams.lane import Lanes
 from streams.records import RawRecord, TopicPartition
 from streams.runtime.errors import WorkerFailed
 from streams.runtime.member import GroupMember
+from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
+from streams.turns import AtOnce
 
 SOURCE = TopicPartition("t", 0)
 
@@ -29,142 +32,114 @@ class Nothing:
         await asyncio.Event().wait()
 
 
-def message(offset: int = 5) -> SimpleNamespace:
-    return SimpleNamespace(
-        topic="t",
-        partition=0,
-        offset=offset,
-        timestamp=1.5,
-        key=b"k",
-        value=b"v",
-        headers=[("h", b"1")],
-    )
+class Opened:
+    """Stands for the feed: notes where reading begins."""
 
+    def __init__(self) -> None:
+        self.starts: list[dict[TopicPartition, int]] = []
 
-@pytest.fixture
-async def lanes() -> Lanes:
-    return Lanes(Nothing())
+    @property
+    def is_open(self) -> bool:
+        return bool(self.starts)
 
-
-@pytest.fixture
-async def member(lanes: Lanes, tmp_path: Path) -> GroupMember:
-    member = GroupMember("app.main", KafkaSettings(bootstrap="127.0.0.1:1"), tmp_path, {})
-    member.pump(["t"], lanes)
-    return member
-
-
-async def test_a_record_of_the_present_assignment_is_taken(
-    member: GroupMember, lanes: Lanes
-) -> None:
-    member._intake.open({SOURCE: 5})
-    await member._take(message())
-    assert lanes.committable() == {SOURCE: 5}
-    await lanes.close()
-
-
-async def test_no_record_is_taken_before_the_tables_are_recovered(
-    member: GroupMember, lanes: Lanes
-) -> None:
-    await member._take(message())
-    assert lanes.committable() == {}
-
-
-async def test_no_record_is_taken_while_partitions_are_being_given_up(
-    member: GroupMember, lanes: Lanes
-) -> None:
-    member._intake.open({SOURCE: 5})
-    member._intake.close()
-    await member._take(message())
-    assert lanes.committable() == {}
-
-
-async def test_records_before_one_that_came_too_early_are_read_again(
-    member: GroupMember, lanes: Lanes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sought: list[tuple[TopicPartition, int]] = []
-
-    class Consumer:
-        async def seek(self, partition: tuple[str, int], offset: int) -> None:
-            sought.append((TopicPartition(*partition), offset))
-
-    monkeypatch.setattr(type(member._app), "consumer", Consumer())
-    member._intake.open({SOURCE: 5})
-    await member._take(message(offset=7))
-    assert sought == [(SOURCE, 5)]
-    assert lanes.committable() == {}
+    def open(self, starts: dict[TopicPartition, int]) -> None:
+        self.starts.append(starts)
 
 
 class Group:
-    """A consumer whose group gives and takes partitions."""
+    """A consumer whose group gives and takes partitions, and may not answer at first."""
 
-    def __init__(self, given_up: int | None = None) -> None:
+    def __init__(self, given_up: int | None = None, failures: int = 0) -> None:
         self._given_up = given_up
-        self.sought: list[tuple[TopicPartition, int]] = []
-        self.while_seeking: Callable[[], None] = lambda: None
+        self._failures = failures
+        self.while_asking: Callable[[], None] = lambda: None
+        self._thread = SimpleNamespace(starts=self._starts)
 
     def has_given_up(self, generation: int) -> bool:
         return generation == self._given_up
 
-    async def seek_to_committed(self) -> dict[TopicPartition, int]:
-        self.while_seeking()
+    def give_up(self, generation: int) -> None:
+        self._given_up = generation
+
+    async def _starts(self) -> dict[TopicPartition, int]:
+        self.while_asking()
+        if self._failures:
+            self._failures -= 1
+            raise ConnectionError("the coordinator has moved")
         return {SOURCE: 5}
 
-    async def seek(self, partition: tuple[str, int], offset: int) -> None:
-        self.sought.append((TopicPartition(*partition), offset))
+
+@pytest.fixture
+async def member(tmp_path: Path) -> GroupMember:
+    member = GroupMember("app.main", KafkaSettings(bootstrap="127.0.0.1:1"), tmp_path, {})
+    member.read_into(Lanes(partial(SerialLane, Nothing(), AtOnce())), ["t"])
+    return member
+
+
+@pytest.fixture
+def feed(member: GroupMember) -> Opened:
+    feed = Opened()
+    member._feed = feed  # type: ignore[assignment]  # what the member uses of it
+    return feed
 
 
 def in_generation(
     member: GroupMember, group: Group, monkeypatch: pytest.MonkeyPatch, generation: int = 2
 ) -> None:
     monkeypatch.setattr(type(member._app), "consumer", group)
+    monkeypatch.setattr("streams.runtime.member.ASK_AGAIN_S", 0)
     member._app.consumer_generation_id = generation
 
 
-async def test_recovered_tables_open_the_intake_and_early_records_are_read_again(
-    member: GroupMember, lanes: Lanes, monkeypatch: pytest.MonkeyPatch
+async def test_recovered_tables_begin_the_reading_where_the_work_begins(
+    member: GroupMember, feed: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    group = Group()
-    in_generation(member, group, monkeypatch)
-    await member._take(message())
+    in_generation(member, Group(), monkeypatch)
     await member._serve(2)
-    assert group.sought == [(SOURCE, 5)]
-    await member._take(message())
-    assert lanes.committable() == {SOURCE: 5}
-    await lanes.close()
+    assert feed.starts == [{SOURCE: 5}]
+
+
+async def test_a_recovery_that_is_reported_twice_begins_once(
+    member: GroupMember, feed: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_generation(member, Group(), monkeypatch)
+    await member._serve(2)
+    await member._serve(2)
+    assert len(feed.starts) == 1
+
+
+async def test_a_group_that_does_not_answer_is_asked_again(
+    member: GroupMember, feed: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_generation(member, Group(failures=3), monkeypatch)
+    await member._serve(2)
+    assert feed.starts == [{SOURCE: 5}]
 
 
 @pytest.mark.parametrize(("recovered", "given_up"), [(1, None), (2, 2)])
-async def test_a_recovery_that_ends_after_its_generation_opens_nothing(
-    member: GroupMember, monkeypatch: pytest.MonkeyPatch, recovered: int, given_up: int | None
+async def test_a_recovery_that_ends_after_its_generation_begins_nothing(
+    member: GroupMember,
+    feed: Opened,
+    monkeypatch: pytest.MonkeyPatch,
+    recovered: int,
+    given_up: int | None,
 ) -> None:
     in_generation(member, Group(given_up), monkeypatch)
     await member._serve(recovered)
-    assert not member._intake.is_open
+    assert not feed.is_open
 
 
-async def test_partitions_that_are_asked_back_during_the_seek_open_nothing(
-    member: GroupMember, monkeypatch: pytest.MonkeyPatch
+async def test_partitions_that_are_asked_back_meanwhile_begin_nothing(
+    member: GroupMember, feed: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = Group()
-    group.while_seeking = member._intake.close
+    group.while_asking = lambda: group.give_up(2)
     in_generation(member, group, monkeypatch)
     await member._serve(2)
-    assert not member._intake.is_open
+    assert not feed.is_open
 
 
-async def test_a_lane_that_cannot_go_on_stops_the_pump_for_good(member: GroupMember) -> None:
-    class Broken:
-        async def offer(self, record: RawRecord) -> None:
-            raise RuntimeError("a defect")
-
-        def raise_failure(self) -> None:
-            """The lane itself says nothing here."""
-
-    member._lanes = Broken()  # type: ignore[assignment]  # a lane that fails at once
-    member._intake.open({SOURCE: 5})
-    pump = asyncio.create_task(member._take(message()))
-    done, _ = await asyncio.wait({pump}, timeout=0.05)
-    assert not done
+async def test_what_the_feed_cannot_go_on_with_ends_the_member(member: GroupMember) -> None:
+    member._fail(RuntimeError("a defect"))
     with pytest.raises(WorkerFailed, match="a defect"):
         member.raise_failure()
-    pump.cancel()

@@ -143,7 +143,7 @@ async def test_lanes_are_drained_only_while_the_lease_is_held(
 ) -> None:
     progress = Asked()
     transport = SimpleNamespace(
-        intake=SimpleNamespace(close=lambda: None), lease=lease, progress=progress
+        feed=SimpleNamespace(close=lambda: None), lease=lease, progress=progress
     )
     consumer = SimpleNamespace(transport=transport, _commit_offsets=_commit_nothing)
     await ask(lease, response)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streams.app import App
-from streams.journal import read_journal
+from streams.journal import FileJournal, read_journal
 from streams.publisher import Journal
 from streams.receipt import Acknowledgement
 from streams.records import OutgoingRecord
@@ -44,7 +44,7 @@ async def test_what_is_acknowledged_while_the_sender_drains_is_journalled(
     sender, path = DrainingSender(), tmp_path / "worker.jsonl"
 
     def edges(*arguments: Any) -> None:
-        sender.journals.append(arguments[-1])
+        sender.journals += [given for given in arguments if isinstance(given, FileJournal)]
         raise ReachedTheGroup
 
     async def checked(*_: object) -> None:

@@ -1,0 +1,75 @@
+"""Running handlers that take a batch of events.
+
+A batch that fails to the last try is handled again event by event, so that one bad event does not
+take its neighbours with it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from schemas.event import Event
+from streams import deadline
+from streams.attempts import Attempts
+from streams.context import BatchContext
+from streams.handler import BatchHandler
+from streams.handling import Burial, Handling
+from streams.receipt import Receipt
+from streams.records import OutgoingRecord, RawRecord
+
+
+class Delivered(NamedTuple):
+    """An event and the record that it was read from."""
+
+    record: RawRecord
+    event: Event[Any]
+
+
+class BatchHandling:
+    """Runs one handler on one batch at a time."""
+
+    def __init__(self, handling: Handling, attempts: Attempts, burial: Burial) -> None:
+        self._handling = handling
+        self._attempts = attempts
+        self._burial = burial
+
+    async def handle(
+        self, handler: BatchHandler, batch: Sequence[Delivered], receipts: list[Receipt]
+    ) -> None:
+        """Run the handler; what it emitted is sent only when it has returned."""
+        trial = _BatchTrial(self._handling, handler, batch)
+        failed = await self._attempts.run(trial.run, waiting_for=f"handler {handler.name}")
+        if failed is None:
+            receipts += [await self._handling.send(emitted) for emitted in trial.emitted]
+        elif len(batch) > 1:
+            for delivered in batch:
+                await self.handle(handler, [delivered], receipts)
+        else:
+            receipts.append(await self._burial.bury(batch[0].record, failed, handler.name))
+
+
+class _BatchTrial:
+    """One handler and one batch; run again it emits the same."""
+
+    def __init__(
+        self, handling: Handling, handler: BatchHandler, batch: Sequence[Delivered]
+    ) -> None:
+        self._handling = handling
+        self._handler = handler
+        self._batch = batch
+        self.emitted: list[OutgoingRecord] = []
+
+    async def run(self) -> None:
+        handler, handling = self._handler, self._handling
+        self.emitted = []
+        taken = [delivered for delivered in self._batch if handler.can_handle(delivered.event)]
+        contexts = {
+            event.id: (record, handling.context(handler.name, event)) for record, event in taken
+        }
+        if not taken:
+            return
+        context = BatchContext({name: own for name, (_, own) in contexts.items()})
+        suspended = deadline.run(handler.function([event for _, event in taken], context))
+        if suspended is not None:
+            await suspended.finish(handler.deadline_s)
+        for record, own in contexts.values():
+            self.emitted += handling.encoded(handler.name, record, own)

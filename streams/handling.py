@@ -1,0 +1,147 @@
+"""Running the handlers of one subscription: tries, deadlines, and what they emit.
+
+Most handlers neither wait nor emit nor fail: those are run to their end without a task, a timer or
+an await.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from schemas.event import Event, EventFactory
+from streams import deadline
+from streams.attempts import Attempts, Failed
+from streams.context import Context, Emitter
+from streams.dead_letter import Failure, dead_letter
+from streams.deadline import Suspended
+from streams.emission import EMISSION, Emission
+from streams.handler import Handler
+from streams.log import RecordSender
+from streams.publisher import EventPublisher
+from streams.receipt import Receipt
+from streams.records import Origin, OutgoingRecord, RawRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Burial:
+    """Puts what could not be handled into the app's dead letters."""
+
+    app: str
+    group: str
+    sender: RecordSender
+    clock: Callable[[], datetime]
+
+    async def bury(self, record: RawRecord, failed: Failed, handler: str) -> Receipt:
+        """Send the dead letter; the record counts as done once the receipt is kept."""
+        return await self.sender.send(
+            dead_letter(
+                record,
+                Failure(
+                    app=self.app,
+                    group=self.group,
+                    handler=handler,
+                    error=failed.error,
+                    tries=failed.tries,
+                ),
+                self.clock(),
+            )
+        )
+
+
+class Handling:
+    """Runs one handler on one event at a time."""
+
+    def __init__(
+        self,
+        app: str,
+        publisher: EventPublisher,
+        factory: EventFactory,
+        attempts: Attempts,
+        burial: Burial,
+    ) -> None:
+        self._app = app
+        self._publisher = publisher
+        self._factory = factory
+        self._attempts = attempts
+        self._burial = burial
+        self._emitters: dict[str, Emitter] = {}
+
+    def begin(
+        self, handler: Handler, record: RawRecord, event: Event[Any]
+    ) -> Awaitable[list[Receipt]] | None:
+        """Run the handler until it waits. None when it is done and has emitted nothing.
+
+        Else the rest of its work: it gives the receipts of what was sent, and it is sent only when
+        the handler has returned.
+        """
+        try:
+            if not handler.can_handle(event):
+                return None
+            context = self.context(handler.name, event)
+            suspended = deadline.run(handler.function(event, context))
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged by Attempts
+            return self._again(handler, record, event, error)
+        if suspended is None and not context.has_emitted:
+            return None
+        return self._finish(handler, record, context, suspended)
+
+    async def send(self, outgoing: OutgoingRecord) -> Receipt:
+        """Send what a handler has emitted; the receipt belongs to the work of its cause."""
+        return await self._publisher.send(outgoing)
+
+    def context(self, handler: str, event: Event[Any]) -> Context:
+        """A new try of a handler on an event."""
+        emitter = self._emitters.get(handler)
+        if emitter is None:
+            emitter = self._emitters[handler] = Emitter(self._app, handler, self._factory)
+        return Context(event, emitter)
+
+    def encoded(
+        self, handler: str, record: RawRecord, context: Context
+    ) -> tuple[OutgoingRecord, ...]:
+        """What the try has emitted, each with its place in the stream of the handler's events."""
+        place = Origin(record.topic, record.partition, record.offset)
+        return tuple(
+            self._marked(new, Emission(self._app, handler, place, ordinal))
+            for ordinal, new in enumerate(context.finish())
+        )
+
+    async def _finish(
+        self, handler: Handler, record: RawRecord, context: Context, suspended: Suspended | None
+    ) -> list[Receipt]:
+        """The rest of a first try."""
+        try:
+            if suspended is not None:
+                await suspended.finish(handler.deadline_s)
+            emitted = self.encoded(handler.name, record, context)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged by Attempts
+            return await self._again(handler, record, context.cause, error)
+        return [await self.send(outgoing) for outgoing in emitted]
+
+    async def _again(
+        self, handler: Handler, record: RawRecord, event: Event[Any], error: BaseException
+    ) -> list[Receipt]:
+        """After a first try that has raised `error`."""
+        emitted: tuple[OutgoingRecord, ...] = ()
+
+        async def attempt() -> None:
+            nonlocal emitted
+            emitted = ()
+            if not handler.can_handle(event):
+                return
+            context = self.context(handler.name, event)
+            suspended = deadline.run(handler.function(event, context))
+            if suspended is not None:
+                await suspended.finish(handler.deadline_s)
+            emitted = self.encoded(handler.name, record, context)
+
+        failed = await self._attempts.after(error, attempt, waiting_for=f"handler {handler.name}")
+        if failed is not None:
+            return [await self._burial.bury(record, failed, handler.name)]
+        return [await self.send(outgoing) for outgoing in emitted]
+
+    def _marked(self, event: Event[Any], emission: Emission) -> OutgoingRecord:
+        encoded = self._publisher.encode(event)
+        return replace(encoded, headers=(*encoded.headers, (EMISSION, emission.encode())))

@@ -1,0 +1,78 @@
+"""The Kafka fetcher: given partitions from given offsets, in order, without a group."""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaPartition
+
+from streams.errors import BrokerUnavailable
+from streams.kafka.clients import connect, new_fetching_consumer, stop
+from streams.kafka.errors import kafka_errors
+from streams.kafka.reader import raw_records
+from streams.records import RawRecord, TopicPartition
+from streams.settings import KafkaSettings
+
+
+class KafkaFetcher:
+    """Implements PartitionFetcher. Begins once; for other partitions take another one.
+
+    So what was fetched for an earlier assignment can never arrive in a later one.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def start(self, starts: Mapping[TopicPartition, int]) -> None:
+        """See PartitionFetcher. An offset that is no longer kept means the first that is."""
+        consumer = await connect(self._settings, partial(new_fetching_consumer, self._settings))
+        consumer.assign([KafkaPartition(*source) for source in starts])
+        for source, offset in starts.items():
+            consumer.seek(KafkaPartition(*source), offset)
+        self._consumer = consumer
+
+    async def fetch(
+        self, sources: Collection[TopicPartition], max_records: int, timeout_s: float
+    ) -> Mapping[TopicPartition, Sequence[RawRecord]]:
+        """See PartitionFetcher."""
+        with kafka_errors("fetching"):
+            fetched = await self._started.getmany(
+                *(KafkaPartition(*source) for source in sources),
+                timeout_ms=int(timeout_s * 1_000),
+                max_records=max_records,
+            )
+        return raw_records(fetched)
+
+    async def beginnings(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """See PartitionFetcher."""
+        with kafka_errors("asking for the first offsets"):
+            found = await self._started.beginning_offsets(
+                [KafkaPartition(*source) for source in sources]
+            )
+        return {TopicPartition(*source): offset for source, offset in found.items()}
+
+    async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """See PartitionFetcher."""
+        with kafka_errors("asking for the end offsets"):
+            found = await self._started.end_offsets([KafkaPartition(*source) for source in sources])
+        return {TopicPartition(*source): offset for source, offset in found.items()}
+
+    async def position(self, source: TopicPartition) -> int:
+        """See PartitionFetcher."""
+        with kafka_errors("asking for a position"):
+            position = await self._started.position(KafkaPartition(*source))
+        assert isinstance(position, int)
+        return position
+
+    async def close(self) -> None:
+        """See PartitionFetcher."""
+        if self._consumer is not None:
+            consumer, self._consumer = self._consumer, None
+            await stop(consumer.stop)
+
+    @property
+    def _started(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise BrokerUnavailable("the fetcher is not started")
+        return self._consumer

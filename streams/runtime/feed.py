@@ -1,0 +1,97 @@
+"""Reads the partitions of one assignment into the lanes.
+
+Faust's consumer keeps the membership and the offsets; records are read here, by fetchers that are
+made for an assignment and end with it. CRITICAL partitions have a fetcher of their own: a fetch of
+theirs never waits behind a fetch of others.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+
+from schemas.envelope import Priority
+from schemas.topics import priority_of
+from streams.errors import InfrastructureError
+from streams.lane import Lanes
+from streams.log import PartitionFetcher
+from streams.records import TopicPartition
+
+FETCH_RECORDS: Final = 500
+"""How many records are taken from the fetcher at once: they are made in one go."""
+
+FETCH_S: Final = 1.0
+"""How long to wait for records before looking again which lanes have room."""
+
+CONNECT_AGAIN_S: Final = 0.5
+"""The pause before a fetcher is replaced that has lost its broker."""
+
+log = structlog.get_logger(__name__)
+
+
+class Feed:
+    """Opened for each assignment with where its work begins, closed when partitions go."""
+
+    def __init__(
+        self,
+        open_fetcher: Callable[[], PartitionFetcher],
+        lanes: Lanes,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        """`on_failure` is told what the worker cannot go on with."""
+        self._open_fetcher = open_fetcher
+        self._lanes = lanes
+        self._on_failure = on_failure
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_open = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether records are taken."""
+        return self._is_open
+
+    def open(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Tables are recovered: take records from these offsets on."""
+        self._is_open = True
+        critical = {
+            source: offset
+            for source, offset in starts.items()
+            if priority_of(source.topic) is Priority.CRITICAL
+        }
+        others = {source: offset for source, offset in starts.items() if source not in critical}
+        for part in (critical, others):
+            if part:
+                task = asyncio.create_task(self._run(dict(part)), name="feed")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        """Nothing is taken from now on."""
+        self._is_open = False
+        for task in self._tasks:
+            task.cancel()
+
+    async def _run(self, positions: dict[TopicPartition, int]) -> None:
+        """Read until closed; a fetcher that fails is replaced by one that goes on after it."""
+        while True:
+            try:
+                await self._read(positions)
+            except InfrastructureError as error:
+                log.warning("reading pauses", error=str(error))
+                await asyncio.sleep(CONNECT_AGAIN_S)
+            except Exception as error:  # noqa: BLE001  # the worker's main loop raises it
+                self._on_failure(error)
+                return
+
+    async def _read(self, positions: dict[TopicPartition, int]) -> None:
+        fetcher = self._open_fetcher()
+        try:
+            await fetcher.start(positions)
+            while True:
+                ready = await self._lanes.with_room(positions)
+                for source, records in (await fetcher.fetch(ready, FETCH_RECORDS, FETCH_S)).items():
+                    self._lanes.offer(source, records)
+                    positions[source] = records[-1].offset + 1
+        finally:
+            await fetcher.close()

@@ -1,0 +1,137 @@
+"""The lane of most subscriptions: one batch of a partition at a time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Final
+
+from streams.lane import above
+from streams.processor import Process
+from streams.records import RawRecord, TopicPartition
+from streams.turns import Pace
+from streams.watermark import Watermark
+
+LARGEST_BATCH: Final = 2_000
+"""How many records of one partition are processed in one call at most."""
+
+BATCH_S: Final = 0.1
+"""How long a call may take before the next one gets fewer records.
+
+What a lane has in work when its partition is taken away is finished first, or repeated.
+"""
+
+
+class SerialLane:
+    """Records of one partition, processed in order, in batches of whatever waits."""
+
+    def __init__(
+        self, process: Process, pace: Pace, source: TopicPartition, on_room: Callable[[], None]
+    ) -> None:
+        self._source = source
+        self._process = process
+        self._pace = pace
+        self._on_room = on_room
+        self._waiting: deque[RawRecord] = deque()
+        self._in_work = 0
+        self._taken = -1
+        self._batch = _BatchSize()
+        self._watermark = Watermark()
+        self._is_draining = False
+        self._is_stopped = False
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._task = asyncio.create_task(self._run(), name=f"lane {source}")
+        self._task.add_done_callback(lambda _: on_room())
+
+    def offer(self, records: Sequence[RawRecord]) -> None:
+        """See Lane."""
+        new = above(self._taken, records)
+        if new and not self._is_draining:
+            self._taken = new[-1].offset
+            self._waiting.extend(new)
+            self._idle.clear()
+            self._arrived.set()
+
+    @property
+    def waiting(self) -> int:
+        """See Lane."""
+        return len(self._waiting)
+
+    @property
+    def unfinished(self) -> int:
+        """See Lane."""
+        return len(self._waiting) + self._in_work
+
+    @property
+    def committable(self) -> int | None:
+        """See Lane."""
+        return self._watermark.committable
+
+    @property
+    def failure(self) -> BaseException | None:
+        """See Lane."""
+        if not self._task.done() or self._is_stopped:
+            return None
+        if self._task.cancelled():
+            return asyncio.CancelledError(f"lane {self._source} was cancelled from within")
+        return self._task.exception()
+
+    async def drain(self, deadline_s: float) -> None:
+        """See Lane."""
+        self._is_draining = True
+        self._waiting.clear()
+        if not self._in_work:
+            return
+        waiting = asyncio.create_task(self._idle.wait())
+        await asyncio.wait(
+            {waiting, self._task}, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        waiting.cancel()
+
+    async def stop(self) -> None:
+        """See Lane."""
+        self._is_stopped = True
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._waiting:
+                self._idle.set()
+                self._arrived.clear()
+                await self._arrived.wait()
+            await self._pace.turn(self._source.topic, self._waiting[0].timestamp_ms)
+            records = self._next_batch()
+            if not records:
+                continue
+            began = loop.time()
+            self._watermark.begin(records[0].offset, records[-1].offset)
+            await self._process.process(self._source, records)
+            self._watermark.finish(records[0].offset)
+            self._in_work = 0
+            self._batch.took(len(records), loop.time() - began)
+
+    def _next_batch(self) -> list[RawRecord]:
+        records = list(islice(self._waiting, self._batch.records))
+        for _ in records:
+            self._waiting.popleft()
+        self._in_work = len(records)
+        self._on_room()
+        return records
+
+
+class _BatchSize:
+    """How many records to process in one call: many when they are quick, one when it is slow."""
+
+    def __init__(self) -> None:
+        self.records = 64
+
+    def took(self, records: int, seconds: float) -> None:
+        """A call with so many records took so long, waiting included."""
+        if seconds > BATCH_S:
+            self.records = max(1, min(self.records, records) // 2)
+        elif records == self.records and seconds < BATCH_S / 2:
+            self.records = min(LARGEST_BATCH, 2 * records)

@@ -1,0 +1,61 @@
+"""What one subscription works on: handlers and projections that share their progress."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from schemas.catalog import Catalog
+from schemas.topics import changelog_topic, repartition_topic
+from streams.handler import MAIN, BatchHandler, Handler
+from streams.projection import Projection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The handlers, in the order in which they run, and projections of a subscription of an app."""
+
+    app: str
+    subscription: str = MAIN
+    handlers: tuple[Handler, ...] = ()
+    batch_handlers: tuple[BatchHandler, ...] = ()
+    projections: tuple[Projection, ...] = ()
+
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        return f"{self.app}.{self.subscription}"
+
+    @property
+    def concurrency(self) -> int:
+        """How many keys of one partition may be in work at a time."""
+        return max((handler.concurrency for handler in self.handlers), default=1)
+
+    def wants(self, event_type: str) -> bool:
+        """Whether anything here takes this type: decided without decoding."""
+        takers: Iterable[Handler | BatchHandler | Projection] = (
+            *self.handlers,
+            *self.batch_handlers,
+            *self.projections,
+        )
+        return any(taker.wants(event_type) for taker in takers)
+
+    def event_topics(self, catalog: Catalog) -> tuple[str, ...]:
+        """The topics in which its types can occur."""
+        patterns = [handler.pattern for handler in self.handlers]
+        patterns += [handler.pattern for handler in self.batch_handlers]
+        patterns += [pattern for known in self.projections for pattern in known.patterns]
+        return catalog.topics_for(patterns)
+
+    def repartition_topics(self) -> tuple[str, ...]:
+        """The topics that its projections need to re-key events."""
+        return tuple(
+            repartition_topic(self.app, known.name)
+            for known in self.projections
+            if known.key is not None
+        )
+
+    def changelogs(self) -> Mapping[str, str]:
+        """The changelog topic of each table, by its name."""
+        return {
+            known.name: changelog_topic(self.app, self.subscription, known.name)
+            for known in self.projections
+        }

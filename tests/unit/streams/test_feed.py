@@ -1,0 +1,146 @@
+"""What an assignment reads: in order, nothing twice, nothing after it was closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+
+import pytest
+
+from streams.attempts import Pause
+from streams.errors import BrokerUnavailable
+from streams.lane import LANE_RECORDS, Lanes
+from streams.memory.fetcher import MemoryFetcher
+from streams.memory.log import MemoryLog, MemorySender
+from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from streams.runtime.feed import Feed
+from streams.serial_lane import SerialLane
+from streams.turns import AtOnce
+
+LOW = TopicPartition("events.domain.low", 0)
+CRITICAL = TopicPartition("events.system.critical", 0)
+
+
+class Seen:
+    """A Process that notes offsets; closed, it finishes nothing."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[TopicPartition, list[int]] = {LOW: [], CRITICAL: []}
+        self.is_open = asyncio.Event()
+        self.is_open.set()
+        self.pause: Pause | None = None
+
+    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+        await self.is_open.wait()
+        self.offsets[source] += [record.offset for record in records]
+
+
+class Breaking(MemoryFetcher):
+    """Loses its broker after some fetches."""
+
+    def __init__(self, log: MemoryLog, fetches: int) -> None:
+        super().__init__(log)
+        self._left = fetches
+
+    async def fetch(
+        self, sources: Collection[TopicPartition], max_records: int, timeout_s: float
+    ) -> Mapping[TopicPartition, Sequence[RawRecord]]:
+        if not self._left:
+            raise BrokerUnavailable("the broker closed the connection")
+        self._left -= 1
+        return await super().fetch(sources, max_records, timeout_s)
+
+
+@pytest.fixture
+async def log() -> MemoryLog:
+    return MemoryLog(partitions=1)
+
+
+async def fill(log: MemoryLog, source: TopicPartition, count: int) -> None:
+    sender = MemorySender(log)
+    for number in range(count):
+        await sender.send(
+            OutgoingRecord(topic=source.topic, key=b"k", value=str(number).encode(), partition=0)
+        )
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # any of many things may make it true
+            await asyncio.sleep(0)
+
+
+def reading(
+    seen: Seen, open_fetcher: Callable[[], MemoryFetcher]
+) -> tuple[Feed, Lanes, list[BaseException]]:
+    lanes = Lanes(partial(SerialLane, seen, AtOnce()))
+    failures: list[BaseException] = []
+    return Feed(open_fetcher, lanes, failures.append), lanes, failures
+
+
+async def test_each_partition_is_read_in_order_from_where_its_work_begins(log: MemoryLog) -> None:
+    await fill(log, LOW, 3_000)
+    await fill(log, CRITICAL, 5)
+    seen = Seen()
+    feed, lanes, failures = reading(seen, lambda: MemoryFetcher(log))
+    feed.open({LOW: 10, CRITICAL: 0})
+    await until(lambda: len(seen.offsets[LOW]) == 2_990 and len(seen.offsets[CRITICAL]) == 5)
+    assert seen.offsets == {LOW: list(range(10, 3_000)), CRITICAL: list(range(5))}
+    assert not failures
+    feed.close()
+    await lanes.close()
+
+
+async def test_a_fetcher_that_loses_its_broker_is_replaced_by_one_that_goes_on(
+    log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.runtime.feed.CONNECT_AGAIN_S", 0)
+    await fill(log, LOW, 2_000)
+    seen = Seen()
+    feed, lanes, failures = reading(seen, lambda: Breaking(log, fetches=1))
+    feed.open({LOW: 0})
+    await until(lambda: len(seen.offsets[LOW]) == 2_000)
+    assert seen.offsets[LOW] == list(range(2_000))
+    assert not failures
+    feed.close()
+    await lanes.close()
+
+
+async def test_no_more_is_read_than_the_lanes_have_room_for(log: MemoryLog) -> None:
+    await fill(log, LOW, 3 * LANE_RECORDS)
+    await fill(log, CRITICAL, 1)
+    seen = Seen()
+    seen.is_open.clear()
+    feed, lanes, _ = reading(seen, lambda: MemoryFetcher(log))
+    feed.open({LOW: 0, CRITICAL: 0})
+    await until(lambda: lanes.unfinished > LANE_RECORDS // 2)
+    await asyncio.sleep(0.01)
+    assert lanes.unfinished <= LANE_RECORDS
+    feed.close()
+    await lanes.close()
+
+
+async def test_nothing_is_taken_after_the_feed_was_closed(log: MemoryLog) -> None:
+    seen = Seen()
+    feed, lanes, _ = reading(seen, lambda: MemoryFetcher(log))
+    feed.open({LOW: 0})
+    await asyncio.sleep(0.01)
+    feed.close()
+    await fill(log, LOW, 10)
+    await asyncio.sleep(0.01)
+    assert not feed.is_open
+    assert lanes.unfinished == 0
+    assert seen.offsets[LOW] == []
+    await lanes.close()
+
+
+async def test_an_error_that_is_no_outage_is_reported(log: MemoryLog) -> None:
+    class Defect(MemoryFetcher):
+        async def start(self, starts: Mapping[TopicPartition, int]) -> None:
+            raise RuntimeError("a defect")
+
+    feed, _, failures = reading(Seen(), lambda: Defect(log))
+    feed.open({LOW: 0})
+    await until(lambda: bool(failures))
+    assert isinstance(failures[0], RuntimeError)
