@@ -13,12 +13,26 @@ from schemas.errors import TruncatedEvent
 LONGEST_VARINT: Final = 10
 """Bytes of a number of 64 bits."""
 
+_MARKS_1: Final = 128
+_MARKS_2: Final = _MARKS_1 + (128 << 7)
+_MARKS_3: Final = _MARKS_2 + (128 << 14)
+"""What the first bytes of a number hold beside it: the mark that another byte follows."""
+
 
 def varint_tail(data: bytes, at: int, first: int) -> tuple[int, int]:
     """The rest of a varint whose first byte was above 127.
 
     The number before zigzag, and where it ends.
     """
+    second = data[at]
+    if second < 128:
+        return first + (second << 7) - _MARKS_1, at + 1
+    third = data[at + 1]
+    if third < 128:
+        return first + (second << 7) + (third << 14) - _MARKS_2, at + 2
+    fourth = data[at + 2]
+    if fourth < 128:
+        return first + (second << 7) + (third << 14) + (fourth << 21) - _MARKS_3, at + 3
     number, shift = first & 127, 7
     while True:
         byte = data[at]
