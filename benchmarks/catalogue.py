@@ -7,7 +7,7 @@ from typing import Final
 
 from benchmarks.bench import Bench
 
-NAMES: Final = ("codec", "consume", "projection", "publish", "priority", "latency")
+NAMES: Final = ("codec", "consume", "projection", "publish", "priority", "latency", "overload")
 
 
 def load(name: str) -> Bench:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
 
 from benchmarks.contract import Measurement, RunConfig, event_sum, peak_memory
 from benchmarks.open_loop import NANOSECONDS, Arrivals
+from benchmarks.progress import Moment, between, moment, rate_of, seconds_of
 from benchmarks.senders import Sender
 
 WARM_UP_S = 1.0
@@ -21,27 +20,6 @@ LONGEST_ALONE = 0.35
 LAST_ARRIVAL_S = 60.0
 """How long a CRITICAL event may be under way at the end."""
 _LOOK_S = 0.02
-
-
-class Moment(NamedTuple):
-    """How far LOW was at a time."""
-
-    now_ns: int
-    cpu_s: float
-    low: int
-
-
-def low_rate(begin: Moment, end: Moment) -> float:
-    """LOW events/s between two moments."""
-    return (end.low - begin.low) * NANOSECONDS / (end.now_ns - begin.now_ns)
-
-
-def within(moments: Sequence[Moment], from_ns: int, to_ns: int, backlog: int) -> list[Moment]:
-    """The moments of a time in which there still was a backlog. Raises ValueError without two."""
-    found = [it for it in moments if from_ns <= it.now_ns <= to_ns and it.low < backlog]
-    if len(found) < 2:
-        raise ValueError("the backlog was gone before CRITICAL had come: it is too small")
-    return found
 
 
 class PriorityRun:
@@ -85,25 +63,25 @@ class PriorityRun:
         The checksum covers CRITICAL: of LOW each system handles as many as it can.
         """
         backlog = self._config.events
-        began_ns = next(it.now_ns for it in self._moments if it.low)
-        alone_ns = began_ns + round(WARM_UP_S * NANOSECONDS)
-        alone = within(self._moments, alone_ns, self._alone_until_ns, backlog)
+        left = [it for it in self._moments if 0 < it.handled < backlog]
+        alone_ns = left[0].now_ns + round(WARM_UP_S * NANOSECONDS)
+        alone = between(left, alone_ns, self._alone_until_ns)
         due_ns = self.critical.first_due_ns(0)
         end_ns = due_ns + round(self._config.seconds * NANOSECONDS)
-        beside = within(self._moments, due_ns, end_ns, backlog)
+        beside = between(left, due_ns, end_ns)
         latencies = self.critical.latencies(0, beside[-1].now_ns)
         return Measurement(
-            events=beside[-1].low - beside[0].low,
-            seconds=(beside[-1].now_ns - beside[0].now_ns) / NANOSECONDS,
+            events=beside[-1].handled - beside[0].handled,
+            seconds=seconds_of(beside),
             cpu_seconds=beside[-1].cpu_s - beside[0].cpu_s,
             checksum=self.critical.checksum,
             rss_bytes=peak_memory(),
             metrics={
                 **latencies.metrics("_critical"),
                 "critical_events": float(latencies.count),
-                "low_alone_per_s": low_rate(alone[0], alone[-1]),
-                "low_beside_per_s": low_rate(beside[0], beside[-1]),
-                "low_left": float(backlog - beside[-1].low),
+                "low_alone_per_s": rate_of(alone),
+                "low_beside_per_s": rate_of(beside),
+                "low_left": float(backlog - beside[-1].handled),
                 "sender_late_ms": self._sent["late_s"] * 1_000,
             },
         )
@@ -121,7 +99,7 @@ class PriorityRun:
 
     async def _look(self) -> None:
         while True:
-            self._moments.append(Moment(time.monotonic_ns(), time.process_time(), self.low))
+            self._moments.append(moment(self.low))
             await asyncio.sleep(_LOOK_S)
 
     async def _low_reaches(self, count: int, longest_s: float) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Self
 
-GO = b"go\n"
+READY, GO = b"ready\n", b"go\n"
 
 
 class Sender:
@@ -22,11 +22,13 @@ class Sender:
 
     @classmethod
     async def ready(cls, command: Sequence[str], given: dict[str, Any]) -> Self:
-        """Start the program with this order."""
+        """Start the program with this order; returns when it is connected."""
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
             *command, json.dumps(given), stdin=pipe, stdout=pipe
         )
+        if process.stdout is None or await process.stdout.readline() != READY:
+            raise RuntimeError(f"the sender {command[-1]} is not ready")
         return cls(process)
 
     async def send(self) -> dict[str, float]:
@@ -39,6 +41,11 @@ class Sender:
 
 
 def wait_for_go() -> None:
-    """In a sender: return when it is to begin. Raises SystemExit when nobody will say so."""
+    """In a sender that is ready: return when it is to begin.
+
+    Raises SystemExit when nobody will say so.
+    """
+    sys.stdout.write(READY.decode())
+    sys.stdout.flush()
     if not sys.stdin.readline():
         raise SystemExit("nobody waits for this sender any more")

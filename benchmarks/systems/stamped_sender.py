@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import lru_cache
 from typing import Any, Final
 
 from confluent_kafka import Producer
@@ -43,9 +44,15 @@ def send(producer: Producer, stamp: Stamp, schedule: Schedule, given: dict[str, 
     return latest_ns / NANOSECONDS
 
 
+@lru_cache(maxsize=4_096)
+def partition_for(key: bytes) -> int:
+    """The partition of a key; most keys come again."""
+    return partition_of(key, PARTITIONS)
+
+
 def put(producer: Producer, topic: str, record: Stamped) -> None:
     """Queue a record; waits while the queue is full."""
-    partition = partition_of(record.key, PARTITIONS)
+    partition = partition_for(record.key)
     while True:
         try:
             producer.produce(
