@@ -247,3 +247,16 @@ def test_names_of_a_schema_never_become_code() -> None:
     record = one_field("int")
     record["fields"][0]["name"] = "x': __import__('os'), '"
     assert compile_wire_reader(record)(b"\x02", 0) == {record["fields"][0]["name"]: 1}
+
+
+EDGES: Final = [edge - less for edge in (1 << bit for bit in range(64)) for less in (0, 1)]
+
+
+def test_numbers_of_every_length_are_read() -> None:
+    longs = [number for edge in EDGES for number in (edge, -edge) if -(1 << 63) <= number < 1 << 63]
+    record = one_field({"type": "array", "items": "long"})
+    assert compile_wire_reader(record)(written(record, {"x": longs}), 0) == {"x": longs}
+    ints = [number for number in longs if -(1 << 31) <= number < 1 << 31]
+    assert compile_wire_reader(one_field(INTS))(written(one_field(INTS), {"x": ints}), 0) == {
+        "x": ints
+    }
