@@ -10,6 +10,7 @@ import typer
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
+from schemas.envelope import Priority
 from streams.settings import KafkaSettings
 
 PLATFORM: Final = "platform"
@@ -31,8 +32,18 @@ def worker(
         Path | None, typer.Option(help="Append every event that was published and acknowledged.")
     ] = None,
     http_port: Annotated[int, typer.Option(help="Port of the pages; 0 takes a free one.")] = 0,
+    subscription: Annotated[
+        list[str] | None, typer.Option(help="Only this subscription; may be given several times.")
+    ] = None,
+    lanes: Annotated[
+        str, typer.Option(help="Only these priorities, such as `critical,high`; not with tables.")
+    ] = "",
+    instance: Annotated[
+        str | None,
+        typer.Option(help="A name of its own: back within 10 s it keeps its partitions."),
+    ] = None,
 ) -> None:
-    """Join the app's group and work until SIGTERM; it drains, commits and exits with 0.
+    """Join the app's groups and work until SIGTERM; it drains, commits and exits with 0.
 
     Example: wundr worker examples.analysis.app
     """
@@ -53,9 +64,20 @@ def worker(
         http_port=http_port,
         run_file=run_file,
         journal=journal,
+        subscriptions=tuple(subscription or ()),
+        lanes=_priorities(lanes),
+        instance=instance,
     )
     if target == PLATFORM:
         run_until_signalled(lambda stop: run_platform_worker(worker_settings, stop))
     else:
         team_app = load_app(target)
         run_until_signalled(lambda stop: run_app_worker(team_app, worker_settings, stop))
+
+
+def _priorities(lanes: str) -> frozenset[Priority]:
+    try:
+        named = [Priority.from_label(label.strip()) for label in lanes.split(",") if label.strip()]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--lanes") from error
+    return frozenset(named or Priority)

@@ -65,6 +65,8 @@ class LaneConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
+        # Faust has no setting for static membership; the coordinator takes it at the start.
+        consumer._group_instance_id = cast(LaneTransport, transport).instance  # noqa: SLF001  # see above
         client = consumer._client  # noqa: SLF001  # the way to the coordinator, no public one
         client.send = cast(LaneTransport, transport).lease.renewing(client.send)
         return consumer
@@ -190,6 +192,7 @@ class LaneTransport(driver.Transport):
     progress: Progress
     feed: Feed
     topics: frozenset[str] = frozenset()
+    instance: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

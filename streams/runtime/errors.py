@@ -1,8 +1,10 @@
 """Errors of a worker.
 
 StreamsError
-├── WorkerFailed      the worker cannot go on and stops: nothing was skipped
-└── AppNotFound       an import path that leads to no app
+├── WorkerFailed        the worker cannot go on and stops: nothing was skipped
+├── AppNotFound         an import path that leads to no app
+├── NoSuchSubscription  the app has no subscription of this name
+└── LanesNeedNoTables   a table needs all priorities of its events in one process
 """
 
 from streams.errors import StreamsError
@@ -21,3 +23,19 @@ class AppNotFound(StreamsError):
 
     code = "streams.app_not_found"
     remedy = "Name a module that holds `app = App(...)`, or `module:attribute`."
+
+
+class NoSuchSubscription(StreamsError):
+    """The app has no subscription of this name."""
+
+    code = "streams.no_such_subscription"
+    remedy = "Name one that a handler asks for by `subscription=`, or none for all."
+
+
+class LanesNeedNoTables(StreamsError):
+    """A subscription with tables reads all priorities in one process."""
+
+    code = "streams.lanes_need_no_tables"
+    remedy = (
+        "Give the handlers that need a process of their own a subscription without projections."
+    )

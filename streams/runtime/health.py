@@ -1,6 +1,7 @@
 """What a running worker says of itself, for health pages and the demo's counts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from streams.attempts import Pause
@@ -28,19 +29,37 @@ class CountingProcess:
         return self._process.pause
 
 
-def live_page(
-    app: str, subscription: str, member: GroupMember, lanes: Lanes, process: CountingProcess
-) -> dict[str, Any]:
-    """The page `/live`."""
-    pause = process.pause
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One subscription that a worker runs."""
+
+    name: str
+    member: GroupMember
+    lanes: Lanes
+    process: CountingProcess
+
+
+def live_page(app: str, runs: Sequence[Run]) -> dict[str, Any]:
+    """The page `/live`: each subscription, and all of them together."""
+    pages = {run.name: _page(run) for run in runs}
     return {
         "app": app,
-        "subscription": subscription,
-        "ready": member.is_ready,
-        "assigned": [str(source) for source in member.assigned()],
-        "unfinished": lanes.unfinished,
-        "processed": process.processed,
-        "committed": {str(source): offset for source, offset in member.committed().items()},
+        "ready": all(page["ready"] for page in pages.values()),
+        "unfinished": sum(page["unfinished"] for page in pages.values()),
+        "processed": sum(page["processed"] for page in pages.values()),
+        "pause": next((page["pause"] for page in pages.values() if page["pause"]), None),
+        "subscriptions": pages,
+    }
+
+
+def _page(run: Run) -> dict[str, Any]:
+    pause = run.process.pause
+    return {
+        "ready": run.member.is_ready,
+        "assigned": [str(source) for source in run.member.assigned()],
+        "unfinished": run.lanes.unfinished,
+        "processed": run.process.processed,
+        "committed": {str(source): offset for source, offset in run.member.committed().items()},
         "pause": None
         if pause is None
         else {"reason": pause.reason, "waiting_for": pause.waiting_for},

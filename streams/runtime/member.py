@@ -45,9 +45,15 @@ class GroupMember:
     """Joins the group, recovers tables, has the assigned partitions read into lanes."""
 
     def __init__(
-        self, group: str, kafka: KafkaSettings, data_dir: Path, tables: Mapping[str, str]
+        self,
+        group: str,
+        kafka: KafkaSettings,
+        data_dir: Path,
+        tables: Mapping[str, str],
+        *,
+        instance: str | None = None,
     ) -> None:
-        """`tables`: changelog topic by table name."""
+        """`tables`: changelog topic by table name. See WorkerSettings for `instance`."""
         self._group = group
         self._kafka = kafka
         self._data_dir = data_dir
@@ -60,6 +66,7 @@ class GroupMember:
             name: FaustTable(self._app, name, changelog) for name, changelog in tables.items()
         }
         self.lease = self._transport.lease
+        self._transport.instance = instance
         self._app.serve = self._serve
         self._failure: BaseException | None = None
 
@@ -71,6 +78,11 @@ class GroupMember:
         self._transport.feed = self._feed
         self._transport.topics = frozenset(topics)
         self._app.topics.add(self._app.topic(*topics, acks=False))
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """All topics that it needs, changelogs included."""
+        return self._transport.topics | {table.changelog for table in self.tables.values()}
 
     async def start(self) -> None:
         """Join the group and return once the tables of the first assignment are recovered."""

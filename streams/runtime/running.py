@@ -1,10 +1,10 @@
-"""Runs a subscription until it is told to stop or cannot go on; its pages answer all the while."""
+"""Runs subscriptions until they are told to stop or cannot go on; their pages answer meanwhile."""
 
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -12,16 +12,19 @@ from typing import Final
 import orjson
 import structlog
 
+from schemas.envelope import Priority
+from schemas.topics import priority_of
 from streams.keyed_lane import KeyedLane
 from streams.lane import Lanes, OpenLane
 from streams.processor import Process
-from streams.runtime.health import CountingProcess, live_page
+from streams.runtime.errors import LanesNeedNoTables
+from streams.runtime.health import CountingProcess, Run, live_page
 from streams.runtime.http import LOOPBACK, WorkerPages
 from streams.runtime.member import GroupMember
 from streams.runtime.views import MemberTables
 from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
-from streams.turns import Pace, Turns
+from streams.turns import Pace
 
 WATCH_S: Final = 0.2
 """How often a worker looks whether one of its parts has stopped."""
@@ -29,15 +32,25 @@ WATCH_S: Final = 0.2
 LEAVE_DEADLINE_S: Final = 10.0
 """How long a worker may drain and say goodbye before it ends all the same."""
 
+EVERY_LANE: Final = frozenset(Priority)
+
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """Where a worker finds Kafka and leaves its traces. `http_port` 0 takes a free port."""
+    """Where a worker finds Kafka, what it works on, and where it leaves its traces.
+
+    No `subscriptions` means all of the app. `lanes` are the priorities that it reads: fewer than
+    all only for subscriptions without tables. A worker with an `instance` name that comes back
+    within the session timeout keeps its partitions. `http_port` 0 takes a free one.
+    """
 
     kafka: KafkaSettings
     data_dir: Path
+    subscriptions: tuple[str, ...] = ()
+    lanes: frozenset[Priority] = EVERY_LANE
+    instance: str | None = None
     http_port: int = 0
     run_file: Path | None = None
     journal: Path | None = None
@@ -50,7 +63,7 @@ class Subscription:
     app: str
     name: str
     topics: Sequence[str]
-    tables: Mapping[str, str]
+    tables: Mapping[str, str] = field(default_factory=dict)
     concurrency: int = 1
 
     @property
@@ -58,29 +71,37 @@ class Subscription:
         """The consumer group."""
         return f"{self.app}.{self.name}"
 
+    def topics_of(self, lanes: frozenset[Priority]) -> Sequence[str]:
+        """The topics of some priorities. Raises LanesNeedNoTables where that is not possible."""
+        if lanes == EVERY_LANE:
+            return self.topics
+        if self.tables:
+            raise LanesNeedNoTables(f"{self.group} has the tables {', '.join(self.tables)}")
+        return [topic for topic in self.topics if priority_of(topic) in lanes]
 
-async def run_subscription(
-    subscription: Subscription,
-    member: GroupMember,
-    processor: Process,
-    turns: Turns,
-    settings: WorkerSettings,
-    stop: asyncio.Event,
-) -> None:
-    """Join, work, drain, leave. Raises WorkerFailed when the worker cannot go on."""
+
+def prepared(
+    subscription: Subscription, member: GroupMember, processor: Process, pace: Pace
+) -> Run:
+    """A subscription with all that it needs, not started yet."""
     process = CountingProcess(processor)
-    lanes = Lanes(_lanes_of(subscription, process, turns))
+    lanes = Lanes(_lanes_of(subscription, process, pace))
     member.read_into(lanes, subscription.topics)
-    pages = WorkerPages(
-        lambda: live_page(subscription.app, subscription.name, member, lanes, process),
-        MemberTables(member),
-    )
+    return Run(name=subscription.name, member=member, lanes=lanes, process=process)
+
+
+async def run_all(
+    app: str, runs: Sequence[Run], settings: WorkerSettings, stop: asyncio.Event
+) -> None:
+    """Join, work, drain, leave. When one cannot go on, all stop, and WorkerFailed is raised."""
+    with_tables = next((run.member for run in runs if run.member.tables), runs[0].member)
+    pages = WorkerPages(lambda: live_page(app, runs), MemberTables(with_tables))
     port = await pages.start(settings.http_port)
     try:
         _write_run_file(settings.run_file, port)
-        log.info("worker starting", group=subscription.group, url=f"http://{LOOPBACK}:{port}/live")
-        await _until_stopped(member, stop)
-        log.info("worker stopped", group=subscription.group, processed=process.processed)
+        log.info("worker starting", app=app, url=f"http://{LOOPBACK}:{port}/live")
+        await _until_stopped(runs, stop)
+        log.info("worker stopped", app=app, processed=sum(run.process.processed for run in runs))
     finally:
         await pages.close()
 
@@ -91,20 +112,23 @@ def _lanes_of(subscription: Subscription, process: Process, pace: Pace) -> OpenL
     return partial(SerialLane, process, pace)
 
 
-async def _until_stopped(member: GroupMember, stop: asyncio.Event) -> None:
-    """Run the member; it is drained and leaves its group in every case."""
-    starting = asyncio.create_task(member.start(), name="group member")
+async def _until_stopped(runs: Sequence[Run], stop: asyncio.Event) -> None:
+    """Run the members; they are drained and leave their groups in every case."""
+    starting = [asyncio.create_task(run.member.start(), name="group member") for run in runs]
     try:
         while not stop.is_set():
-            if starting.done():
-                starting.result()
-            member.raise_failure()
+            for task in starting:
+                if task.done():
+                    task.result()
+            for run in runs:
+                run.member.raise_failure()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), WATCH_S)
     finally:
-        await _leave(member)
-        starting.cancel()
-        await asyncio.wait({starting})
+        await asyncio.gather(*(_leave(run.member) for run in runs))
+        for task in starting:
+            task.cancel()
+        await asyncio.wait(starting)
 
 
 async def _leave(member: GroupMember) -> None:

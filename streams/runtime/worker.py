@@ -1,7 +1,7 @@
-"""One worker process: builds the edges of an app's or the platform's subscription and runs it."""
+"""One worker process: builds the edges of an app's or the platform's subscriptions, runs them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
 from schemas.topics import all_events_topics
-from streams.app import MAIN, App
+from streams.app import App
 from streams.attempts import Attempts
 from streams.impatient_schemas import ImpatientSchemas
 from streams.journal import FileJournal
@@ -28,11 +28,14 @@ from streams.processor import AppProcessor, Edges
 from streams.publisher import NO_JOURNAL, EventPublisher, Journal
 from streams.reading import EventReading
 from streams.retry import RetrySchedule
+from streams.runtime.collecting import collect_garbage_less_often
+from streams.runtime.errors import NoSuchSubscription
+from streams.runtime.health import Run
 from streams.runtime.lease import LeasedSender
 from streams.runtime.member import GroupMember
 from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
-from streams.runtime.running import Subscription, WorkerSettings, run_subscription
+from streams.runtime.running import Subscription, WorkerSettings, prepared, run_all
 from streams.settings import KafkaSettings
 from streams.turns import Turns
 from streams.workload import Workload
@@ -41,62 +44,106 @@ from streams.writer_schemas import WriterSchemas
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Connections:
-    """What every worker has: the catalog and the ways to Kafka."""
+    """What all subscriptions of a worker share: the catalog and the ways to Kafka."""
 
     catalog: Catalog
     codec: Codec
     sender: RecordSender
     schemas: WriterSchemas
-    attempts: Attempts
+    outages: tuple[type[BaseException], ...]
 
 
 async def run_app_worker(app: App, settings: WorkerSettings, stop: asyncio.Event) -> None:
-    """Run the app's subscription until `stop`.
+    """Run the app's subscriptions until `stop`.
 
-    Raises BrokerUnavailable, TopicMissing, PartitionMismatch, or WorkerFailed.
+    Raises BrokerUnavailable, TopicMissing, PartitionMismatch, NoSuchSubscription,
+    LanesNeedNoTables, or WorkerFailed.
     """
+    workloads = [app.workload(name) for name in _chosen(app, settings.subscriptions)]
+    collect_garbage_less_often()
     # The sender drains into the journal when it closes.
     with _journal(settings.journal) as journal:
         async with _connections(settings.kafka, app.outages) as connections:
-            workload = app.workload(MAIN)
             turns = Turns()
-            subscription = Subscription(
-                app=app.name,
-                name=MAIN,
-                topics=(
-                    *workload.event_topics(connections.catalog),
-                    *workload.repartition_topics(),
-                ),
-                tables=workload.changelogs(),
-                concurrency=workload.concurrency,
+            runs = [
+                _prepared(workload, connections, journal, turns, settings) for workload in workloads
+            ]
+            topics = {topic for run in runs for topic in run.member.topics}
+            await check_topics(
+                KafkaReader(settings.kafka, sorted(topics)), settings.kafka.partitions
             )
-            await _check(subscription, settings.kafka)
-            member = _member(subscription, settings)
-            sender = LeasedSender(connections.sender, member.lease)
-            edges = _app_edges(workload, connections, sender, journal, turns)
-            processor = AppProcessor(workload, edges, member.tables)
-            await run_subscription(subscription, member, processor, turns, settings, stop)
+            await run_all(app.name, runs, settings, stop)
 
 
 async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> None:
     """Run archive and route until `stop`. Raises as `run_app_worker`."""
+    collect_garbage_less_often()
     subscription = Subscription(
-        app=PLATFORM_APP, name=PLATFORM_SUBSCRIPTION, topics=all_events_topics(), tables={}
+        app=PLATFORM_APP, name=PLATFORM_SUBSCRIPTION, topics=all_events_topics()
     )
     async with _connections(settings.kafka) as connections:
-        await _check(subscription, settings.kafka)
         member = _member(subscription, settings)
+        attempts = Attempts(RetrySchedule())
         processor = PlatformProcessor(
             PlatformEdges(
                 catalog=connections.catalog,
                 codec=connections.codec,
                 schemas=connections.schemas,
-                sender=LeasedSender(connections.sender, member.lease),
-                attempts=connections.attempts,
+                sender=LeasedSender(PatientSender(connections.sender, attempts), member.lease),
+                attempts=attempts,
                 clock=system_clock,
             )
         )
-        await run_subscription(subscription, member, processor, Turns(), settings, stop)
+        run = prepared(subscription, member, processor, Turns())
+        await check_topics(
+            KafkaReader(settings.kafka, sorted(member.topics)), settings.kafka.partitions
+        )
+        await run_all(PLATFORM_APP, [run], settings, stop)
+
+
+def _chosen(app: App, names: Sequence[str]) -> Sequence[str]:
+    known = app.subscriptions()
+    for name in names:
+        if name not in known:
+            raise NoSuchSubscription(
+                f"{app.name} has no subscription {name!r}, only {', '.join(known)}"
+            )
+    return names or known
+
+
+def _prepared(
+    workload: Workload,
+    connections: _Connections,
+    journal: Journal,
+    turns: Turns,
+    settings: WorkerSettings,
+) -> Run:
+    subscription = Subscription(
+        app=workload.app,
+        name=workload.subscription,
+        topics=(
+            *workload.event_topics(connections.catalog),
+            *workload.repartition_topics(),
+        ),
+        tables=workload.changelogs(),
+        concurrency=workload.concurrency,
+    )
+    subscription = replace(subscription, topics=subscription.topics_of(settings.lanes))
+    member = _member(subscription, settings)
+    attempts = Attempts(RetrySchedule(), outages=connections.outages)
+    sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
+    edges = Edges(
+        publisher=EventPublisher(
+            connections.catalog, connections.codec, sender, connections.schemas, journal
+        ),
+        sender=sender,
+        factory=EventFactory(connections.catalog, workload.app),
+        reading=EventReading(connections.codec, connections.schemas, workload.wants),
+        attempts=attempts,
+        clock=system_clock,
+        pace=turns,
+    )
+    return prepared(subscription, member, AppProcessor(workload, edges, member.tables), turns)
 
 
 @asynccontextmanager
@@ -106,40 +153,19 @@ async def _connections(
     """Edges that are let go of in the reverse order, also when the start fails half way."""
     catalog = Catalog.load()
     codec = Codec(catalog)
-    attempts = Attempts(RetrySchedule(), outages=outages)
     # Workers wait for a broker that is away: only callers who can publish again may give up.
     kafka = replace(kafka, acknowledge_timeout_s=None)
     async with AsyncExitStack() as open_edges:
-        connected = KafkaSender(kafka)
-        open_edges.push_async_callback(connected.close)
-        await connected.start()
-        sender = PatientSender(connected, attempts)
-        logged = KafkaWriterSchemas(kafka, sender, codec)
+        sender = KafkaSender(kafka)
+        open_edges.push_async_callback(sender.close)
+        await sender.start()
+        patient = PatientSender(sender, Attempts(RetrySchedule()))
+        logged = KafkaWriterSchemas(kafka, patient, codec)
         open_edges.push_async_callback(logged.close)
         schemas = ImpatientSchemas(logged)
         yield _Connections(
-            catalog=catalog, codec=codec, sender=sender, schemas=schemas, attempts=attempts
+            catalog=catalog, codec=codec, sender=sender, schemas=schemas, outages=outages
         )
-
-
-def _app_edges(
-    workload: Workload,
-    connections: _Connections,
-    sender: RecordSender,
-    journal: Journal,
-    turns: Turns,
-) -> Edges:
-    return Edges(
-        publisher=EventPublisher(
-            connections.catalog, connections.codec, sender, connections.schemas, journal
-        ),
-        sender=sender,
-        factory=EventFactory(connections.catalog, workload.app),
-        reading=EventReading(connections.codec, connections.schemas, workload.wants),
-        attempts=connections.attempts,
-        clock=system_clock,
-        pace=turns,
-    )
 
 
 def _member(subscription: Subscription, settings: WorkerSettings) -> GroupMember:
@@ -148,12 +174,8 @@ def _member(subscription: Subscription, settings: WorkerSettings) -> GroupMember
         replace(settings.kafka, client_id=f"{settings.kafka.client_id}-{subscription.group}"),
         settings.data_dir,
         subscription.tables,
+        instance=settings.instance,
     )
-
-
-async def _check(subscription: Subscription, kafka: KafkaSettings) -> None:
-    topics = (*subscription.topics, *subscription.tables.values())
-    await check_topics(KafkaReader(kafka, topics), kafka.partitions)
 
 
 @contextmanager

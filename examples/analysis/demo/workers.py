@@ -52,7 +52,8 @@ class Workers:
         return {
             source: offset
             for answer in await self._ask("/live")
-            for source, offset in answer["committed"].items()
+            for subscription in answer["subscriptions"].values()
+            for source, offset in subscription["committed"].items()
         }
 
     async def _ask(self, path: str) -> list[Mapping[str, Any]]:

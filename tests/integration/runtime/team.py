@@ -209,7 +209,11 @@ class Team:
         _, live = await self.page(worker, "/live")
         if not live or not live["ready"]:
             return False
-        events = [it for it in live["assigned"] if it.startswith(f"events-{self.name}/")]
+        events = [
+            it
+            for it in live["subscriptions"]["main"]["assigned"]
+            if it.startswith(f"events-{self.name}/")
+        ]
         return 0 < len(events) < PARTITIONS
 
     async def dead_letters(self) -> list[RawRecord]:

@@ -43,16 +43,12 @@ async def test_what_is_acknowledged_while_the_sender_drains_is_journalled(
 ) -> None:
     sender, path = DrainingSender(), tmp_path / "worker.jsonl"
 
-    def edges(*arguments: Any) -> None:
+    def prepare(*arguments: Any) -> None:
         sender.journals += [given for given in arguments if isinstance(given, FileJournal)]
         raise ReachedTheGroup
 
-    async def checked(*_: object) -> None:
-        """All topics are as they should be."""
-
     monkeypatch.setattr(worker, "KafkaSender", lambda _: sender)
-    monkeypatch.setattr(worker, "_check", checked)
-    monkeypatch.setattr(worker, "_app_edges", edges)
+    monkeypatch.setattr(worker, "_prepared", prepare)
     settings = WorkerSettings(
         kafka=KafkaSettings(bootstrap="127.0.0.1:1"), data_dir=tmp_path, journal=path
     )
