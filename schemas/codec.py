@@ -31,7 +31,7 @@ from schemas.framing import HEADER_SIZE, frame_header, schema_id_of
 from schemas.prefix_reader import EventView, compile_event_view
 from schemas.prefix_writer import write_envelope
 from schemas.recursion import refuse_recursion
-from schemas.resolving_reader import compile_resolving_reader
+from schemas.resolving_reader import compile_resolving_reader, differs_by_fields
 from schemas.validation import compile_check
 
 LARGEST_EVENT: Final = 1_000_000
@@ -143,8 +143,8 @@ class Codec:
     ) -> tuple[ReadData, ReadData]:
         """What gives the payload, and what gives the data.
 
-        Data that were written as this process knows them are read by generated code, others are
-        resolved.
+        Data of a version that differs by whole fields, or not at all, from what this process knows
+        are read by generated code, others are resolved.
         """
         version = self._catalog.reader_version(schema.type, schema.version)
         if version is None:
@@ -152,9 +152,11 @@ class Codec:
             return payload, payload
         data_type = self._data_types.get((schema.type, version))
         known = self._catalog.writer_schema(schema.type, version).data_record()
-        if known == written:
-            payload = compile_wire_reader(written)
-            return payload, compile_typed_reader(written, data_type) if data_type else payload
+        if differs_by_fields(written, known):
+            payload = compile_wire_reader(written, known)
+            return payload, compile_typed_reader(
+                written, data_type, known
+            ) if data_type else payload
         payload = compile_resolving_reader(written, known)
         return payload, made_of(payload, data_type) if data_type else payload
 

@@ -56,29 +56,37 @@ def parsed_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", parsed)
 
 
-def compile_wire_reader(record: Mapping[str, Any]) -> ReadData:
+def compile_wire_reader(
+    record: Mapping[str, Any], known: Mapping[str, Any] | None = None
+) -> ReadData:
     """The reader of a data record that gives wire mappings.
 
-    Raises InvalidWriterSchema for a type that Avro does not have.
+    Those of `known` where it is given: a record that differs by whole fields alone, see
+    `differs_by_fields`. Raises InvalidWriterSchema for a type that Avro does not have.
     """
     generator = _Generator(record)
-    read, values = generator.outermost()
+    read, values = generator.outermost(known or record)
     return generator.compiled([*read, *_closing(f"    return {_mapping(values)}")])
 
 
-def compile_typed_reader(record: Mapping[str, Any], data_type: type[EventData]) -> ReadData:
-    """The reader that gives objects of the class which was generated for the same data record.
+def compile_typed_reader(
+    record: Mapping[str, Any],
+    data_type: type[EventData],
+    known: Mapping[str, Any] | None = None,
+) -> ReadData:
+    """The reader that gives objects of the class that was generated for the record.
 
-    Any other class of these data is made of the wire mapping.
+    Of that for `known` where it is given, as in `compile_wire_reader`. Any other class of these
+    data is made of the wire mapping.
     """
     try:
-        conversions = wire_conversions(record, data_type.__name__)
+        conversions = wire_conversions(known or record, data_type.__name__)
     except UnsupportedType:
         conversions = {}
     if [attribute for attribute, _ in conversions.values()] != attributes_of(data_type):
-        return made_of(compile_wire_reader(record), data_type)
+        return made_of(compile_wire_reader(record, known), data_type)
     generator = _Generator(record)
-    read, values = generator.outermost()
+    read, values = generator.outermost(known or record)
     generator.scope = {**vars(sys.modules[data_type.__module__]), **generator.scope}
     generator.scope |= {"Draft": _draft_of(data_type), "Typed": data_type, "new": object.__new__}
     build = ["    draft = new(Draft)"]
@@ -161,9 +169,16 @@ class _Generator:
             "left_over": left_over,
         }
 
-    def outermost(self) -> tuple[list[str], dict[str, str]]:
-        """The lines that read the record itself, and the variable of each of its fields."""
-        lines, values = self._fields(self._record_schema, "        ")
+    def outermost(self, known: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
+        """The lines that read the record itself, and a name for each field of `known`.
+
+        That of the variable that was read, or of the default of a field that was not written.
+        """
+        lines, read = self._fields(self._record_schema, "        ")
+        values = {
+            field["name"]: read.get(field["name"]) or self._constant(field["default"])
+            for field in known["fields"]
+        }
         return ["def read_data(data, at):", "    try:", *lines], values
 
     def compiled(self, outermost: list[str]) -> ReadData:

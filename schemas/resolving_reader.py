@@ -1,6 +1,7 @@
 """Reads data that were written with another version than the one this process knows.
 
-fastavro resolves the one against the other, in the ways of the Avro specification.
+Versions that differ by whole fields, which is how they grow, can be read by generated code. For all
+others fastavro resolves the one against the other, in the ways of the Avro specification.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,29 @@ from fastavro.read import SchemaResolutionError
 
 from schemas.data_reader import DAMAGED, ReadData, left_over
 from schemas.errors import TruncatedEvent
+from schemas.field_lint import PRIMITIVES
+
+
+def differs_by_fields(written: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether two records have the same fields but for whole ones, if at all.
+
+    Those that are missing where the data were written have a default that can be taken as it is.
+    """
+    types = {field["name"]: field["type"] for field in written["fields"]}
+    return written["name"] == known["name"] and all(
+        "aliases" not in field
+        and (types[field["name"]] == field["type"] if field["name"] in types else _is_plain(field))
+        for field in known["fields"]
+    )
+
+
+def _is_plain(field: Mapping[str, Any]) -> bool:
+    """Whether a field has a default, and a type of which nothing has to be made."""
+    kind = field["type"]
+    kinds = kind if isinstance(kind, list) else [kind]
+    return "default" in field and all(
+        isinstance(branch, str) and branch in PRIMITIVES for branch in kinds
+    )
 
 
 def compile_resolving_reader(written: Mapping[str, Any], known: Mapping[str, Any]) -> ReadData:
