@@ -54,7 +54,8 @@ def run_benches(settings: Settings, request: Request) -> None:
             screen.begin(name)
             bench = load(name)
             with _stage(bench, folder, request.seconds, screen) as stage:
-                result = run_bench(bench, stage, plan)
+                budget_s = plan.budget_s - screen.elapsed
+                result = run_bench(bench, stage, replace(plan, budget_s=budget_s))
             screen.end()
             _keep(result, request)
             if request.as_json:

@@ -52,9 +52,9 @@ def is_long_enough(seconds: float, wanted: float, size: Size, supply: Supply) ->
     return seconds >= wanted or size.events >= supply.events
 
 
-def fits_another_round(elapsed: float, rounds_done: int, budget: float) -> bool:
-    """Whether one more round would end within the budget, in seconds."""
-    return rounds_done == 0 or elapsed + elapsed / rounds_done <= budget
+def fits_another_round(elapsed: float, last_round: float, budget: float) -> bool:
+    """Whether a round as long as the last one would end within the budget; all in seconds."""
+    return elapsed + last_round <= budget
 
 
 def _steps(count: float, step: int) -> int:

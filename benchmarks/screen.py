@@ -40,9 +40,14 @@ class Screen:
         self._bench = bench
         self._began = time.monotonic()
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the bench began."""
+        return time.monotonic() - self._began
+
     def say(self, text: str) -> None:
         """What is being done now."""
-        elapsed = time.monotonic() - self._began
+        elapsed = self.elapsed
         if self._console.is_terminal:
             self._status.update(f"{self._bench}: {text} [dim]{elapsed:.0f} s")
         else:

@@ -13,8 +13,9 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.serialization import MessageField, SerializationContext
 from fastavro import parse_schema, schemaless_reader
 
-from benchmarks.contract import MODULUS, RunConfig, event_sum
+from benchmarks.contract import RunConfig
 from benchmarks.operations import timed
+from benchmarks.peers.codec_fastavro import checksum_of
 
 HEADER = 5
 
@@ -26,20 +27,17 @@ def main() -> None:
     framed = [bytes.fromhex(text) for text in samples["framed"]]
     texts = {int(key): Path(file).read_text() for key, file in samples["schemas"].items()}
     registry = SchemaRegistryClient.new_client({"url": "mock://codec"})
-    events = [_read(texts, value) for value in framed]
-    # One topic for each type: the serializer's subject is named after it.
-    contexts = {
-        event["type"]: SerializationContext(event["type"], MessageField.VALUE) for event in events
-    }
     serializers = {
         schema_id: AvroSerializer(registry, texts[schema_id])
         for schema_id in {_schema_id(value) for value in framed}
     }
     deserializer = AvroDeserializer(registry)
-    work = [
-        (serializers[_schema_id(value)], contexts[event["type"]], event)
-        for value, event in zip(framed, events, strict=True)
-    ]
+    work = []
+    for value in framed:
+        event = _read(texts, value)
+        # One topic for each type: the serializer's subject is named after it.
+        context = SerializationContext(event["type"], MessageField.VALUE)
+        work.append((serializers[_schema_id(value)], context, event))
     encoded = [(serializer(event, context), context) for serializer, context, event in work]
 
     def encode() -> None:
@@ -50,19 +48,11 @@ def main() -> None:
         for value, context in encoded:
             deserializer(value, context)
 
-    fields = samples["number_fields"]
     decoded = [deserializer(value, context) for value, context in encoded]
-    checksum = sum(
-        event_sum(it["type"], it["aggregate"]["id"], int(it["data"][fields[it["type"]]]))
-        for it in decoded
-    )
-    timed(
-        {"encode": encode, "decode": decode},
-        len(framed),
-        config.seconds,
-        checksum % MODULUS,
-        {"confluent-kafka": version("confluent-kafka")},
-    ).print()
+    passes = {"encode": encode, "decode": decode}
+    checksum = checksum_of(decoded, samples["number_fields"])
+    installed = {"confluent-kafka": version("confluent-kafka")}
+    timed(passes, len(framed), config.seconds, checksum, installed).print()
 
 
 def _schema_id(value: bytes) -> int:

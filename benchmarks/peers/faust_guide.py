@@ -46,9 +46,9 @@ class FileProcessed(faust.Record, serializer="json"):
     data: FileData
 
 
-def build(config: RunConfig, meter: Meter) -> faust.App:
-    """An app with one agent."""
-    app = faust.App(
+def build(config: RunConfig) -> faust.App:
+    """An app without an agent yet."""
+    return faust.App(
         config.group,
         broker=f"kafka://{config.bootstrap}",
         store="memory://",
@@ -57,14 +57,13 @@ def build(config: RunConfig, meter: Meter) -> faust.App:
         topic_replication_factor=1,
         web_enabled=False,
     )
+
+
+def give_agent(app: faust.App, config: RunConfig, meter: Meter) -> None:
+    """One agent, on records or on bytes, with a table when it projects."""
     totals = app.Table("totals", default=list, partitions=PARTITIONS)
     projects = config.options["mode"] == "projection"
-    handled = meter.handled
-    if config.options["value"] == "record":
-        topic = app.topic(config.topic, value_type=FileProcessed)
-    else:
-        topic = app.topic(config.topic, value_type=bytes, value_serializer="raw")
-    read = schema_reader(config.schemas)
+    read, handled = schema_reader(config.schemas), meter.handled
 
     def add(aggregate: str, lines: int) -> None:
         count, total = totals[aggregate] or (0, 0)
@@ -85,15 +84,19 @@ def build(config: RunConfig, meter: Meter) -> faust.App:
                 add(aggregate, lines)
             handled(event["type"], aggregate, lines)
 
-    app.agent(topic)(on_record if config.options["value"] == "record" else on_bytes)
-    return app
+    if config.options["value"] == "record":
+        app.agent(app.topic(config.topic, value_type=FileProcessed))(on_record)
+    else:
+        raw = app.topic(config.topic, value_type=bytes, value_serializer="raw")
+        app.agent(raw)(on_bytes)
 
 
 async def run(config: RunConfig) -> Meter:
     """Work until all events are handled."""
     done = asyncio.Event()
     meter = Meter(config.events, config.warm_up, on_done=done.set)
-    app = build(config, meter)
+    app = build(config)
+    give_agent(app, config, meter)
     await app.start()
     await done.wait()
     await app.stop()

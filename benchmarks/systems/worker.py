@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.contract import RunConfig
 from infra.cli import configure_logging
 from infra.commands.worker import WORKER_LINGER_MS
+from infra.signals import run_until_signalled
 from infra.topics import apply, plan
 from streams.app import App
 from streams.runtime.running import WorkerSettings
@@ -27,4 +28,4 @@ def run_worker(app: App, config: RunConfig, done: asyncio.Event) -> None:
         ),
         data_dir=Path(config.folder),
     )
-    asyncio.run(run_app_worker(app, settings, done))
+    run_until_signalled(lambda _stop: run_app_worker(app, settings, done))

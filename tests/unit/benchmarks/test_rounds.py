@@ -55,6 +55,5 @@ def test_a_short_run_counts_only_when_there_was_nothing_more_to_take() -> None:
 
 
 def test_no_round_begins_that_would_end_after_the_budget() -> None:
-    assert fits_another_round(elapsed=0.0, rounds_done=0, budget=10.0)
-    assert fits_another_round(elapsed=200.0, rounds_done=2, budget=300.0)
-    assert not fits_another_round(elapsed=200.0, rounds_done=2, budget=299.0)
+    assert fits_another_round(elapsed=200.0, last_round=100.0, budget=300.0)
+    assert not fits_another_round(elapsed=200.0, last_round=100.1, budget=300.0)
