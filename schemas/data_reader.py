@@ -119,8 +119,8 @@ def attributes_of(data_type: Any) -> list[str] | None:
 def _draft_of(data_type: type[EventData]) -> type[EventData]:
     """The class with attributes that can be set: an object becomes frozen with its last step.
 
-    It has the same slots, so Python lets the object change its class; setting the attributes one by
-    one through the frozen class takes three times as long.
+    It has the same slots, so Python lets the object change its class. Through `object.__setattr__`
+    of the frozen class the whole read takes 1.6 times as long.
     """
 
     def open_again(scope: dict[str, Any]) -> None:
