@@ -26,11 +26,17 @@ NUMBER_FIELDS: Final[Mapping[str, str]] = {
 }
 """The one field of the data that every handler reads, by type; a boolean counts as 0 or 1."""
 
+PRODUCERS: Final = 4
+RUN: Final = 8
+"""So many events of one producer follow each other, on average."""
+
 _BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _PACKAGES: Final = ("asyncio", "collections", "concurrent", "email", "http", "importlib", "json")
 
 
-def event_factory(catalog: Catalog, seed: int = 1) -> EventFactory:
+def event_factory(
+    catalog: Catalog, seed: int = 1, source: str = "analysis-producer-1.1.0"
+) -> EventFactory:
     """A factory whose ids and times are the same in every run, a millisecond apart."""
     chance = random.Random(seed)
     now = _BEGAN
@@ -43,22 +49,38 @@ def event_factory(catalog: Catalog, seed: int = 1) -> EventFactory:
     def new_id(timestamp: datetime) -> str:
         return uuid7(milliseconds(timestamp), chance.randbytes(RANDOM_BYTES))
 
-    return EventFactory(catalog, "analysis-producer-1.1.0", clock=clock, ids=new_id)
+    return EventFactory(catalog, source, clock=clock, ids=new_id)
 
 
-def file_events(
-    factory: EventFactory, aggregates: int, seed: int = 1
-) -> Iterator[Event[AnalysisFileProcessed]]:
+class Producers:
+    """Several producers at work at once.
+
+    Their events come in short runs, as their batches do in a topic: a reader that is quick only
+    while everything repeats would not be flattered.
+    """
+
+    def __init__(self, catalog: Catalog, seed: int = 1) -> None:
+        self._chance = random.Random(seed)
+        self._producers = [
+            (event_factory(catalog, seed + number, f"analysis-producer-{number}"), f"run-{number}")
+            for number in range(PRODUCERS)
+        ]
+        self._current = self._producers[0]
+
+    def create(self, data: EventData, aggregate_id: str) -> Event[EventData]:
+        """The next event of all."""
+        if self._chance.random() < 1 / RUN:
+            self._current = self._chance.choice(self._producers)
+        factory, run = self._current
+        return factory.create(data, aggregate_id=aggregate_id, correlation_id=run)
+
+
+def file_events(producers: Producers, aggregates: int, seed: int = 1) -> Iterator[Event[EventData]]:
     """`analysis.file.processed` without end, spread evenly over so many source files."""
     chance = random.Random(seed)
     while True:
-        number = chance.randrange(aggregates)
-        data = file_processed(number, chance)
-        yield factory.create(
-            data,
-            aggregate_id=f"{data.analysis_id}:{data.path}",
-            correlation_id="2026-01-01T00:00:00.000Z-0001",
-        )
+        data = file_processed(chance.randrange(aggregates), chance)
+        yield producers.create(data, f"{data.analysis_id}:{data.path}")
 
 
 def file_processed(number: int, chance: random.Random) -> AnalysisFileProcessed:
@@ -76,24 +98,23 @@ def file_processed(number: int, chance: random.Random) -> AnalysisFileProcessed:
     )
 
 
-def completed_events(factory: EventFactory, count: int, seed: int = 1) -> list[Event[EventData]]:
+def completed_events(producers: Producers, count: int, seed: int = 1) -> list[Event[EventData]]:
     """`analysis.completed`, of a thousand analyses."""
     chance = random.Random(seed)
-    return [
-        factory.create(analysis_completed(file_processed(number % 1_000, chance), chance))
-        for number in range(count)
-    ]
+    events = []
+    for number in range(count):
+        data = analysis_completed(file_processed(number % 1_000, chance), chance)
+        events.append(producers.create(data, data.analysis_id))
+    return events
 
 
-def mixed_events(factory: EventFactory, count: int, seed: int = 1) -> list[Event[EventData]]:
+def mixed_events(producers: Producers, count: int, seed: int = 1) -> list[Event[EventData]]:
     """Seven files in ten events, and one each of three other types."""
     chance = random.Random(seed)
-    events: list[Event[EventData]] = []
-    for number in range(count):
-        data = _one_of_ten(number, chance)
-        aggregate_id = f"run-0001:{number % 1_000}"
-        events.append(factory.create(data, aggregate_id=aggregate_id, correlation_id="run-0001"))
-    return events
+    return [
+        producers.create(_one_of_ten(number, chance), f"run-0001:{number % 1_000}")
+        for number in range(count)
+    ]
 
 
 def analysis_completed(file: AnalysisFileProcessed, chance: random.Random) -> AnalysisCompleted:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmarks.broker import Broker, NewRecord
 from benchmarks.contract import event_sum
-from benchmarks.samples import event_factory, file_events, number_of
+from benchmarks.samples import Producers, file_events, number_of
 from benchmarks.suffixes import SuffixIndex
 from benchmarks.system import Stream
 from schemas.catalog import Catalog
@@ -116,7 +116,7 @@ def _whole_steps(events: float) -> int:
 
 def _records(catalog: Catalog, filling: _Filling) -> Iterator[tuple[NewRecord, int]]:
     partitions: dict[bytes, int] = {}
-    for event in islice(file_events(event_factory(catalog), AGGREGATES), filling.events):
+    for event in islice(file_events(Producers(catalog), AGGREGATES), filling.events):
         key = event.key.encode()
         if key not in partitions:
             partitions[key] = partition_of(key, PARTITIONS)
@@ -145,7 +145,7 @@ def _standing(broker: Broker, file: Path, filling: _Filling) -> FilledTopic | No
 def _identity(filling: _Filling) -> list[Any]:
     """What the content follows from: an event that would now be other bytes is another topic."""
     catalog = Catalog.load()
-    event = next(file_events(event_factory(catalog), AGGREGATES))
+    event = next(file_events(Producers(catalog), AGGREGATES))
     return [PARTITIONS, AGGREGATES, STEP, filling.encode(event).hex()]
 
 

@@ -8,12 +8,12 @@ from typing import Final
 
 from benchmarks.bench import Bench, Driver, Stage, TimedRuns
 from benchmarks.goals import Measured, at_least, at_most
-from benchmarks.samples import NUMBER_FIELDS, event_factory, mixed_events, schema_files
+from benchmarks.samples import NUMBER_FIELDS, Producers, mixed_events, schema_files
 from benchmarks.system import OURS, Environment, System
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 
-EVENTS: Final = 1_000
+EVENTS: Final = 10_000
 FASTAVRO: Final = "fastavro"
 CONFLUENT: Final = "confluent-kafka"
 
@@ -22,7 +22,7 @@ def write_samples(folder: Path) -> dict[str, str]:
     """The bytes that all systems read, in a file; what they need to know of it as options."""
     catalog = Catalog.load()
     codec = Codec(catalog)
-    events = mixed_events(event_factory(catalog), EVENTS)
+    events = mixed_events(Producers(catalog), EVENTS)
     file = folder / "codec-samples.json"
     content = {
         "framed": [codec.encode(event).hex() for event in events],

@@ -8,6 +8,7 @@ from benchmarks.bench import Bench
 from benchmarks.goals import Measured, at_least
 from benchmarks.publishing import Publishing
 from benchmarks.system import OURS, Environment, System
+from streams.kafka.clients import BATCH_BYTES
 
 RAW: Final = "raw aiokafka, same encode"
 OPEN: Final = 5_000
@@ -18,7 +19,7 @@ _SETTINGS: Final = {
     "idempotence": True,
     "compression": "lz4",
     "linger_ms": 20,
-    "max_batch_size": 128 * 1024,
+    "max_batch_size": BATCH_BYTES,
     "unacknowledged": OPEN,
     "loop": "uvloop",
 }
@@ -41,7 +42,7 @@ BENCH: Final = Bench(
             module="benchmarks.systems.raw_publish",
             environment=Environment.PROJECT,
             settings=_SETTINGS,
-            options={"open": OPEN, "max_batch_size": _SETTINGS["max_batch_size"]},
+            options={"open": OPEN},
             rate=15_000,
         ),
     ),

@@ -12,7 +12,7 @@ import uvloop
 
 from benchmarks.contract import Meter, RunConfig
 from benchmarks.publishing import DIFFERENT
-from benchmarks.samples import completed_events, event_factory
+from benchmarks.samples import Producers, completed_events
 from schemas.catalog import Catalog
 from schemas.event import Event
 from streams.bus.kafka import KafkaBus
@@ -45,7 +45,7 @@ class NothingStored:
 
 def new_events(count: int) -> Iterator[Event[Any]]:
     """So many new events: one that was encoded before would remember its wire mapping."""
-    known = completed_events(event_factory(Catalog.load()), DIFFERENT)
+    known = completed_events(Producers(Catalog.load()), DIFFERENT)
     parts = [(event.envelope, event.data) for event in known]
     return (Event(envelope, data) for envelope, data in islice(cycle(parts), count))
 

@@ -1,4 +1,4 @@
-"""The same client by hand, with the same encoder, key and headers: what our bus stands on."""
+"""The client under our bus by hand: the same settings, encoder, key and headers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import deque
 from typing import Any
 
 import uvloop
-from aiokafka import AIOKafkaProducer
 
 from benchmarks.contract import Meter, RunConfig
 from benchmarks.systems.publish import LINGER_MS, new_events
@@ -15,19 +14,14 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event
 from schemas.headers import event_headers
+from streams.kafka.clients import new_producer
+from streams.settings import KafkaSettings
 
 
 async def publish(config: RunConfig, meter: Meter) -> None:
     """Publish all; an event counts once it is acknowledged."""
     codec = Codec(Catalog.load())
-    producer = AIOKafkaProducer(
-        bootstrap_servers=config.bootstrap,
-        acks="all",
-        enable_idempotence=True,
-        compression_type="lz4",
-        linger_ms=LINGER_MS,
-        max_batch_size=int(config.options["max_batch_size"]),
-    )
+    producer = new_producer(KafkaSettings(bootstrap=config.bootstrap, linger_ms=LINGER_MS))
     await producer.start()
     most = int(config.options["open"])
     unacknowledged: deque[tuple[asyncio.Future[Any], Event[Any]]] = deque()
