@@ -28,6 +28,8 @@ class Receipt:
         self._future = future
 
     def __await__(self) -> Generator[Any, None, Acknowledgement]:
+        if self._future.done():
+            return self._future.__await__()
         return asyncio.shield(self._future).__await__()
 
     def after(self, callback: Callable[[Acknowledgement], None]) -> "Receipt":

@@ -1,15 +1,24 @@
 """The Kafka sender: idempotent, acknowledged by all replicas, bounded in memory and in time."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaError
 
-from streams.errors import BrokerUnavailable, NotDelivered, PartitionMismatch
+from schemas.errors import WundrError
+from schemas.topics import LARGEST_COPY
+from streams.errors import (
+    BrokerUnavailable,
+    DeliveryFailed,
+    NotDelivered,
+    PartitionMismatch,
+    RecordRefused,
+)
+from streams.kafka.batching import Batching
 from streams.kafka.clients import (
     RETRY_PAUSE_S,
     abandon,
@@ -27,6 +36,9 @@ from streams.settings import KafkaSettings
 DRAIN_S: Final = 30.0
 """How long close() waits for acknowledgements where receipts themselves have no limit."""
 
+SMALL_VALUE: Final = LARGEST_COPY // 2
+"""Bytes of a value that need no second look: with key and headers they fit any request."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -42,8 +54,8 @@ class KafkaSender:
         self._unacknowledged = Unacknowledged(
             settings.buffer_records, settings.acknowledge_timeout_s
         )
-        self._producer: AIOKafkaProducer | None = None
-        self._successor: AIOKafkaProducer | None = None
+        self._client: Batching | None = None
+        self._successor: Batching | None = None
         self._connecting = asyncio.Lock()
         self._replacing: asyncio.Task[None] | None = None
         self._closed = False
@@ -57,17 +69,11 @@ class KafkaSender:
         if self._closed:
             raise BrokerUnavailable("the sender is closed")
         pending = await self._unacknowledged.take(record)
-        try:
-            async with asyncio.timeout(self._settings.acknowledge_timeout_s):
-                await self._hand_over(pending)
-        except TimeoutError:
-            self._unacknowledged.withdraw(pending)
-            raise BrokerUnavailable(
-                f"no broker at {self._settings.bootstrap} took a record for {record.topic} in time"
-            ) from None
-        except BaseException:
-            self._unacknowledged.withdraw(pending)
-            raise
+        client = self._client
+        if client is not None and client.takes(record) and _is_small(record):
+            client.add(pending)
+        else:
+            await self._send_first(pending)
         return Receipt(pending.event_id, pending.promise)
 
     async def flush(self) -> None:
@@ -86,88 +92,91 @@ class KafkaSender:
             replacing.cancel()
             with suppress(asyncio.CancelledError):
                 await replacing
-        if self._producer is not None:
-            lost = bool(self._unacknowledged.lost_ids)
-            await (abandon(self._producer) if lost else stop(self._producer.stop))
-            self._producer = None
+        if self._client is not None:
+            client, self._client = self._client, None
+            if self._unacknowledged.lost_ids:
+                await self._abandon(client)
+            else:
+                await stop(client.producer.stop)
         if self._unacknowledged.lost_ids:
             raise NotDelivered(self._unacknowledged.lost_ids)
 
-    async def _connected(self) -> AIOKafkaProducer:
+    async def _send_first(self, pending: Pending) -> None:
+        """Send a record for which there is no client yet, or whose topic is not known to it."""
+        try:
+            async with asyncio.timeout(self._settings.acknowledge_timeout_s):
+                await self._hand_over(pending)
+        except TimeoutError:
+            self._unacknowledged.withdraw(pending)
+            raise BrokerUnavailable(
+                f"no broker at {self._settings.bootstrap} took a record for "
+                f"{pending.record.topic} in time"
+            ) from None
+        except BaseException:
+            self._unacknowledged.withdraw(pending)
+            raise
+
+    async def _hand_over(self, pending: Pending) -> None:
+        record = pending.record
+        while True:
+            client = await self._connected()
+            partitions = await wait_for_topic(
+                client.producer.client, record.topic, self._settings.connect_timeout_s
+            )
+            if record.partition is not None and record.partition not in partitions:
+                raise PartitionMismatch(f"{record.topic!r} has no partition {record.partition}")
+            _refuse_too_large(record)
+            client.learn(record.topic, len(partitions))
+            if client is self._client:
+                client.add(pending)
+                return
+
+    async def _connected(self) -> Batching:
         async with self._connecting:
             while self._replacing is not None and not self._closed:
                 await asyncio.wait({self._replacing})
             if self._closed:
                 raise BrokerUnavailable("the sender is closed")
-            if self._producer is None:
-                self._producer = await connect(
-                    self._settings, partial(new_producer, self._settings)
-                )
-            return self._producer
+            if self._client is None:
+                self._client = await self._new_client()
+            return self._client
 
-    async def _hand_over(self, pending: Pending) -> None:
-        record = pending.record
-        while True:
-            producer = await self._connected()
-            partitions = await wait_for_topic(
-                producer.client, record.topic, self._settings.connect_timeout_s
-            )
-            if record.partition is not None and record.partition not in partitions:
-                raise PartitionMismatch(f"{record.topic!r} has no partition {record.partition}")
-            try:
-                await self._give_to(producer, pending)
-            except KafkaTimeoutError:
-                continue  # the partition's buffer stayed full: the record was not taken
-            except REFUSED as error:
-                raise translated(error, f"sending to {record.topic}") from error
-            except KafkaError as error:
-                self._replace(producer, error)
-            else:
-                return
+    async def _new_client(self) -> Batching:
+        producer = await connect(self._settings, partial(new_producer, self._settings))
+        return Batching(producer, self._settings.linger_ms / 1000, self)
 
-    async def _give_to(self, producer: AIOKafkaProducer, pending: Pending) -> None:
-        record = pending.record
-        delivery = await producer.send(
-            record.topic,
-            value=record.value,
-            key=record.key,
-            partition=record.partition,
-            headers=list(record.headers),
-        )
-        pending.handed_over = True
-        delivery.add_done_callback(partial(self._settle, producer, pending))
-
-    def _settle(
-        self, producer: AIOKafkaProducer, pending: Pending, delivery: "asyncio.Future[Any]"
-    ) -> None:
-        error = delivery.exception()
-        if error is None:
-            place = delivery.result()
+    def delivered(self, batch: Sequence[Pending], topic: str, partition: int, offset: int) -> None:
+        """See Deliveries."""
+        for number, pending in enumerate(batch):
             self._unacknowledged.acknowledge(
-                pending, Acknowledgement(place.topic, place.partition, place.offset)
+                pending, Acknowledgement(topic, partition, offset + number)
             )
-        elif isinstance(error, REFUSED):
-            self._unacknowledged.give_up(
-                pending, translated(error, f"sending event {pending.event_id}")
-            )
-        else:
-            self._replace(producer, error)
 
-    def _replace(self, failed: AIOKafkaProducer, error: BaseException) -> None:
+    def not_delivered(
+        self, client: Batching, batch: Sequence[Pending], error: BaseException
+    ) -> None:
+        """See Deliveries. Nobody may wait for ever for what a defect keeps from being sent."""
+        if isinstance(error, REFUSED) or not isinstance(error, KafkaError | OSError):
+            for pending in batch:
+                self._unacknowledged.give_up(pending, _given_up(pending, error))
+        if not isinstance(error, REFUSED):
+            self._replace(client, error)
+
+    def _replace(self, failed: Batching, error: BaseException) -> None:
         """Begin to replace the client, unless that was begun or is not of use any more."""
         if failed is self._successor:
             log.warning("new producer failed too", error=f"{type(error).__name__}: {error}")
             self._successor = None
-        if self._closed or failed is not self._producer:
+        if self._closed or failed is not self._client:
             return
         log.warning("producer failed and is replaced", error=f"{type(error).__name__}: {error}")
-        self._producer = None
+        self._client = None
         self._replacing = asyncio.create_task(self._replacement(failed), name="replace producer")
 
-    async def _replacement(self, failed: AIOKafkaProducer) -> None:
+    async def _replacement(self, failed: Batching) -> None:
         """Try until a client has taken all that is missing; a defect gives it up instead."""
         try:
-            await abandon(failed)
+            await self._abandon(failed)
             while True:
                 if await self._succeed():
                     return
@@ -181,20 +190,61 @@ class KafkaSender:
     async def _succeed(self) -> bool:
         """Whether a new client took over, with all records that the last one had not delivered."""
         try:
-            producer = await connect(self._settings, partial(new_producer, self._settings))
+            client = await self._new_client()
         except BrokerUnavailable:
             return False
-        self._successor = producer
+        self._successor = client
         try:
             for pending in self._unacknowledged.handed_over():
-                await self._give_to(producer, pending)
-        except KafkaError as error:
-            self._replace(producer, error)
+                await self._hand_on(client, pending)
+        except (KafkaError, BrokerUnavailable) as error:
+            self._replace(client, error)
         except BaseException:
-            await abandon(producer)
+            await self._abandon(client)
             raise
-        if self._successor is None:
-            await abandon(producer)
+        if self._successor is not client:
+            await self._abandon(client)
             return False
-        self._producer, self._successor = producer, None
+        self._client, self._successor = client, None
         return True
+
+    async def _hand_on(self, client: Batching, pending: Pending) -> None:
+        """Give a record to the successor of the client that had it."""
+        record = pending.record
+        if not client.takes(record):
+            partitions = await wait_for_topic(
+                client.producer.client, record.topic, self._settings.connect_timeout_s
+            )
+            client.learn(record.topic, len(partitions))
+        client.add(pending)
+
+    @staticmethod
+    async def _abandon(client: Batching) -> None:
+        client.stop()
+        await abandon(client.producer)
+
+
+def _given_up(pending: Pending, error: BaseException) -> WundrError:
+    if isinstance(error, REFUSED):
+        return translated(error, f"sending event {pending.event_id}")
+    failure = DeliveryFailed(
+        f"event {pending.event_id} was not acknowledged: {type(error).__name__}: {error}"
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def _is_small(record: OutgoingRecord) -> bool:
+    return len(record.value or b"") <= SMALL_VALUE
+
+
+def _refuse_too_large(record: OutgoingRecord) -> None:
+    """A request that is too large would be refused by the client, and its neighbours with it."""
+    if _is_small(record):
+        return
+    size = len(record.key or b"") + len(record.value or b"")
+    size += sum(len(name) + len(content or b"") for name, content in record.headers)
+    if size > LARGEST_COPY:
+        raise RecordRefused(
+            f"a record of {size:,} bytes for {record.topic}; {LARGEST_COPY:,} are taken"
+        )

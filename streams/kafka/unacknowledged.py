@@ -1,6 +1,7 @@
 """The sender's bounded buffer: every record that is neither acknowledged nor given up."""
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from itertools import count
 
@@ -35,7 +36,7 @@ class Unacknowledged:
     def __init__(self, limit: int, timeout_s: float | None) -> None:
         self._limit = limit
         self._timeout_s = timeout_s
-        self._room = asyncio.Semaphore(limit)
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._pending: dict[Pending, None] = {}
         self._numbers = count()
         self._given_up: dict[tuple[str, str], dict[int, int]] = {}
@@ -43,16 +44,8 @@ class Unacknowledged:
 
     async def take(self, record: OutgoingRecord) -> Pending:
         """Wait for room. Raises BrokerUnavailable when none becomes free within the time limit."""
-        try:
-            if self._room.locked():
-                async with asyncio.timeout(self._timeout_s):
-                    await self._room.acquire()
-            else:
-                await self._room.acquire()
-        except TimeoutError:
-            raise BrokerUnavailable(
-                f"{self._limit} records wait; none was acknowledged in {self._timeout_s} s"
-            ) from None
+        if len(self._pending) >= self._limit:
+            await self._wait_for_room()
         loop = asyncio.get_running_loop()
         pending = Pending(
             record=record,
@@ -130,8 +123,31 @@ class Unacknowledged:
         if pending not in self._pending:
             return False
         del self._pending[pending]
-        self._room.release()
+        self._let_one_in()
         return True
+
+    async def _wait_for_room(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                while len(self._pending) >= self._limit:
+                    turn = asyncio.get_running_loop().create_future()
+                    self._waiting.append(turn)
+                    await turn
+        except TimeoutError:
+            self._let_one_in()
+            raise BrokerUnavailable(
+                f"{self._limit} records wait; none was acknowledged in {self._timeout_s} s"
+            ) from None
+        except asyncio.CancelledError:
+            self._let_one_in()  # it may have been our turn
+            raise
+
+    def _let_one_in(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
 
     def _watch_oldest(self) -> None:
         """One timer for all: the records stand in the order of their deadlines."""

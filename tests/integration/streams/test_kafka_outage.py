@@ -235,8 +235,8 @@ async def test_a_client_that_failed_for_good_is_replaced_and_nothing_is_lost_or_
         record = OutgoingRecord(topic=topic, key=b"k", value=str(number).encode())
         receipts.append(await sender.send(record))
         if number in (100, 200):
-            assert sender._producer is not None
-            sender._replace(sender._producer, OutOfOrderSequenceNumber())
+            assert sender._client is not None
+            sender._replace(sender._client, OutOfOrderSequenceNumber())
     for receipt in receipts:
         await asyncio.wait_for(receipt, RECOVERY_S)
     await sender.close()

@@ -42,6 +42,22 @@ def has_a_defect(delivery: Delivery, before: int) -> None:
     raise LookupError("a defect of the client")
 
 
+class ScriptedBatch:
+    """A batch that takes one record, so that each has a delivery of its own."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+
+    def append(self, *, value: bytes, **_: object) -> object | None:
+        if self.values:
+            return None
+        self.values.append(value)
+        return self
+
+    def close(self) -> None:
+        """It is full anyway."""
+
+
 class ScriptedClient:
     """A producer that does with its records what a test says."""
 
@@ -52,10 +68,13 @@ class ScriptedClient:
         self.deliveries: list[Delivery] = []
         self._behaviour = behaviour
 
-    async def send(self, topic: str, *, value: bytes, **options: object) -> Delivery:
+    def create_batch(self) -> ScriptedBatch:
+        return ScriptedBatch()
+
+    async def send_batch(self, batch: ScriptedBatch, topic: str, *, partition: int) -> Delivery:
         delivery: Delivery = asyncio.get_running_loop().create_future()
         self._behaviour(delivery, len(self.given))
-        self.given.append(value)
+        self.given += batch.values
         self.deliveries.append(delivery)
         # The client's own task runs between two records: a failure is known before the next one.
         await asyncio.sleep(0)
@@ -91,6 +110,13 @@ def record(number: int) -> OutgoingRecord:
     return OutgoingRecord(topic="t", key=b"k", value=str(number).encode(), headers=headers)
 
 
+async def until_given(client: ScriptedClient) -> None:
+    """Wait until the client has its first record."""
+    async with asyncio.timeout(WAIT_S):
+        while not client.deliveries:  # noqa: ASYNC110  # a fake has no event to wait for
+            await asyncio.sleep(0)
+
+
 def sender() -> KafkaSender:
     return KafkaSender(KafkaSettings(bootstrap="nowhere:1", acknowledge_timeout_s=None))
 
@@ -104,6 +130,7 @@ async def test_a_replacement_that_fails_too_is_replaced_with_all_records_in_orde
     clients += [first, second, third]
     sending = sender()
     receipts = [await sending.send(record(number)) for number in range(3)]
+    await until_given(first)
     first.deliveries[0].set_exception(OutOfOrderSequenceNumber())
     async with asyncio.timeout(WAIT_S):
         places = [await receipt for receipt in receipts]
@@ -123,6 +150,7 @@ async def test_a_defect_while_replacing_gives_the_records_up_and_later_ones_are_
     clients += [first, second, third]
     sending = sender()
     receipts = [await sending.send(record(number)) for number in range(2)]
+    await until_given(first)
     first.deliveries[0].set_exception(OutOfOrderSequenceNumber())
     async with asyncio.timeout(WAIT_S):
         for number, receipt in enumerate(receipts):
