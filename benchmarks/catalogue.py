@@ -7,7 +7,17 @@ from typing import Final
 
 from benchmarks.bench import Bench
 
-NAMES: Final = ("codec", "consume", "projection", "publish", "priority", "latency", "overload")
+NAMES: Final = (
+    "codec",
+    "consume",
+    "projection",
+    "publish",
+    "priority",
+    "latency",
+    "overload",
+    "recovery",
+    "scale",
+)
 
 
 def load(name: str) -> Bench:

@@ -10,6 +10,7 @@ from benchmarks.contract import RunConfig
 from benchmarks.systems.worker import PARTITIONS
 from infra.cli import configure_logging
 from infra.commands.worker import WORKER_LINGER_MS
+from infra.signals import run_until_signalled
 from infra.topics import apply, plan
 from streams.app import App
 from streams.runtime.running import WorkerSettings
@@ -36,7 +37,7 @@ def run_controlled(app: App, config: RunConfig, control: Callable[[], Awaitable[
     """Work until `control` returns, then drain. Raises what either of the two raises."""
     configure_logging()
     make_topics(app, config)
-    asyncio.run(_run(app, config, control))
+    run_until_signalled(lambda _stop: _run(app, config, control))
 
 
 async def _run(app: App, config: RunConfig, control: Callable[[], Awaitable[None]]) -> None:

@@ -1,0 +1,71 @@
+"""Faust with a table in memory that it recovers from its changelog."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from importlib.metadata import version
+from typing import Any
+from zlib import crc32
+
+import faust
+
+from benchmarks.contract import MODULUS, Measurement, RunConfig, peak_memory
+
+PARTITIONS = 4
+TABLE = "files"
+
+
+async def measure(config: RunConfig) -> Measurement:
+    """Start, and wait until the table is recovered."""
+    app = faust.App(
+        config.group,
+        broker=f"kafka://{config.bootstrap}",
+        store="memory://",
+        datadir=config.folder,
+        topic_partitions=PARTITIONS,
+        topic_replication_factor=1,
+        web_enabled=False,
+    )
+    table = app.Table(TABLE, partitions=PARTITIONS)
+
+    async def agent(values: Any) -> None:
+        async for _ in values:
+            raise RuntimeError("there is nothing to read but the changelog")
+
+    app.agent(app.topic(config.topic, value_type=bytes, value_serializer="raw"))(agent)
+    recovered = asyncio.Event()
+
+    async def on_recovered(*_: Any, **__: Any) -> None:
+        recovered.set()
+
+    app.on_rebalance_complete.connect(on_recovered, weak=False)
+    began, cpu_began = _now()
+    await app.start()
+    await recovered.wait()
+    ended, cpu_ended = _now()
+    entries = list(table.items())
+    total = sum(crc32(key.encode()) + it["events"] + it["files"] for key, it in entries)
+    await app.stop()
+    packages = ("faust-streaming", "mode-streaming", "aiokafka")
+    return Measurement(
+        events=len(entries),
+        seconds=ended - began,
+        cpu_seconds=cpu_ended - cpu_began,
+        checksum=total % MODULUS,
+        rss_bytes=peak_memory(),
+        versions={name: version(name) for name in packages},
+    )
+
+
+def _now() -> tuple[float, float]:
+    return time.monotonic(), time.process_time()
+
+
+def main() -> None:
+    """Measure and print."""
+    asyncio.run(measure(RunConfig.from_arguments())).print()
+
+
+if __name__ == "__main__":
+    main()
