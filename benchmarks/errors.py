@@ -2,6 +2,7 @@
 
 WundrError
 └── BenchError
+    ├── UnknownSystem        a name that no system of the bench has
     ├── SystemFailed         a system under test ended without a measurement
     ├── ChecksumMismatch     systems have not read the same: no figure can be compared
     └── PeersNotInstalled    the environment of the peers could not be made
@@ -9,6 +10,7 @@ WundrError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +21,18 @@ class BenchError(WundrError):
     """A bench could not be carried out."""
 
     code: ClassVar[str] = "bench"
+
+
+class UnknownSystem(BenchError):
+    """A system was asked for that the bench does not have."""
+
+    code = "unknown_system"
+    remedy = "Name one of the systems above, in quotes where it has blanks."
+
+    def __init__(self, bench: str, unknown: Sequence[str], known: Sequence[str]) -> None:
+        super().__init__(
+            f"Bench {bench} has no system {', '.join(unknown)}. It has: {', '.join(known)}."
+        )
 
 
 class SystemFailed(BenchError):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from benchmarks.bench import Bench, Stage
 from benchmarks.contract import Measurement
+from benchmarks.errors import UnknownSystem
 from benchmarks.machine import joined_versions, machine, versions
 from benchmarks.result import document
 from benchmarks.rounds import fits_another_round, order
@@ -28,7 +29,14 @@ class Plan:
 
 
 def lineup(bench: Bench, only: Collection[str]) -> list[System]:
-    """The systems of a round, ours at both ends; what does not stand in this tree is left out."""
+    """The systems of a round, ours at both ends; what does not stand in this tree is left out.
+
+    Raises UnknownSystem for a name in `only` that the bench does not have.
+    """
+    names = [system.name for system in bench.systems]
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        raise UnknownSystem(bench.name, unknown, names)
     wanted = [it for it in bench.systems if (not only or it.name in only) and it.is_there]
     if any(system.name == OURS for system in wanted):
         wanted.append(replace(wanted[0], name=AGAIN))
@@ -39,10 +47,10 @@ def run_bench(bench: Bench, stage: Stage, plan: Plan) -> dict[str, Any]:
     """Run it and return its result. Raises BenchError."""
     began = time.monotonic()
     facts = machine()
+    systems = lineup(bench, plan.only)
     driver = bench.driver(stage)
     stage.say("preparing")
     driver.prepare()
-    systems = lineup(bench, plan.only)
     runs: dict[str, list[Measurement]] = {system.name: [] for system in systems}
     round_began = time.monotonic()
     for number in range(plan.rounds):

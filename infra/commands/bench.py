@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -39,21 +40,25 @@ def bench(
     Example: wundr bench codec --json
     """
     # The benches stand on infra, so they are met here at run time only.
-    from benchmarks.catalogue import NAMES
     from benchmarks.command import Request, run_benches
 
-    unknown = [name for name in names or () if name not in NAMES]
+    request = Request(
+        names=_known(names or ()),
+        rounds=rounds,
+        seconds=seconds,
+        only=tuple(only or ()),
+        plot=plot,
+        results=results,
+        as_json=as_json,
+    )
+    run_benches(load_settings(), request)
+
+
+def _known(names: Sequence[str]) -> tuple[str, ...]:
+    """These benches, or all."""
+    from benchmarks.catalogue import NAMES
+
+    unknown = [name for name in names if name not in NAMES]
     if unknown:
         raise typer.BadParameter(f"no bench {', '.join(unknown)}; there are {', '.join(NAMES)}")
-    run_benches(
-        load_settings(),
-        Request(
-            names=tuple(names or NAMES),
-            rounds=rounds,
-            seconds=seconds,
-            only=tuple(only or ()),
-            plot=plot,
-            results=results,
-            as_json=as_json,
-        ),
-    )
+    return tuple(names or NAMES)

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.bench import Bench, Stage
 from benchmarks.contract import Measurement
+from benchmarks.errors import UnknownSystem
 from benchmarks.goals import CPU_RATE, Measured, at_least
 from benchmarks.result import document, figures_of
 from benchmarks.session import lineup
@@ -116,6 +117,11 @@ def test_ours_runs_at_both_ends_of_a_round_and_absent_programs_are_left_out() ->
 def test_a_part_of_the_systems_can_be_asked_for() -> None:
     assert [system.name for system in lineup(BENCH, ("raw",))] == ["raw"]
     assert [system.name for system in lineup(BENCH, (OURS,))] == [OURS, AGAIN]
+
+
+def test_a_system_that_the_bench_does_not_have_is_refused_with_those_that_it_has() -> None:
+    with pytest.raises(UnknownSystem, match=r"no system raww\. It has: wundr, raw, absent\."):
+        lineup(BENCH, ("raww",))
 
 
 def test_a_bench_that_does_not_begin_with_ours_is_refused() -> None:
