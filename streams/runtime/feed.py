@@ -22,7 +22,10 @@ FETCH_RECORDS: Final = 500
 """How many records are taken from the fetcher at once: they are made in one go."""
 
 FETCH_S: Final = 1.0
-"""How long to wait for records before looking again which lanes have room."""
+"""How long to wait for records when all lanes have room."""
+
+FETCH_BESIDE_FULL_S: Final = 0.01
+"""How long to wait for records of some lanes before looking whether others have room again."""
 
 CONNECT_AGAIN_S: Final = 0.5
 """The pause before a fetcher is replaced that has lost its broker."""
@@ -90,7 +93,9 @@ class Feed:
             await fetcher.start(positions)
             while True:
                 ready = await self._lanes.with_room(positions)
-                for source, records in (await fetcher.fetch(ready, FETCH_RECORDS, FETCH_S)).items():
+                wait_s = FETCH_S if len(ready) == len(positions) else FETCH_BESIDE_FULL_S
+                fetched = await fetcher.fetch(ready, FETCH_RECORDS, wait_s)
+                for source, records in fetched.items():
                     self._lanes.offer(source, records)
                     positions[source] = records[-1].offset + 1
         finally:

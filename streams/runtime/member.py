@@ -111,6 +111,11 @@ class GroupMember:
             and self._feed.is_open
         )
 
+    @property
+    def generation(self) -> int:
+        """The group's generation: another number after each rebalance."""
+        return int(self._app.consumer_generation_id)
+
     def assigned(self) -> Collection[TopicPartition]:
         """The partitions that are ours, changelogs included."""
         if self._app._consumer is None or not self.is_ready:  # noqa: SLF001  # the property would make one

@@ -119,10 +119,16 @@ class Recorder:
 
 @asynccontextmanager
 async def running_member(
-    kafka: KafkaSettings, group: str, topics: Sequence[str], process: Recorder, data_dir: Path
+    kafka: KafkaSettings,
+    group: str,
+    topics: Sequence[str],
+    process: Recorder,
+    data_dir: Path,
+    *,
+    instance: str | None = None,
 ) -> AsyncIterator[GroupMember]:
     """A member that has its first assignment; it leaves at the end of the block."""
-    member = GroupMember(group, kafka, data_dir, {})
+    member = GroupMember(group, kafka, data_dir, {}, instance=instance)
     member.read_into(Lanes(partial(SerialLane, process, AtOnce())), topics)
     await member.start()
     try:

@@ -121,6 +121,24 @@ async def test_no_more_is_read_than_the_lanes_have_room_for(log: MemoryLog) -> N
     await lanes.close()
 
 
+async def test_an_idle_partition_holds_up_no_other_whose_lane_has_room_again(
+    log: MemoryLog,
+) -> None:
+    idle = TopicPartition("events.domain.high", 0)
+    await fill(log, LOW, 4 * LANE_RECORDS)
+    seen = Seen()
+    seen.is_open.clear()
+    feed, lanes, _ = reading(seen, lambda: MemoryFetcher(log))
+    feed.open({LOW: 0, idle: 0})
+    await until(lambda: lanes.unfinished > LANE_RECORDS // 2)
+    began = asyncio.get_running_loop().time()
+    seen.is_open.set()
+    await until(lambda: len(seen.offsets[LOW]) == 4 * LANE_RECORDS)
+    assert asyncio.get_running_loop().time() - began < 1.0
+    feed.close()
+    await lanes.close()
+
+
 async def test_nothing_is_taken_after_the_feed_was_closed(log: MemoryLog) -> None:
     seen = Seen()
     feed, lanes, _ = reading(seen, lambda: MemoryFetcher(log))
