@@ -23,7 +23,7 @@ from streams.handler import (
     check_annotation,
 )
 from streams.projection import Fold, KeyOf, Projection, State
-from streams.workload import Workload
+from streams.workload import FaustSetup, Workload
 
 __all__ = ["MAIN", "App"]
 
@@ -67,6 +67,7 @@ class App:
         self._handlers: list[Handler] = []
         self._batch_handlers: list[BatchHandler] = []
         self._projections: list[Projection] = []
+        self._faust_setups: list[FaustSetup] = []
 
     def on(
         self,
@@ -125,6 +126,15 @@ class App:
 
         return register
 
+    def faust(self, setup: FaustSetup) -> FaustSetup:
+        """Register stock Faust agents and tables beside the lanes of `main`.
+
+        `setup` gets the `faust.App`. They have Faust's own delivery: an event whose agent raised is
+        skipped, and what is acknowledged out of order may be lost.
+        """
+        self._faust_setups.append(setup)
+        return setup
+
     @property
     def handlers(self) -> tuple[Handler, ...]:
         """All handlers in the order in which they run."""
@@ -145,7 +155,8 @@ class App:
         named = {known.subscription for known in self._handlers}
         named |= {known.subscription for known in self._batch_handlers}
         own = sorted(named - {MAIN})
-        return (MAIN, *own) if MAIN in named or self._projections or not own else tuple(own)
+        has_main = MAIN in named or self._projections or self._faust_setups or not own
+        return (MAIN, *own) if has_main else tuple(own)
 
     def workload(self, subscription: str = MAIN) -> Workload:
         """What a subscription works on; projections belong to `main`."""
@@ -157,6 +168,7 @@ class App:
                 known for known in self.batch_handlers if known.subscription == subscription
             ),
             projections=self.projections if subscription == MAIN else (),
+            faust_setups=tuple(self._faust_setups) if subscription == MAIN else (),
         )
 
     def topic_specs(self, partitions: int) -> tuple[TopicSpec, ...]:

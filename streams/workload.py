@@ -1,12 +1,16 @@
 """What one subscription works on: handlers and projections that share their progress."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from schemas.catalog import Catalog
 from schemas.topics import changelog_topic, repartition_topic
 from streams.handler import MAIN, BatchHandler, Handler
 from streams.projection import Projection
+
+FaustSetup = Callable[[Any], None]
+"""Registers stock agents on the `faust.App` that it is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +22,7 @@ class Workload:
     handlers: tuple[Handler, ...] = ()
     batch_handlers: tuple[BatchHandler, ...] = ()
     projections: tuple[Projection, ...] = ()
+    faust_setups: tuple[FaustSetup, ...] = ()
 
     @property
     def group(self) -> str:

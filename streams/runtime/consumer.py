@@ -164,6 +164,8 @@ class LaneConsumer(driver.Consumer):
             await progress.close()
             return
         await progress.drain(DRAIN_DEADLINE_S)
+        if self._unacked_messages:
+            await self._wait_for_stock_agents()
         finished = {TP(*source): offset for source, offset in progress.committable().items()}
         try:
             async with asyncio.timeout(COMMIT_DEADLINE_S):
@@ -173,6 +175,13 @@ class LaneConsumer(driver.Consumer):
                 "offsets not committed, their events will be read again", partitions=len(finished)
             )
         await progress.close()
+
+    async def _wait_for_stock_agents(self) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_DEADLINE_S):
+                await super().wait_empty()
+        except TimeoutError:
+            log.warning("stock agents not drained", unacknowledged=len(self._unacked_messages))
 
     def confirmed(self, source: TopicPartition) -> int | None:
         """The offset that the broker has confirmed for a partition."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import faust
 import structlog
@@ -19,6 +19,7 @@ from streams.runtime.feed import Feed
 from streams.runtime.recovery import ServingTableManager
 from streams.runtime.tables import FaustTable, ProjectionTable
 from streams.settings import KafkaSettings
+from streams.workload import FaustSetup
 
 REBALANCE_S: Final = 30.0
 REQUEST_S: Final = 40.0
@@ -36,9 +37,19 @@ class _Boot(faust.app.BootStrategy):
     enable_web = False
 
 
-class _FaustApp(faust.App):
-    BootStrategy = _Boot
+class _StockBoot(faust.app.BootStrategy):
+    """Stock agents and tables send by Faust's producer."""
+
+    enable_web = False
+
+
+class _LaneApp(faust.App):
+    BootStrategy: ClassVar[type[faust.app.BootStrategy]] = _Boot
     serve: Callable[[int], Awaitable[None]]
+
+
+class _StockApp(_LaneApp):
+    BootStrategy = _StockBoot
 
 
 class GroupMember:
@@ -52,12 +63,14 @@ class GroupMember:
         tables: Mapping[str, str],
         *,
         instance: str | None = None,
+        setups: Sequence[FaustSetup] = (),
     ) -> None:
         """`tables`: changelog topic by table name. See WorkerSettings for `instance`."""
         self._group = group
         self._kafka = kafka
         self._data_dir = data_dir
-        self._app = _FaustApp(group, **_faust_settings(kafka, data_dir))
+        kind = _StockApp if setups else _LaneApp
+        self._app = kind(group, **_faust_settings(kafka, data_dir))
         url = [URL(f"kafka://{address.strip()}") for address in kafka.bootstrap.split(",")]
         self._transport = LaneTransport(url, self._app)
         self._app.transport = self._transport
@@ -69,6 +82,8 @@ class GroupMember:
         self._transport.instance = instance
         self._app.serve = self._serve
         self._failure: BaseException | None = None
+        for setup in setups:
+            setup(self._app)
 
     def read_into(self, lanes: Lanes, topics: Sequence[str]) -> None:
         """Say what is read and where it goes; once, before `start`."""

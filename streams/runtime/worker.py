@@ -38,7 +38,7 @@ from streams.runtime.preflight import check_topics
 from streams.runtime.running import Subscription, WorkerSettings, prepared, run_all
 from streams.settings import KafkaSettings
 from streams.turns import Turns
-from streams.workload import Workload
+from streams.workload import FaustSetup, Workload
 from streams.writer_schemas import WriterSchemas
 
 
@@ -129,7 +129,7 @@ def _prepared(
         concurrency=workload.concurrency,
     )
     subscription = replace(subscription, topics=subscription.topics_of(settings.lanes))
-    member = _member(subscription, settings)
+    member = _member(subscription, settings, workload.faust_setups)
     attempts = Attempts(RetrySchedule(), outages=connections.outages)
     sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
     edges = Edges(
@@ -168,13 +168,16 @@ async def _connections(
         )
 
 
-def _member(subscription: Subscription, settings: WorkerSettings) -> GroupMember:
+def _member(
+    subscription: Subscription, settings: WorkerSettings, setups: Sequence[FaustSetup] = ()
+) -> GroupMember:
     return GroupMember(
         subscription.group,
         replace(settings.kafka, client_id=f"{settings.kafka.client_id}-{subscription.group}"),
         settings.data_dir,
         subscription.tables,
         instance=settings.instance,
+        setups=setups,
     )
 
 
