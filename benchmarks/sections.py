@@ -34,8 +34,7 @@ def aggregates_by_partition(count: int, partitions: int) -> list[list[int]]:
     """The first numbers of repositories of which every partition has its share of `count`."""
     shares = [count // partitions + (number < count % partitions) for number in range(partitions)]
     found: list[list[int]] = [[] for _ in range(partitions)]
-    number = missing = 0
-    missing = count
+    number, missing = 0, count
     while missing:
         partition = partition_of(f"Repository/{repository_id(number)}".encode(), partitions)
         if len(found[partition]) < shares[partition]:
