@@ -103,7 +103,10 @@ class EventPublisher:
 
     async def send(self, record: OutgoingRecord) -> Receipt:
         """Send the record of an event, as `encode` made it."""
-        await self._announce(record)
+        if record.value is not None and schema_id_of(record.value) not in self._announced:
+            await self._announce(record.value)
+        if self._journal is NO_JOURNAL:
+            return await self._sender.send(record)
         with self._noting(record.topic):
             self._journal.published(record)
         receipt = await self._sender.send(record)
@@ -123,10 +126,7 @@ class EventPublisher:
             log.exception("event not journalled", place=place)
             raise JournalFailed(f"the event for {place} is in no journal: {error}") from error
 
-    async def _announce(self, record: OutgoingRecord) -> None:
-        if record.value is None:
-            return
-        schema_id = schema_id_of(record.value)
-        if schema_id not in self._announced:
-            await self._schemas.announce(self._catalog.schema_ids()[schema_id])
-            self._announced.add(schema_id)
+    async def _announce(self, value: bytes) -> None:
+        schema_id = schema_id_of(value)
+        await self._schemas.announce(self._catalog.schema_ids()[schema_id])
+        self._announced.add(schema_id)
