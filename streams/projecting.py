@@ -1,38 +1,93 @@
 """Applying events to tables, one batch at a time: grouped, each event once."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from schemas.event import Event
-from streams.emission import Emission
-from streams.errors import StateNotStorable
-from streams.projection import Entry, Projection, State
-from streams.records import Origin, OutgoingRecord
-from streams.table import Table
-
-
-@dataclass(slots=True, kw_only=True)
-class _Open:
-    """An entry that the batch works on; `stored` is its state as of the last event that counted."""
-
-    entry: Entry
-    stored: bytes
-    is_changed: bool
+from streams.emission import EMISSION, Emission
+from streams.open_table import Delivery, FailedFold, OpenTable
+from streams.place import Places
+from streams.projection import Projection
+from streams.receipt import Acknowledgement
+from streams.records import Origin, OutgoingRecord, RawRecord
+from streams.table import Changes, Table
 
 
 class TableBatch:
     """The changes of one batch to the tables of one partition.
 
-    Nothing is visible before `store`.
+    Nothing is visible before `store`. The order of calls: `fold_all`; for each that it leaves
+    undone `fold`, and `leave_out` when that is given up; `settle`; `changelog`; `store`.
     """
 
     def __init__(self, tables: Mapping[str, Table], partition: int) -> None:
         self._tables = tables
         self._partition = partition
-        self._open_entries: dict[tuple[str, str], _Open] = {}
+        self._open: dict[str, OpenTable] = {}
+        self._places = Places()
+        self._changes: dict[str, Changes] | None = None
+
+    def fold_all(
+        self, projection: Projection, deliveries: Iterable[Delivery]
+    ) -> Sequence[Delivery]:
+        """Fold events into the entries of their records' keys, but for repeats.
+
+        Returns those that failed, and those behind them in the same entries, in order: as if they
+        had never been given. To be folded one by one, which raises what is wrong.
+        """
+        return self._opened(projection).fold_all(deliveries)
+
+    def fold(self, projection: Projection, record: RawRecord, event: Event[Any]) -> None:
+        """Fold one event unless it is a repeat. When it raises, the entry is as before.
+
+        Raises what the fold raises, StateNotStorable when its state is no dict, ValueError when the
+        key or a header that names its place cannot be read.
+        """
+        self._opened(projection).fold(record, event)
+
+    def leave_out(self, projection: Projection, record: RawRecord) -> None:
+        """The event is given up: it is applied when it is redriven from its place, and only then.
+
+        Where it cannot be noted, the key or the place being unreadable, nothing happens.
+        """
+        self._opened(projection).leave_out(record)
+
+    def settle(self) -> Sequence[FailedFold]:
+        """Encode states. Returns the events after which no table could hold them: left out now."""
+        return [failed for opened in self._open.values() for failed in opened.settle()]
+
+    def changelog(self) -> list[OutgoingRecord]:
+        """One record per changed entry, and before them one with the ids, for their partition.
+
+        Raises StateNotStorable when a state is found so only now: `settle` tells before.
+        """
+        for failed in self.settle():
+            raise failed.error
+        self._changes = {name: self._changed(name) for name in self._tables}
+        return [
+            OutgoingRecord(
+                topic=self._tables[name].changelog,
+                key=key,
+                value=value,
+                partition=self._partition,
+            )
+            for name, changes in self._changes.items()
+            for key, value in changes.values.items()
+        ]
+
+    def store(self, acknowledged: Iterable[Acknowledgement] = ()) -> None:
+        """Make the changes visible; to be called once their changelog records are acknowledged.
+
+        `acknowledged`: where they stand, for a store that outlives the process.
+        """
+        if self._changes is None:
+            self.changelog()
+        offsets: dict[str, list[int]] = {}
+        for written in acknowledged:
+            offsets.setdefault(written.topic, []).append(written.offset)
+        for name, changes in (self._changes or {}).items():
+            table = self._tables[name]
+            table.partition(self._partition).store(changes, offsets.get(table.changelog, ()))
 
     def apply(
         self,
@@ -42,75 +97,28 @@ class TableBatch:
         origin: Origin,
         emission: Emission | None = None,
     ) -> None:
-        """Fold the event into its entry unless it is a repeat.
+        """`fold` with a state that is encoded at once: raises StateNotStorable for that too."""
+        headers = () if emission is None else ((EMISSION, emission.encode()),)
+        self.fold(projection, RawRecord(*origin, 0, key.encode(), None, headers), event)
+        for failed in self._opened(projection).settle():
+            raise failed.error
 
-        When the fold raises, the entry is as before. Raises StateNotStorable when what it returns
-        is no JSON object.
-        """
-        opened = self._open(projection, key)
-        entry = opened.entry
-        if entry.is_repeat(event.id, origin, emission):
-            return
-        try:
-            entry.state = projection.fold(entry.state, event)
-            opened.stored = _storable(projection, entry.state)
-        except BaseException:
-            entry.state = orjson.loads(opened.stored)
-            raise
-        entry.applied(event.id, origin, emission)
-        opened.is_changed = True
-
-    def changelog(self) -> list[OutgoingRecord]:
-        """One record per changed entry, for the partition that owns it."""
-        return [
-            OutgoingRecord(
-                topic=self._tables[name].changelog,
-                key=key.encode(),
-                value=value,
-                partition=self._partition,
-            )
-            for name, key, value in self._changes()
-        ]
-
-    def store(self) -> None:
-        """Make the changes visible; to be called once their changelog records are acknowledged."""
-        for name, key, value in self._changes():
-            self._tables[name].put(key, value, self._partition)
-
-    def _changes(self) -> list[tuple[str, str, bytes]]:
-        """Table, key and value of what the batch has changed, or what must be written again."""
-        changed = {
-            (name, key): opened.entry.encode()
-            for (name, key), opened in self._open_entries.items()
-            if opened.is_changed
-        }
-        for name, table in self._tables.items():
-            for key in table.overtaken(self._partition):
-                value = table.get(key)
-                if value is not None:
-                    changed.setdefault((name, key), value)
-        return [(name, key, value) for (name, key), value in changed.items()]
-
-    def _open(self, projection: Projection, key: str) -> _Open:
-        opened = self._open_entries.get((projection.name, key))
+    def _opened(self, projection: Projection) -> OpenTable:
+        opened = self._open.get(projection.name)
         if opened is None:
-            table = self._tables[projection.name]
-            value = table.get(key)
-            entry = Entry(state=projection.initial()) if value is None else Entry.decode(value)
-            entry.generation = table.generation
-            opened = _Open(entry=entry, stored=_storable(projection, entry.state), is_changed=False)
-            self._open_entries[projection.name, key] = opened
+            partition = self._tables[projection.name].partition(self._partition)
+            opened = OpenTable(projection, partition, self._places)
+            self._open[projection.name] = opened
         return opened
 
-
-def _storable(projection: Projection, state: State) -> bytes:
-    # A fold belongs to a team's app: what it returns need not be what its annotation says.
-    kept: object = state
-    if not isinstance(kept, dict):
-        raise StateNotStorable(
-            f"projection {projection.name!r}: the state is a {type(kept).__name__}, no dict"
-        )
-    try:
-        return orjson.dumps(kept)
-    except orjson.JSONEncodeError as error:
-        raise StateNotStorable(f"projection {projection.name!r}: {error}") from error
+    def _changed(self, name: str) -> Changes:
+        """What the batch has changed, and what must be written again."""
+        partition = self._tables[name].partition(self._partition)
+        opened = self._open.get(name)
+        changes = Changes({}) if opened is None else opened.changes()
+        again = {
+            key: value
+            for key in partition.overtaken
+            if key not in changes.values and (value := partition.value(key)) is not None
+        }
+        return changes.with_values(again) if again else changes

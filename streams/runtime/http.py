@@ -7,7 +7,7 @@ import orjson
 from aiohttp import web
 
 from streams.projection import Entry
-from streams.runtime.tables import StoredEntry
+from streams.table import StoredEntry
 
 LOOPBACK: Final = "127.0.0.1"
 

@@ -1,35 +1,26 @@
-"""Projection tables kept by Faust: assigned with the partitions, recovered from their changelogs.
+"""Projection tables under Faust: assigned with the partitions, recovered from their changelogs.
 
 Faust recovers and forgets entries. It sends no changelog records: the processor does, and awaits
-them before offsets move. So what a table shows is in its changelog, and a recovery never brings
-back less than was shown, also when a worker that had lost its partitions wrote to it later.
+them before offsets move. What Faust reads goes to the table itself, which keeps of each key the
+furthest entry.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import faust
 from faust.stores import memory
+from faust.types import TP
 from yarl import URL
 
-from streams.projection import Entry
+from streams.memory.table_store import MemoryEntryStore
+from streams.table import Change, Table
 
 
-class StoredEntry(NamedTuple):
-    """One entry of a table with the partition that it belongs to."""
+class RecoveringStore(memory.Store[bytes, bytes]):
+    """Faust's store of one table: it passes everything on, and holds nothing itself."""
 
-    key: str
-    partition: int
-    value: bytes
-
-
-class FurthestStore(memory.Store[bytes, bytes]):
-    """Faust's memory store; a recovery keeps of each key the furthest entry, not the last."""
-
-    def __post_init__(self) -> None:
-        """Called by Faust instead of a constructor."""
-        super().__post_init__()
-        self.overtaken: set[bytes] = set()
+    table_in_use: Table
 
     def apply_changelog_batch(
         self,
@@ -37,36 +28,24 @@ class FurthestStore(memory.Store[bytes, bytes]):
         to_key: Callable[[Any], Any],
         to_value: Callable[[Any], Any],
     ) -> None:
-        """See memory.Store. Our changelogs have no deletions."""
+        """See memory.Store."""
+        changes: dict[int, list[Change]] = {}
         for event in batch:
-            key, value = to_key(event.key), to_value(event.value)
-            known = self.data.get(key)
-            if known is None or Entry.decode(value).replaces(Entry.decode(known)):
-                self.keep(key, value, event.message.partition)
-            else:
-                self.overtaken.add(key)
+            change = (to_key(event.key), to_value(event.value))
+            changes.setdefault(event.message.partition, []).append(change)
+        for partition, found in changes.items():
+            self.table_in_use.partition(partition).recover(found, None)
 
-    def keep(self, key: bytes, value: bytes, partition: int) -> None:
-        """Hold an entry whose record is the last of its key."""
-        self.data[key] = value
-        self._key_partition[key] = partition
-        self.overtaken.discard(key)
-
-    def entries(self) -> Iterator[tuple[bytes, bytes, int]]:
-        """Key, value and partition of all entries that are held now."""
-        for key, value in tuple(self.data.items()):
-            yield key, value, self._key_partition[key]
-
-    def overtaken_in(self, partition: int) -> list[bytes]:
-        """Keys whose last record in the changelog was left out."""
-        return [key for key in self.overtaken if self._key_partition.get(key) == partition]
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """See memory.Store."""
+        self.table_in_use.retain({partition for _, partition in active_tps})
 
 
 class ProjectionTable(faust.Table[bytes, bytes]):
-    """A Faust table on a FurthestStore."""
+    """A Faust table on a RecoveringStore."""
 
-    def _new_store_by_url(self, url: str | URL) -> FurthestStore:
-        return FurthestStore(
+    def _new_store_by_url(self, url: str | URL) -> RecoveringStore:
+        return RecoveringStore(
             url,
             self.app,
             self,
@@ -78,11 +57,13 @@ class ProjectionTable(faust.Table[bytes, bytes]):
         )
 
 
-class FaustTable:
-    """The port `streams.table.Table` on a Faust table with its memory store."""
+class FaustTable(Table):
+    """A table that Faust assigns and recovers."""
 
     def __init__(self, app: faust.App, name: str, changelog: str) -> None:
-        self._changelog = changelog
+        super().__init__(
+            changelog, MemoryEntryStore(), generation=lambda: int(app.consumer_generation_id)
+        )
         topic = app.topic(
             changelog,
             key_type=bytes,
@@ -92,34 +73,5 @@ class FaustTable:
             acks=False,
             allow_empty=True,
         )
-        table = app.Table(name, key_type=bytes, value_type=bytes, changelog_topic=topic)
-        self._app = app
-        self._store = cast(FurthestStore, table.data)
-
-    @property
-    def changelog(self) -> str:
-        """The compacted topic from which the table is recovered."""
-        return self._changelog
-
-    @property
-    def generation(self) -> int:
-        """The group's generation that the worker is in."""
-        return int(self._app.consumer_generation_id)
-
-    def overtaken(self, partition: int) -> Sequence[str]:
-        """See Table."""
-        return [key.decode() for key in self._store.overtaken_in(partition)]
-
-    def get(self, key: str) -> bytes | None:
-        """The stored entry."""
-        value: bytes | None = self._store.data.get(key.encode())
-        return value
-
-    def put(self, key: str, value: bytes, partition: int) -> None:
-        """Store an entry; Faust forgets it once the partition has gone to another worker."""
-        self._store.keep(key.encode(), value, partition)
-
-    def entries(self) -> Iterator[StoredEntry]:
-        """All entries that are held now."""
-        for key, value, partition in self._store.entries():
-            yield StoredEntry(key.decode(), partition, value)
+        self.faust_table = app.Table(name, key_type=bytes, value_type=bytes, changelog_topic=topic)
+        cast(RecoveringStore, self.faust_table.data).table_in_use = self

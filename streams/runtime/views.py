@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from streams.runtime.member import GroupMember
-from streams.runtime.tables import StoredEntry
+from streams.table import StoredEntry
 
 
 class MemberTables:

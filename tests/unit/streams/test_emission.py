@@ -15,14 +15,15 @@ from streams.app import App
 from streams.context import Context
 from streams.emission import EMISSION, Emission
 from streams.projecting import TableBatch
-from streams.projection import RECENT_IDS, Entry, Projection, State
+from streams.projection import Entry, Projection, State
 from streams.records import Origin, RawRecord
 from streams.table import MemoryTable
 from tests.unit.streams.bench import Bench
-from tests.unit.streams.test_projecting import event
+from tests.unit.streams.tabling import event
 
 MakeEvent = Callable[..., Event[Any]]
-REPEATS = 3 * RECENT_IDS
+WINDOW_IDS = 256
+REPEATS = 3 * WINDOW_IDS
 
 
 def count(state: State, event: Event[Any]) -> State:
@@ -75,7 +76,7 @@ async def test_handlers_that_run_again_over_many_records_change_no_total(
     await emitter.process(causes[0].source, causes)
     await emitter.process(causes[0].source, [bench.record(started(), REPEATS)])
     sent = bench.log.topic("events.domain.normal")
-    table = MemoryTable("changelog")
+    table = MemoryTable("changelog", window_ids=WINDOW_IDS)
     await bench.processor(counting, {"counted": table}).process(sent[0].source, sent)
     assert len(sent) == 2 * (2 * REPEATS + 1)
     assert counted(table, (sent[0].key or b"").decode()) == 2 * (REPEATS + 1)
@@ -114,7 +115,9 @@ async def test_a_place_that_cannot_be_read_makes_a_dead_letter(
         value=good.value,
         headers=(*good.headers, (EMISSION, b"nonsense")),
     )
-    await bench.processor(app, {"counted": MemoryTable("changelog")}).process(bad.source, [bad])
+    await bench.processor(
+        app, {"counted": MemoryTable("changelog", window_ids=WINDOW_IDS)}
+    ).process(bad.source, [bad])
     assert len(bench.log.topic("dlq.team")) == 1
 
 
@@ -133,7 +136,7 @@ def test_any_number_of_repeats_from_several_causes_is_counted_once(
         taken = order.randint(1, len(streams[topic]))
         merged += streams[topic][:taken]
         del streams[topic][:taken]
-    table = MemoryTable("changelog")
+    table = MemoryTable("changelog", window_ids=WINDOW_IDS)
     for first in range(0, len(merged), batch):
         changes = TableBatch({"counted": table}, 0)
         for offset, emission in enumerate(merged[first : first + batch], first):
@@ -164,7 +167,7 @@ def _emitted(topic: str, runs: list[tuple[int, int]]) -> list[Emission]:
 
 
 def test_a_stream_is_followed_in_each_partition_that_it_is_written_to() -> None:
-    table = MemoryTable("changelog")
+    table = MemoryTable("changelog", window_ids=WINDOW_IDS)
     changes = TableBatch({"counted": table}, 0)
     for topic, causes in (("events.domain.high", (0, 2)), ("events.domain.low", (1, 3))):
         for offset, cause in enumerate(causes):

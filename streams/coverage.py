@@ -1,0 +1,119 @@
+"""Which events a state holds: how each event is applied once, whatever is delivered how often.
+
+Pure. It stands before the state in every record of a changelog, so that two records of one key can
+be compared without reading their states.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import orjson
+
+VERSION: Final = 2
+
+LARGEST_MISSING: Final = 1_000
+"""How many offsets per source may be known as not applied; beyond it the lowest is given up."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Coverage:
+    """The events of one entry.
+
+    `positions` has the furthest offset per source partition, and the furthest place per stream of
+    emitted events (streams/emission.py). `missing` has the offsets at or below it that were not
+    applied, because their fold failed: they may be redriven. `recent` are ids from an entry of the
+    first format, which had its own 256; each event that is applied replaces one. `generation` is
+    the group's when the entry was written: a rebalance makes it higher.
+    """
+
+    positions: dict[str, int] = field(default_factory=dict)
+    missing: dict[str, set[int]] = field(default_factory=dict)
+    recent: dict[str, None] = field(default_factory=dict)
+    generation: int = 0
+
+    def holds(self, source: str, offset: int) -> bool:
+        """Whether what stands there was applied, or is known as a repeat of what was."""
+        return offset <= self.positions.get(source, -1) and not self.misses(source, offset)
+
+    def misses(self, source: str, offset: int) -> bool:
+        """Whether what stands there was read, and not applied because its fold failed."""
+        return bool(self.missing) and offset in self.missing.get(source, ())
+
+    def advance(self, source: str, offset: int, stream: str | None, step: int) -> None:
+        """What stands there is applied now; `step` is its place in the stream of emitted events."""
+        positions = self.positions
+        if offset > positions.get(source, -1):
+            positions[source] = offset
+        elif self.missing:
+            self._found(source, offset)
+        if stream is not None and step > positions.get(stream, -1):
+            positions[stream] = step
+        if self.recent:
+            del self.recent[next(iter(self.recent))]
+
+    def leave_out(self, source: str, offset: int, stream: str | None, step: int) -> int | None:
+        """What stands there is not applied. Returns an older offset that had to be given up."""
+        self.advance(source, offset, stream, step)
+        offsets = self.missing.setdefault(source, set())
+        offsets.add(offset)
+        if len(offsets) <= LARGEST_MISSING:
+            return None
+        given_up = min(offsets)
+        offsets.remove(given_up)
+        return given_up
+
+    def _found(self, source: str, offset: int) -> None:
+        offsets = self.missing.get(source, set())
+        offsets.discard(offset)
+        if not offsets:
+            self.missing.pop(source, None)
+
+    def replaces(self, known: Self) -> bool:
+        """Whether this one, which stands later in the changelog, is to be kept instead.
+
+        A worker that has lost its partitions may write late: what it wrote lacks what the next
+        owner has applied. The furthest holds everything; where each lacks something, all that was
+        committed is in the one of the higher generation.
+        """
+        if not known.has_more_than(self):
+            return True
+        return self.has_more_than(known) and self.generation >= known.generation
+
+    def has_more_than(self, other: Self) -> bool:
+        """Whether some event is known here and not in the other."""
+        if any(
+            offset > other.positions.get(source, -1) for source, offset in self.positions.items()
+        ):
+            return True
+        return any(
+            self.holds(source, offset)
+            for source, offsets in other.missing.items()
+            for offset in offsets
+        )
+
+    def encode(self) -> bytes:
+        """One line of JSON."""
+        line = b'{"version":%d,"generation":%d,"positions":%b' % (
+            VERSION,
+            self.generation,
+            orjson.dumps(self.positions),
+        )
+        if self.missing:
+            missing = {source: sorted(offsets) for source, offsets in self.missing.items()}
+            line += b',"missing":%b' % orjson.dumps(missing)
+        if self.recent:
+            line += b',"recent":%b' % orjson.dumps(list(self.recent))
+        return line + b"}"
+
+    @classmethod
+    def decode(cls, line: bytes) -> Self:
+        """Read the line; one of the first format too, which has the state in the same line."""
+        stored: Mapping[str, Any] = orjson.loads(line)
+        missing = stored.get("missing")
+        return cls(
+            positions=stored["positions"],
+            missing={source: set(it) for source, it in missing.items()} if missing else {},
+            recent=dict.fromkeys(stored.get("recent", ())),
+            generation=stored.get("generation", 0),
+        )
