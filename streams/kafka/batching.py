@@ -139,12 +139,16 @@ class _Line:
 
     async def _run(self) -> None:
         """Send until the line is empty; full batches at once, the last after a while."""
-        while self._full or self._filling is not None:
-            if not self._full:
-                await asyncio.sleep(self._linger_s)
-                self._close()
-            await self._send(self._full[0])
-            self._full.popleft()
+        try:
+            while self._full or self._filling is not None:
+                if not self._full:
+                    await asyncio.sleep(self._linger_s)
+                    self._close()
+                await self._send(self._full[0])
+                self._full.popleft()
+        finally:
+            # At once: whoever adds a record from now on must start the line again.
+            self._task = None
 
     async def _send(self, batch: _Batch) -> None:
         """Return when the producer has taken the batch; it takes one a partition at a time."""
@@ -169,7 +173,6 @@ class _Line:
             )
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._task = None
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._close()

@@ -161,3 +161,23 @@ async def test_a_defect_while_replacing_gives_the_records_up_and_later_ones_are_
         await (await sending.send(record(1)))
     assert third.given == [b"2", b"0", b"1"]
     await sending.close()
+
+
+@pytest.mark.parametrize("turns", range(10))
+async def test_a_record_that_comes_as_its_line_runs_empty_is_sent_too(
+    clients: list[ScriptedClient], turns: int
+) -> None:
+    client = ScriptedClient(delivers)
+    clients += [client]
+    sending = KafkaSender(
+        KafkaSettings(bootstrap="nowhere:1", acknowledge_timeout_s=None, linger_ms=0)
+    )
+    first = await sending.send(record(0))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    last = await sending.send(record(1))
+    async with asyncio.timeout(WAIT_S):
+        await first
+        await last
+    assert client.given == [b"0", b"1"]
+    await sending.close()
