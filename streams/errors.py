@@ -8,6 +8,9 @@ WundrError
     │   ├── DeliveryFailed      a record was not acknowledged in time
     │   ├── BatchInterrupted    part of a batch was sent, the rest was not
     │   ├── JournalFailed       an event was acknowledged, and could not be written down
+    │   ├── StoreFailed         the files of a table cannot be read or written
+    │   │   ├── StoreCorrupt    they are damaged: the next start rebuilds them
+    │   │   └── StoreInUse      another process has them
     │   └── TopicMissing        a topic does not exist on this cluster
     ├── CommitRefused           a partition went to another member before a commit
     ├── RecordRefused           the broker will never take this record
@@ -79,6 +82,27 @@ class JournalFailed(InfrastructureError):
 
     code = "streams.journal_failed"
     remedy = "Make room for the journal, then publish the same event again: readers drop repeats."
+
+
+class StoreFailed(InfrastructureError):
+    """The files of a table cannot be read or written."""
+
+    code = "streams.store_failed"
+    remedy = "Check that the disk has room and the data folder is writable, then start again."
+
+
+class StoreCorrupt(StoreFailed):
+    """The files of a table are damaged."""
+
+    code = "streams.store_corrupt"
+    remedy = "Start the worker again: it rebuilds the table from its changelog."
+
+
+class StoreInUse(StoreFailed):
+    """Another process has the files of a table open."""
+
+    code = "streams.store_in_use"
+    remedy = "Give each worker a data folder of its own, or stop the other one."
 
 
 class NotDelivered(StreamsError):

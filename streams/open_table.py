@@ -12,7 +12,7 @@ import structlog
 
 from schemas.event import Event
 from streams.coverage import Coverage
-from streams.errors import StateNotStorable
+from streams.errors import StateNotStorable, StoreFailed
 from streams.place import Places
 from streams.projection import NO_STATE, Projection, State, joined
 from streams.records import RawRecord
@@ -67,6 +67,8 @@ class OpenTable:
         while True:
             try:
                 self._fold(run)
+            except StoreFailed:
+                raise
             except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
                 log.info("to be folded once more", table=self._projection.name, error=repr(error))
             else:

@@ -33,7 +33,8 @@ class TableBatch:
         """Fold events into the entries of their records' keys, but for repeats.
 
         Returns those that failed, and those behind them in the same entries, in order: as if they
-        had never been given. To be folded one by one, which raises what is wrong.
+        had never been given. To be folded one by one, which raises what is wrong. Raises
+        StoreFailed, which is no event's fault: the batch cannot go on.
         """
         return self._opened(projection).fold_all(deliveries)
 

@@ -2,6 +2,7 @@
 
 StreamsError
 ├── WorkerFailed        the worker cannot go on and stops: nothing was skipped
+├── RecoveryOverdue     a table was not recovered from its changelog in time
 ├── AppNotFound         an import path that leads to no app
 ├── NoSuchSubscription  the app has no subscription of this name
 └── LanesNeedNoTables   a table needs all priorities of its events in one process
@@ -16,6 +17,14 @@ class WorkerFailed(StreamsError):
     code = "streams.worker_failed"
     retryable = True
     remedy = "Read the error above, then start the worker again: it continues where it stopped."
+
+
+class RecoveryOverdue(StreamsError):
+    """A table was not recovered from its changelog in time."""
+
+    code = "streams.recovery_overdue"
+    retryable = True
+    remedy = "Start again with a longer deadline, or rebuild the table from the event store."
 
 
 class AppNotFound(StreamsError):

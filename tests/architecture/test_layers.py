@@ -12,6 +12,7 @@ DOORS = {
     "faust": "streams/runtime/",
     "aiokafka": "streams/kafka/",
     "confluent_kafka": "infra/",
+    "rocksdict": "streams/runtime/stores/",
     "psycopg": "connectors/",
     "psycopg_pool": "connectors/",
     "avro": "schemas/",

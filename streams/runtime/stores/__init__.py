@@ -1,0 +1,1 @@
+"""Where the entries of tables are kept on this machine."""
