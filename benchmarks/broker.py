@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from benchmarks.patience import Patience
 from infra.topics import apply, plan
 from schemas.topics import TopicSpec
 
 _TIMEOUT_S: Final = 30.0
 _POLL_S: Final = 0.05
+_ASK_S: Final = 5.0
 _QUEUED: Final = 100_000
 
 
@@ -32,6 +35,7 @@ class Broker:
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
+        self._patience = Patience(longest_s=_TIMEOUT_S, pause_s=_POLL_S)
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
     def make(self, specs: Iterable[TopicSpec]) -> None:
@@ -61,24 +65,35 @@ class Broker:
         self.remove(self.topics() - set(kept))
 
     def bounds(self, topic: str, partitions: int) -> tuple[tuple[int, int], ...]:
-        """First offset and the one after the last, per partition."""
+        """First offset and the one after the last, per partition; waits for their leaders.
+
+        Raises BrokerNotReady.
+        """
         places = [TopicPartition(topic, number) for number in range(partitions)]
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "bounds"})
         try:
             return tuple(
-                consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S) for place in places
+                self._patience.until_answered(
+                    f"{topic}, partition {place.partition}",
+                    partial(consumer.get_watermark_offsets, place, timeout=_ASK_S),
+                )
+                for place in places
             )
         finally:
             consumer.close()
 
     def place_group(self, group: str, topic: str, starts: Sequence[int]) -> None:
-        """Let a group that does not run begin at these offsets."""
+        """Let a group that does not run begin at these offsets. Raises BrokerNotReady."""
         offsets = [TopicPartition(topic, number, start) for number, start in enumerate(starts)]
-        asked = self._admin.alter_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, offsets)]
-        )
-        for future in asked.values():
-            future.result(_TIMEOUT_S)
+
+        def place() -> None:
+            asked = self._admin.alter_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group, offsets)]
+            )
+            for future in asked.values():
+                future.result(_TIMEOUT_S)
+
+        self._patience.until_answered(f"group {group}", place)
 
     @contextmanager
     def writer(self, topic: str) -> Iterator[Writer]:

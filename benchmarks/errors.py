@@ -5,6 +5,7 @@ WundrError
     ├── UnknownSystem        a name that no system of the bench has
     ├── SystemFailed         a system under test ended without a measurement
     ├── ChecksumMismatch     systems have not read the same: no figure can be compared
+    ├── BrokerNotReady       the bench's broker did not answer for its partitions in time
     └── PeersNotInstalled    the environment of the peers could not be made
 """
 
@@ -51,6 +52,17 @@ class ChecksumMismatch(BenchError):
 
     code = "checksum_mismatch"
     remedy = "The system lost, repeated or misread events: its figure would mean nothing."
+
+
+class BrokerNotReady(BenchError):
+    """The broker runs, but its partitions or groups have nobody who answers for them yet."""
+
+    code = "broker_not_ready"
+    retryable = True
+    remedy = "Try again; if it stays so, remove the folder .wundr/bench: all in it is made anew."
+
+    def __init__(self, what: str, waited_s: float, answer: str) -> None:
+        super().__init__(f"{what}: no answer after {waited_s:.0f} s. The broker said: {answer}")
 
 
 class PeersNotInstalled(BenchError):
