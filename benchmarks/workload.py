@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks import samples
 from benchmarks.broker import Broker, NewRecord
 from benchmarks.contract import event_sum
-from benchmarks.samples import Producers, file_events, number_of
+from benchmarks.samples import NUMBER_FIELDS, Producers, file_events, number_of
 from benchmarks.suffixes import SuffixIndex
 from benchmarks.system import Stream
 from schemas.catalog import Catalog
@@ -25,13 +27,16 @@ from streams.partitioner import partition_of
 PARTITIONS: Final = 4
 AGGREGATES: Final = 1_000
 STEP: Final = 10_000
-AVRO_EVENTS_PER_S: Final = 260_000
+AVRO_EVENTS_PER_S: Final = 340_000
 """Runs of five seconds have enough for the fastest peer after 400,000 events of warm-up."""
 JSON_EVENTS_PER_S: Final = 24_000
 """What the slow peer reads that has JSON in its guide."""
 
 AVRO_TOPIC: Final = events_topic(Category.DOMAIN, Priority.LOW)
 JSON_TOPIC: Final = "bench.files.json"
+
+IDENTIFIED: Final = 2_000
+"""So many records stand for all: every producer and every kind of change is among them."""
 
 Encode = Callable[[Event[Any]], bytes]
 
@@ -45,7 +50,9 @@ class FilledTopic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Filling:
+class Filling:
+    """A topic that is to be written: how many events, and how each is encoded."""
+
     topic: str
     events: int
     encode: Encode
@@ -61,9 +68,9 @@ def fill(
     """The topic of a stream, for runs of so many seconds; written unless it stands there whole."""
     catalog = Catalog.load()
     broker.make((*platform_topics(catalog, PARTITIONS), _json_topic()))
-    filling = _filling(stream, seconds, Codec(catalog))
+    filling = filling_of(stream, seconds, Codec(catalog))
     file = folder / f"{filling.topic}.index.json"
-    found = _standing(broker, file, filling)
+    found = _standing(broker, file, filling, catalog)
     if found is not None:
         return found
     say(f"writing {filling.events:,} events to {filling.topic} (once)")
@@ -75,7 +82,7 @@ def fill(
         for record, summand in _records(catalog, filling):
             writer.write(record)
             index.add(record.partition, summand)
-    file.write_text(json.dumps({"identity": _identity(filling), **index.to_json()}))
+    file.write_text(json.dumps({"identity": identity_of(filling, catalog), **index.to_json()}))
     return FilledTopic(topic=filling.topic, index=index)
 
 
@@ -99,11 +106,11 @@ def json_document(event: Event[Any]) -> dict[str, Any]:
     }
 
 
-def _filling(stream: Stream, seconds: float, codec: Codec) -> _Filling:
+def filling_of(stream: Stream, seconds: float, codec: Codec) -> Filling:
     if stream is Stream.AVRO:
         events = _whole_steps(AVRO_EVENTS_PER_S * seconds)
-        return _Filling(topic=AVRO_TOPIC, events=events, encode=codec.encode)
-    return _Filling(
+        return Filling(topic=AVRO_TOPIC, events=events, encode=codec.encode)
+    return Filling(
         topic=JSON_TOPIC,
         events=_whole_steps(JSON_EVENTS_PER_S * seconds),
         encode=lambda event: json.dumps(json_document(event), separators=(",", ":")).encode(),
@@ -114,7 +121,7 @@ def _whole_steps(events: float) -> int:
     return max(2, -(-round(events) // STEP)) * STEP
 
 
-def _records(catalog: Catalog, filling: _Filling) -> Iterator[tuple[NewRecord, int]]:
+def _records(catalog: Catalog, filling: Filling) -> Iterator[tuple[NewRecord, int]]:
     partitions: dict[bytes, int] = {}
     for event in islice(file_events(Producers(catalog), AGGREGATES), filling.events):
         key = event.key.encode()
@@ -127,12 +134,12 @@ def _records(catalog: Catalog, filling: _Filling) -> Iterator[tuple[NewRecord, i
         )
 
 
-def _standing(broker: Broker, file: Path, filling: _Filling) -> FilledTopic | None:
+def _standing(broker: Broker, file: Path, filling: Filling, catalog: Catalog) -> FilledTopic | None:
     """What an earlier bench has written, if all of it is still there."""
     if not file.is_file():
         return None
     content = json.loads(file.read_text())
-    if content["identity"] != _identity(filling):
+    if content["identity"] != identity_of(filling, catalog):
         return None
     index = SuffixIndex.from_json(content)
     if index.supply.events < filling.events:
@@ -142,11 +149,23 @@ def _standing(broker: Broker, file: Path, filling: _Filling) -> FilledTopic | No
     return FilledTopic(topic=filling.topic, index=index)
 
 
-def _identity(filling: _Filling) -> list[Any]:
-    """What the content follows from: an event that would now be other bytes is another topic."""
-    catalog = Catalog.load()
-    event = next(file_events(Producers(catalog), AGGREGATES))
-    return [PARTITIONS, AGGREGATES, STEP, filling.encode(event).hex()]
+def identity_of(filling: Filling, catalog: Catalog) -> str:
+    """A hash of all that the content follows from, its number of events apart.
+
+    It differs as soon as an event would be other bytes now, or may be: after a change of the types,
+    their schema ids, the counts, the seeds, or the code that makes the events.
+    """
+    schema_ids = sorted(
+        (schema_id, schema.type, str(schema.version))
+        for schema_id, schema in catalog.schema_ids().items()
+        if schema.type in NUMBER_FIELDS
+    )
+    digest = hashlib.sha256(json.dumps([PARTITIONS, AGGREGATES, STEP, schema_ids]).encode())
+    for maker in (samples.__file__, __file__):
+        digest.update(Path(maker).read_bytes())
+    for record, summand in islice(_records(catalog, filling), IDENTIFIED):
+        digest.update(repr((record, summand)).encode())
+    return digest.hexdigest()
 
 
 def _json_topic() -> TopicSpec:
