@@ -74,6 +74,7 @@ BENCH = Bench(
             settings={
                 "producer process": "bus.publish of a typed event, linger 0",
                 "consumer process": "app worker, one handler",
+                "event loop": "uvloop",
             },
         ),
         System(
