@@ -6,6 +6,7 @@ WundrError
     ├── SystemFailed         a system under test ended without a measurement
     ├── ChecksumMismatch     systems have not read the same: no figure can be compared
     ├── BrokerNotReady       the bench's broker did not answer for its partitions in time
+    ├── NothingMeasured      a run was too short to tell what it was to tell
     └── PeersNotInstalled    the environment of the peers could not be made
 """
 
@@ -52,6 +53,13 @@ class ChecksumMismatch(BenchError):
 
     code = "checksum_mismatch"
     remedy = "The system lost, repeated or misread events: its figure would mean nothing."
+
+
+class NothingMeasured(BenchError):
+    """A run went well, but was too short for a figure."""
+
+    code = "nothing_measured"
+    remedy = "Run it with more `--seconds`."
 
 
 class BrokerNotReady(BenchError):

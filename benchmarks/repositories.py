@@ -5,6 +5,10 @@ from __future__ import annotations
 EVENT_TYPE = "integration.repository.synced"
 SAMPLES = 16
 
+FROM_ASSIGNMENT_S = "from_assignment_s"
+FROM_ASSIGNMENT_CPU_S = "from_assignment_cpu_s"
+"""How long a table took from the moment when the worker knew its partitions."""
+
 
 def repository_id(number: int) -> str:
     """The id of an aggregate; all are of one length."""

@@ -11,6 +11,7 @@ from zlib import crc32
 import faust
 
 from benchmarks.contract import MODULUS, Measurement, RunConfig, peak_memory
+from benchmarks.repositories import FROM_ASSIGNMENT_CPU_S, FROM_ASSIGNMENT_S
 
 PARTITIONS = 4
 TABLE = "files"
@@ -39,6 +40,12 @@ async def measure(config: RunConfig) -> Measurement:
     async def on_recovered(*_: Any, **__: Any) -> None:
         recovered.set()
 
+    assigned: list[tuple[float, float]] = []
+
+    async def on_assigned(*_: Any, **__: Any) -> None:
+        assigned.append(_now())
+
+    app.on_partitions_assigned.connect(on_assigned, weak=False)
     app.on_rebalance_complete.connect(on_recovered, weak=False)
     began, cpu_began = _now()
     await app.start()
@@ -54,6 +61,10 @@ async def measure(config: RunConfig) -> Measurement:
         cpu_seconds=cpu_ended - cpu_began,
         checksum=total % MODULUS,
         rss_bytes=peak_memory(),
+        metrics={
+            FROM_ASSIGNMENT_S: ended - assigned[0][0],
+            FROM_ASSIGNMENT_CPU_S: cpu_ended - assigned[0][1],
+        },
         versions={name: version(name) for name in packages},
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -12,6 +13,7 @@ from zlib import crc32
 import aiohttp
 
 from benchmarks.contract import MODULUS, Measurement, RunConfig, peak_memory
+from benchmarks.repositories import FROM_ASSIGNMENT_CPU_S, FROM_ASSIGNMENT_S
 from benchmarks.systems.controlled import app_name, run_controlled, run_file
 from schemas.event import Event
 from streams.app import App
@@ -19,6 +21,8 @@ from streams.projection import State
 
 TABLE = "files"
 LOOK_S = 0.02
+LEAST_UNSEEN = 0.98
+"""Share of a recovery that must be left when it is first seen: else its begin is not known."""
 LONGEST_FILL_S = 75.0
 """A table that takes longer is measured as far as it got: rates are per key."""
 
@@ -73,6 +77,8 @@ class Recovery:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._began = self._ready = (0.0, 0.0)
+        self._assigned: tuple[float, float] | None = None
+        self._left = 0.0
         self._rss_bytes = 0
         self._entries: list[dict[str, Any]] = []
 
@@ -92,7 +98,10 @@ class Recovery:
                 self._entries = json.loads(await page.read())["entries"]
 
     def measurement(self) -> Measurement:
-        """From the start of the worker to the moment when the table answers."""
+        """From the start of the worker to the moment when the table answers.
+
+        Where the page has shown the recovery from its begin, metrics say how long that alone took.
+        """
         total = sum(
             crc32(it["key"].encode()) + it["state"]["events"] + it["state"]["files"]
             for it in self._entries
@@ -103,11 +112,36 @@ class Recovery:
             cpu_seconds=self._ready[1] - self._began[1],
             checksum=total % MODULUS,
             rss_bytes=self._rss_bytes,
+            metrics=self._from_assignment(),
         )
 
     async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
         async with session.get("/live") as page:
-            return bool((await page.json())["ready"])
+            said = await page.json()
+        left = left_to_recover(said)
+        if self._assigned is None and left is not None:
+            self._assigned, self._left = _now(), left
+        return bool(said["ready"])
+
+    def _from_assignment(self) -> dict[str, float]:
+        if self._assigned is None or self._left < LEAST_UNSEEN:
+            return {}
+        return {
+            FROM_ASSIGNMENT_S: self._ready[0] - self._assigned[0],
+            FROM_ASSIGNMENT_CPU_S: self._ready[1] - self._assigned[1],
+        }
+
+
+def left_to_recover(page: Mapping[str, Any]) -> float | None:
+    """Which share of the table's changelog is still to be read; None when there is none to read.
+
+    `page` is `/live`: its subscription has a list of partitions, each with `done` of `total`.
+    """
+    progress = [
+        it for it in page["subscriptions"]["main"].get("recovery", ()) if it["table"] == TABLE
+    ]
+    total = sum(it["total"] for it in progress)
+    return 1 - sum(it["done"] for it in progress) / total if total else None
 
 
 def recover(config: RunConfig) -> Measurement:
