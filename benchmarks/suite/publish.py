@@ -35,7 +35,7 @@ BENCH: Final = Bench(
             environment=Environment.PROJECT,
             settings={**_SETTINGS, "bus": "KafkaBus.publish, receipts awaited"},
             options={"open": OPEN},
-            rate=8_000,
+            rate=30_000,
         ),
         System(
             name=RAW,
@@ -43,7 +43,7 @@ BENCH: Final = Bench(
             environment=Environment.PROJECT,
             settings=_SETTINGS,
             options={"open": OPEN},
-            rate=15_000,
+            rate=40_000,
         ),
     ),
     goals=(

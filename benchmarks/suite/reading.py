@@ -28,7 +28,7 @@ def ours(mode: str) -> System:
         name=OURS,
         module=f"benchmarks.systems.{mode}",
         environment=Environment.PROJECT,
-        rate=8_000,
+        rate=80_000 if mode == CONSUME else 45_000,
         settings={"linger_ms": 20, "worker": "as `wundr worker` starts it"},
     )
 
