@@ -4,8 +4,10 @@ Pure. It stands before the state in every record of a changelog, so that two rec
 be compared without reading their states.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from itertools import islice
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 import orjson
@@ -14,6 +16,14 @@ VERSION: Final = 2
 
 LARGEST_MISSING: Final = 1_000
 """How many offsets per source may be known as not applied; beyond it the lowest is given up."""
+
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+"""Shared by the many entries that have nothing missing."""
+
+
+def _nothing() -> Mapping[str, Any]:
+    return NOTHING
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,8 +38,8 @@ class Coverage:
     """
 
     positions: dict[str, int] = field(default_factory=dict)
-    missing: dict[str, set[int]] = field(default_factory=dict)
-    recent: dict[str, None] = field(default_factory=dict)
+    missing: Mapping[str, Set[int]] = field(default_factory=_nothing)
+    recent: Mapping[str, None] = field(default_factory=_nothing)
     generation: int = 0
 
     def holds(self, source: str, offset: int) -> bool:
@@ -50,24 +60,20 @@ class Coverage:
         if stream is not None and step > positions.get(stream, -1):
             positions[stream] = step
         if self.recent:
-            del self.recent[next(iter(self.recent))]
+            self.recent = dict.fromkeys(islice(self.recent, 1, None))
 
     def leave_out(self, source: str, offset: int, stream: str | None, step: int) -> int | None:
         """What stands there is not applied. Returns an older offset that had to be given up."""
         self.advance(source, offset, stream, step)
-        offsets = self.missing.setdefault(source, set())
-        offsets.add(offset)
-        if len(offsets) <= LARGEST_MISSING:
-            return None
-        given_up = min(offsets)
-        offsets.remove(given_up)
+        offsets = {*self.missing.get(source, ()), offset}
+        given_up = min(offsets) if len(offsets) > LARGEST_MISSING else None
+        self.missing = {**self.missing, source: offsets - {given_up}}
         return given_up
 
     def _found(self, source: str, offset: int) -> None:
-        offsets = self.missing.get(source, set())
-        offsets.discard(offset)
-        if not offsets:
-            self.missing.pop(source, None)
+        offsets = self.missing.get(source, frozenset()) - {offset}
+        others = {name: it for name, it in self.missing.items() if name != source}
+        self.missing = {**others, source: offsets} if offsets else others
 
     def replaces(self, known: Self) -> bool:
         """Whether this one, which stands later in the changelog, is to be kept instead.
@@ -110,10 +116,10 @@ class Coverage:
     def decode(cls, line: bytes) -> Self:
         """Read the line; one of the first format too, which has the state in the same line."""
         stored: Mapping[str, Any] = orjson.loads(line)
-        missing = stored.get("missing")
+        missing, recent = stored.get("missing"), stored.get("recent")
         return cls(
             positions=stored["positions"],
-            missing={source: set(it) for source, it in missing.items()} if missing else {},
-            recent=dict.fromkeys(stored.get("recent", ())),
+            missing=NOTHING if not missing else {name: set(it) for name, it in missing.items()},
+            recent=NOTHING if not recent else dict.fromkeys(recent),
             generation=stored.get("generation", 0),
         )

@@ -42,10 +42,12 @@ class OpenEntry:
 
     __slots__ = ("coverage", "folded", "is_changed", "state", "stored")
 
+    state: State
+
     def __init__(self, coverage: Coverage, stored: bytes | None) -> None:
+        """`state` is set by the batch that opens the entry."""
         self.coverage = coverage
         self.stored = stored
-        self.state: State = {}
         self.folded: list[tuple[RawRecord, Event[Any]]] = []
         self.is_changed = False
 

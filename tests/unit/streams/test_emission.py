@@ -19,7 +19,7 @@ from streams.projection import Entry, Projection, State
 from streams.records import Origin, RawRecord
 from streams.table import MemoryTable
 from tests.unit.streams.bench import Bench
-from tests.unit.streams.tabling import event
+from tests.unit.streams.tabling import event, record
 
 MakeEvent = Callable[..., Event[Any]]
 WINDOW_IDS = 256
@@ -32,6 +32,10 @@ def count(state: State, event: Event[Any]) -> State:
 
 
 COUNTED = Projection(name="counted", patterns=("*",), fold=count, initial=dict)
+
+
+def marked(emission: Emission) -> tuple[str, bytes]:
+    return EMISSION, emission.encode()
 
 
 def counted(table: MemoryTable, key: str) -> object:
@@ -140,13 +144,8 @@ def test_any_number_of_repeats_from_several_causes_is_counted_once(
     for first in range(0, len(merged), batch):
         changes = TableBatch({"counted": table}, 0)
         for offset, emission in enumerate(merged[first : first + batch], first):
-            changes.apply(
-                COUNTED,
-                "k",
-                event(emission.place * 2 + (emission.cause.topic == "high")),
-                Origin("emitted", 0, offset),
-                emission,
-            )
+            emitted = event(emission.place * 2 + (emission.cause.topic == "high"))
+            changes.fold(COUNTED, record(offset, b"k", "t", marked(emission)), emitted)
         changes.store()
     assert counted(table, "k") == len(set(merged))
 
@@ -172,6 +171,6 @@ def test_a_stream_is_followed_in_each_partition_that_it_is_written_to() -> None:
     for topic, causes in (("events.domain.high", (0, 2)), ("events.domain.low", (1, 3))):
         for offset, cause in enumerate(causes):
             emission = Emission("team", "notify", Origin("causes", 0, cause), 0)
-            changes.apply(COUNTED, "k", event(cause), Origin(topic, 0, offset), emission)
+            changes.fold(COUNTED, record(offset, b"k", topic, marked(emission)), event(cause))
     changes.store()
     assert counted(table, "k") == 4
