@@ -4,6 +4,8 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 
+import uvloop
+
 
 def run_until_signalled(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run until it ends by itself, or until SIGTERM or Ctrl-C sets its event: then it drains."""
@@ -15,4 +17,5 @@ def run_until_signalled(run: Callable[[asyncio.Event], Awaitable[None]]) -> None
             loop.add_signal_handler(number, stop.set)
         await run(stop)
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

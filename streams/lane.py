@@ -8,8 +8,14 @@ import structlog
 
 from streams.records import RawRecord, TopicPartition
 
-LANE_RECORDS: Final = 4_000
-"""How many records of one partition may wait in memory before no more of it are read."""
+LANE_RECORDS: Final = 8_000
+"""How many records of one partition may wait in memory; below half of it more are read."""
+
+WAITING_RECORDS: Final = 64_000
+"""How many records of all partitions may wait before only lanes that are nearly idle get more."""
+
+NEARLY_IDLE: Final = 250
+"""A lane with fewer waiting records gets more in any case: each partition must go on."""
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +97,9 @@ class Lanes:
         """
         while True:
             self.raise_failure()
-            found = [source for source in sources if self._has_room(source)]
+            waiting = sum(lane.waiting for lane in self._lanes.values())
+            limit = LANE_RECORDS // 2 if waiting < WAITING_RECORDS else NEARLY_IDLE
+            found = [source for source in sources if self._has_room(source, limit)]
             if found:
                 return found
             self._room.clear()
@@ -133,6 +141,6 @@ class Lanes:
                 await lane.stop()
         self._room.set()
 
-    def _has_room(self, source: TopicPartition) -> bool:
+    def _has_room(self, source: TopicPartition, limit: int) -> bool:
         lane = self._lanes.get(source)
-        return lane is None or lane.waiting < LANE_RECORDS // 2
+        return lane is None or lane.waiting < limit

@@ -15,10 +15,10 @@ from schemas.event import Event, EventFactory
 from schemas.topics import repartition_topic
 from streams.attempts import Attempts, Failed, Pause
 from streams.batch_handling import BatchHandling, Delivered
-from streams.emission import EMISSION, Emission
 from streams.handler import BatchHandler, Handler
 from streams.handling import Burial, Handling
 from streams.log import RecordSender
+from streams.open_table import Delivery
 from streams.projecting import TableBatch
 from streams.projection import Projection
 from streams.publisher import EventPublisher
@@ -31,6 +31,9 @@ from streams.workload import Workload
 
 LOOK_EVERY: Final = 32
 """After how many records it is looked whether the slice is over."""
+
+FOLD_AT_ONCE: Final = 256
+"""How many events are folded before it is looked whether the slice is over."""
 
 
 class Process(Protocol):
@@ -62,14 +65,6 @@ class Edges:
     pace: Pace = field(default_factory=AtOnce)
 
 
-class _Folding(NamedTuple):
-    """An event that belongs into a table."""
-
-    projection: Projection
-    record: RawRecord
-    event: Event[Any]
-
-
 class _Takers(NamedTuple):
     """Who takes events of one type from one topic."""
 
@@ -91,7 +86,7 @@ class _Work:
 
     def __init__(self) -> None:
         self.receipts: list[Receipt] = []
-        self.foldings: list[_Folding] = []
+        self.foldings: dict[str, list[Delivery]] = {}
         self.batches: dict[BatchHandler, list[Delivered]] = {}
 
 
@@ -115,6 +110,7 @@ class AppProcessor:
             for known in workload.projections
             if known.key is not None
         }
+        self._projections = {known.name: known for known in workload.projections}
         self._takers: dict[tuple[str, str], _Takers] = {}
 
     @property
@@ -125,16 +121,24 @@ class AppProcessor:
     async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
         """See Process. Tables are changed after the handlers have run."""
         work = _Work()
-        begin = 0
-        for end in range(LOOK_EVERY, len(records) + LOOK_EVERY, LOOK_EVERY):
-            if begin and self._edges.pace.is_over():
-                await self._edges.pace.turn(source.topic, records[begin].timestamp_ms)
-            await self._deliver_all(records[begin:end], work)
-            begin = end
-        for handler, batch in work.batches.items():
-            await self._batch_handling.handle(handler, batch, work.receipts)
-        if work.foldings:
-            await self._change_tables(source.partition, work)
+        if self._workload.has_handlers:
+            await self._deliver_all(source, records, work)
+            for handler, batch in work.batches.items():
+                await self._batch_handling.handle(handler, batch, work.receipts)
+            if work.foldings:
+                async with self._changing[source.partition]:
+                    changes = TableBatch(self._tables, source.partition)
+                    await self._fold_all(source, changes, work)
+                    await self._write(changes, work)
+        else:
+            async with self._changing[source.partition]:
+                changes = TableBatch(self._tables, source.partition)
+                for begin in range(0, len(records), FOLD_AT_ONCE):
+                    await self._deliver_all(source, records[begin : begin + FOLD_AT_ONCE], work)
+                    await self._fold_all(source, changes, work)
+                    await self._settle(changes, work)
+                    work.foldings.clear()
+                await self._write(changes, work)
         for receipt in work.receipts:
             await receipt
 
@@ -150,10 +154,20 @@ class AppProcessor:
         if isinstance(event, Unreadable):
             failed = Failed(error=event.error, tries=1)
         if failed is not None:
-            work.receipts.append(await self._burial.bury(record, failed, "read"))
+            await self._bury(record, failed, "read", work)
         return event if isinstance(event, Event) else None
 
-    async def _deliver_all(self, records: Sequence[RawRecord], work: _Work) -> None:
+    async def _deliver_all(
+        self, source: TopicPartition, records: Sequence[RawRecord], work: _Work
+    ) -> None:
+        begin = 0
+        for end in range(LOOK_EVERY, len(records) + LOOK_EVERY, LOOK_EVERY):
+            if begin and self._edges.pace.is_over():
+                await self._edges.pace.turn(source.topic, records[begin].timestamp_ms)
+            await self._deliver_some(records[begin:end], work)
+            begin = end
+
+    async def _deliver_some(self, records: Sequence[RawRecord], work: _Work) -> None:
         """To handlers one by one, to the rest at the end of the batch."""
         view, takers_by_type = self._edges.reading.view, self._takers
         for record in records:
@@ -171,7 +185,7 @@ class AppProcessor:
                 if unfinished is not None:
                     work.receipts += await unfinished
             for projection in takers.folded:
-                work.foldings.append(_Folding(projection, record, event))
+                work.foldings.setdefault(projection.name, []).append((record, event))
             if takers.rest:
                 await self._deliver_to(takers, record, event, work)
 
@@ -215,43 +229,53 @@ class AppProcessor:
             attempt, waiting_for=f"projection {projection.name}"
         )
         if failed is not None:
-            work.receipts.append(await self._burial.bury(record, failed, projection.name))
+            await self._bury(record, failed, projection.name, work)
         for outgoing in forwarded:
             work.receipts.append(await self._edges.sender.send(outgoing))
 
-    async def _change_tables(self, partition: int, work: _Work) -> None:
-        """Fold the events; visible only after the changelog records are acknowledged.
+    async def _write(self, changes: TableBatch, work: _Work) -> None:
+        await self._settle(changes, work)
+        written = [await self._edges.sender.send(change) for change in changes.changelog()]
+        changes.store([await receipt for receipt in written])
 
-        Events of one entry may stand in several topics, so in several lanes: from reading the
-        entry to storing it only one of them works on the tables of a partition.
-        """
-        async with self._changing[partition]:
-            changes = TableBatch(self._tables, partition)
-            for folding in work.foldings:
-                await self._fold(folding, changes, work)
-            written = [await self._edges.sender.send(change) for change in changes.changelog()]
-            for receipt in written:
-                await receipt
-            changes.store()
+    async def _settle(self, changes: TableBatch, work: _Work) -> None:
+        for failed in changes.settle():
+            failure = Failed(error=failed.error, tries=1)
+            await self._bury(failed.record, failure, failed.projection.name, work)
 
-    async def _fold(self, folding: _Folding, changes: TableBatch, work: _Work) -> None:
-        projection, record, event = folding
+    async def _fold_all(self, source: TopicPartition, changes: TableBatch, work: _Work) -> None:
+        pace = self._edges.pace
+        for name, deliveries in work.foldings.items():
+            projection = self._projections[name]
+            for begin in range(0, len(deliveries), FOLD_AT_ONCE):
+                if pace.is_over():
+                    await pace.turn(source.topic, deliveries[begin][0].timestamp_ms)
+                undone = changes.fold_all(projection, deliveries[begin : begin + FOLD_AT_ONCE])
+                for record, event in undone:
+                    await self._fold(projection, record, event, changes, work)
+
+    async def _fold(
+        self,
+        projection: Projection,
+        record: RawRecord,
+        event: Event[Any],
+        changes: TableBatch,
+        work: _Work,
+    ) -> None:
+        """Fold one event that failed, or that stands behind one."""
 
         async def attempt() -> None:
-            place = record.header(EMISSION)
-            changes.apply(
-                projection,
-                (record.key or b"").decode(),
-                event,
-                record.origin,
-                None if place is None else Emission.decode(place),
-            )
+            changes.fold(projection, record, event)
 
         failed = await self._edges.attempts.run(
             attempt, waiting_for=f"projection {projection.name}"
         )
         if failed is not None:
-            work.receipts.append(await self._burial.bury(record, failed, projection.name))
+            changes.leave_out(projection, record)
+            await self._bury(record, failed, projection.name, work)
+
+    async def _bury(self, record: RawRecord, failed: Failed, name: str, work: _Work) -> None:
+        work.receipts.append(await self._burial.bury(record, failed, name))
 
 
 def _rekeyed(record: RawRecord, app: str, projection: str, key: str) -> OutgoingRecord:

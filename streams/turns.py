@@ -20,7 +20,7 @@ WEIGHTS: Final[Mapping[Priority, int]] = {
 }
 """How the time is shared among priorities that all have work."""
 
-SLICE_S: Final = 0.002
+SLICE_S: Final = 0.001
 """How long a lane works before it lets others go: what CRITICAL may have to wait for."""
 
 LOW_MAX_AGE_S: Final = 60.0

@@ -30,6 +30,11 @@ class Workload:
         return f"{self.app}.{self.subscription}"
 
     @property
+    def has_handlers(self) -> bool:
+        """Whether anything here runs beside the projections."""
+        return bool(self.handlers or self.batch_handlers)
+
+    @property
     def concurrency(self) -> int:
         """How many keys of one partition may be in work at a time."""
         return max((handler.concurrency for handler in self.handlers), default=1)

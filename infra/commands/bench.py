@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from infra.settings import load_settings
 
 app = typer.Typer(add_completion=False)
+
+
+def _print_table(asked: bool) -> None:
+    """Print what the results in the tree show, and end."""
+    from benchmarks.command import print_table
+
+    if asked:
+        print_table()
+        raise typer.Exit
+
+
+AS_JSON: Final = typer.Option("--json", help="Print one JSON line a bench.")
+
+TABLE: Final = typer.Option(
+    "--table",
+    help="Run nothing: print the results in the tree.",
+    is_eager=True,
+    callback=_print_table,
+)
 
 
 @app.command()
@@ -30,14 +49,15 @@ def bench(
     results: Annotated[
         Path | None, typer.Option(help="Write results here instead of benchmarks/results.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a bench.")] = False,
+    as_json: Annotated[bool, AS_JSON] = False,
+    _table: Annotated[bool, TABLE] = False,
 ) -> None:
     """Measure beside the peers; each bench ends within eight minutes. Exit code 0 when it ran.
 
     Whether its goals are met is in the result, which is written to benchmarks/results/NAME.json
     unless the run was a part or too short.
 
-    Example: wundr bench codec --json
+    Example: wundr bench codec --json; wundr bench --table
     """
     # The benches stand on infra, so they are met here at run time only.
     from benchmarks.command import Request, run_benches

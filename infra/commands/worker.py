@@ -12,6 +12,7 @@ from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
 from schemas.envelope import Priority
 from streams.settings import KafkaSettings
+from streams.table_store import TableStore
 
 PLATFORM: Final = "platform"
 WORKER_LINGER_MS: Final = 20
@@ -42,6 +43,9 @@ def worker(
         str | None,
         typer.Option(help="A name of its own: back within 10 s it keeps its partitions."),
     ] = None,
+    store: Annotated[
+        TableStore, typer.Option(help="Where tables are kept; on disk a start recovers less.")
+    ] = TableStore.MEMORY,
 ) -> None:
     """Join the app's groups and work until SIGTERM; it drains, commits and exits with 0.
 
@@ -67,6 +71,7 @@ def worker(
         subscriptions=tuple(subscription or ()),
         lanes=_priorities(lanes),
         instance=instance,
+        store=store,
     )
     if target == PLATFORM:
         run_until_signalled(lambda stop: run_platform_worker(worker_settings, stop))

@@ -5,7 +5,7 @@ not used: it commits past unfinished events, and takes a refused commit for done
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol, cast
 
 import structlog
@@ -13,7 +13,6 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.records import TopicPartition
-from streams.runtime.feed import Feed
 from streams.runtime.lease import Lease
 
 SESSION_S: Final = 10.0
@@ -55,8 +54,9 @@ class _PausingListener(driver.ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         consumer = self._thread._ensure_consumer()  # noqa: SLF001  # as Faust's own listener
-        topics = cast(LaneTransport, self._thread.transport).topics
-        consumer.pause(*(source for source in assigned if source.topic in topics))
+        transport = cast(LaneTransport, self._thread.transport)
+        ours = transport.topics | transport.changelogs
+        consumer.pause(*(source for source in assigned if source.topic in ours))
         await super().on_partitions_assigned(assigned)
 
 
@@ -111,7 +111,7 @@ class LaneConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Nothing more is taken; what is in work is finished in `wait_empty`."""
         self._given_up = self.app.consumer_generation_id
-        self.transport.feed.close()
+        self.transport.stop_reading()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -157,7 +157,7 @@ class LaneConsumer(driver.Consumer):
 
         Without the lease the work is others' already: the lanes stop at once.
         """
-        self.transport.feed.close()
+        self.transport.stop_reading()
         progress = self.transport.progress
         if not self.transport.lease.is_held:
             log.warning("partitions were lost before they were given up", session_s=SESSION_S)
@@ -194,12 +194,14 @@ class LaneConsumer(driver.Consumer):
 class LaneTransport(driver.Transport):
     """Faust's aiokafka transport with our consumer.
 
-    All is set before the app starts. `topics` are those whose records go to lanes.
+    All is set before the app starts. `topics` are those whose records go to lanes, `changelogs`
+    those of projections; `stop_reading` is called before partitions are given up.
     """
 
     Consumer = LaneConsumer
     progress: Progress
-    feed: Feed
+    stop_reading: Callable[[], None]
+    changelogs: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
     instance: str | None = None
 

@@ -57,6 +57,7 @@ def _page(run: Run) -> dict[str, Any]:
     return {
         "ready": run.member.is_ready,
         "assigned": [str(source) for source in run.member.assigned()],
+        "recovery": [progress._asdict() for progress in run.member.recovery],
         "unfinished": run.lanes.unfinished,
         "processed": run.process.processed,
         "committed": {str(source): offset for source, offset in run.member.committed().items()},

@@ -73,7 +73,8 @@ class LeasedSender:
 
     async def send(self, record: OutgoingRecord) -> Receipt:
         """See RecordSender. Waits without the lease; a lane that is closed meanwhile ends here."""
-        await self._lease.wait()
+        if not self._lease.is_held:
+            await self._lease.wait()
         return await self._sender.send(record)
 
     async def flush(self) -> None:

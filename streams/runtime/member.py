@@ -1,7 +1,8 @@
 """One member of a subscription's consumer group: a Faust app whose partitions feed the lanes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, cast
 
@@ -9,6 +10,7 @@ import faust
 import structlog
 from yarl import URL
 
+from streams.errors import InfrastructureError
 from streams.kafka.errors import TRANSIENT
 from streams.kafka.fetcher import KafkaFetcher
 from streams.lane import Lanes
@@ -17,15 +19,18 @@ from streams.runtime.consumer import SESSION_S, LaneConsumer, LaneConsumerThread
 from streams.runtime.errors import WorkerFailed
 from streams.runtime.feed import Feed
 from streams.runtime.recovery import ServingTableManager
-from streams.runtime.tables import FaustTable, ProjectionTable
+from streams.runtime.stores.opening import open_store
+from streams.runtime.table_recovery import DEADLINE_S, RecoveryProgress, TableRecovery
+from streams.runtime.tables import FaustTable
 from streams.settings import KafkaSettings
+from streams.table_store import EntryStore, TableStore
 from streams.workload import FaustSetup
 
 REBALANCE_S: Final = 30.0
 REQUEST_S: Final = 40.0
 COMMIT_INTERVAL_S: Final = 1.0
-ASK_AGAIN_S: Final = 0.5
-"""The pause before the group is asked again where the work begins."""
+TRY_AGAIN_S: Final = 0.5
+"""The pause before an assignment is begun again whose broker was away."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,11 +50,22 @@ class _StockBoot(faust.app.BootStrategy):
 
 class _LaneApp(faust.App):
     BootStrategy: ClassVar[type[faust.app.BootStrategy]] = _Boot
-    serve: Callable[[int], Awaitable[None]]
+    serve: Callable[[int], None]
 
 
 class _StockApp(_LaneApp):
     BootStrategy = _StockBoot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """How a member stands in its group: see WorkerSettings for `instance` and `store`."""
+
+    kafka: KafkaSettings
+    data_dir: Path
+    instance: str | None = None
+    store: TableStore = TableStore.MEMORY
+    recovery_deadline_s: float = DEADLINE_S
 
 
 class GroupMember:
@@ -58,29 +74,31 @@ class GroupMember:
     def __init__(
         self,
         group: str,
-        kafka: KafkaSettings,
-        data_dir: Path,
+        membership: Membership,
         tables: Mapping[str, str],
-        *,
-        instance: str | None = None,
         setups: Sequence[FaustSetup] = (),
     ) -> None:
-        """`tables`: changelog topic by table name. See WorkerSettings for `instance`."""
+        """`tables`: changelog topic by table name."""
         self._group = group
-        self._kafka = kafka
-        self._data_dir = data_dir
+        self._membership = membership
+        kafka, data_dir = membership.kafka, membership.data_dir
         kind = _StockApp if setups else _LaneApp
         self._app = kind(group, **_faust_settings(kafka, data_dir))
         url = [URL(f"kafka://{address.strip()}") for address in kafka.bootstrap.split(",")]
         self._transport = LaneTransport(url, self._app)
+        self._transport.instance = membership.instance
+        self._transport.changelogs = frozenset(tables.values())
+        self._transport.stop_reading = self._stop_reading
         self._app.transport = self._transport
         self._app.producer_transport = self._transport
         self.tables: Mapping[str, FaustTable] = {
-            name: FaustTable(self._app, name, changelog) for name, changelog in tables.items()
+            name: FaustTable(self._app, name, changelog, self._store(name, changelog))
+            for name, changelog in tables.items()
         }
+        self._recovery = TableRecovery(self._fetcher, deadline_s=membership.recovery_deadline_s)
         self.lease = self._transport.lease
-        self._transport.instance = instance
         self._app.serve = self._serve
+        self._serving: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
         for setup in setups:
             setup(self._app)
@@ -88,25 +106,31 @@ class GroupMember:
     def read_into(self, lanes: Lanes, topics: Sequence[str]) -> None:
         """Say what is read and where it goes; once, before `start`."""
         self._lanes = lanes
-        self._feed = Feed(lambda: KafkaFetcher(self._kafka), lanes, self._fail)
+        self._feed = Feed(self._fetcher, lanes, self._fail)
         self._transport.progress = lanes
-        self._transport.feed = self._feed
         self._transport.topics = frozenset(topics)
         self._app.topics.add(self._app.topic(*topics, acks=False))
 
     @property
     def topics(self) -> frozenset[str]:
         """All topics that it needs, changelogs included."""
-        return self._transport.topics | {table.changelog for table in self.tables.values()}
+        return self._transport.topics | self._transport.changelogs
+
+    @property
+    def recovery(self) -> Sequence[RecoveryProgress]:
+        """How far the tables of the present assignment are recovered."""
+        return self._recovery.progress
 
     async def start(self) -> None:
         """Join the group and return once the tables of the first assignment are recovered."""
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        self._membership.data_dir.mkdir(parents=True, exist_ok=True)
         await self._app.start()
 
     async def stop(self) -> None:
         """Drain, commit, leave the group."""
         await self._app.stop()
+        for table in self.tables.values():
+            table.close()
 
     def raise_failure(self) -> None:
         """Raise WorkerFailed when the member cannot go on."""
@@ -120,11 +144,7 @@ class GroupMember:
     @property
     def is_ready(self) -> bool:
         """Whether a partition assignment is in force and its tables are recovered."""
-        return (
-            bool(self._app.started and self._app.tables.actives_ready)
-            and not self._app.rebalancing
-            and self._feed.is_open
-        )
+        return bool(self._app.started) and not self._app.rebalancing and self._feed.is_open
 
     @property
     def generation(self) -> int:
@@ -139,11 +159,10 @@ class GroupMember:
 
     def committed(self) -> Mapping[TopicPartition, int]:
         """The offsets that the broker has confirmed."""
-        consumer = cast(LaneConsumer, self._app.consumer)
         return {
             source: offset
             for source in self.assigned()
-            if (offset := consumer.confirmed(source)) is not None
+            if (offset := self._consumer.confirmed(source)) is not None
         }
 
     def partition_of(self, topic: str, key: str) -> int:
@@ -155,26 +174,55 @@ class GroupMember:
     def _fail(self, error: BaseException) -> None:
         self._failure = error
 
-    async def _serve(self, generation: int) -> None:
-        """The tables of this generation are recovered: read from where its work begins."""
-        consumer = cast(LaneConsumer, self._app.consumer)
+    def _serve(self, generation: int) -> None:
+        """An assignment has begun: recover its tables, then read from where its work begins."""
+        if self._is_current(generation) and self._serving is None:
+            self._serving = asyncio.create_task(self._begin(generation), name="begin assignment")
+
+    def _stop_reading(self) -> None:
+        """Partitions are asked back."""
+        self._feed.close()
+        if self._serving is not None:
+            self._serving.cancel()
+            self._serving = None
+
+    async def _begin(self, generation: int) -> None:
         while self._is_current(generation):
             try:
-                starts = await cast(LaneConsumerThread, consumer._thread).starts()  # noqa: SLF001  # the only way to it
-            except TRANSIENT as error:
-                log.warning("the group does not say where to begin", error=repr(error))
-                await asyncio.sleep(ASK_AGAIN_S)
-                continue
-            if self._is_current(generation) and not self._feed.is_open:
-                self._feed.open({TopicPartition(*tp): offset for tp, offset in starts.items()})
-            return
+                await self._recovery.recover(self.tables, self._table_partitions())
+                starts = await cast(LaneConsumerThread, self._consumer._thread).starts()  # noqa: SLF001  # the only way to it
+            except (InfrastructureError, *TRANSIENT) as error:
+                log.warning("an assignment waits", group=self._group, error=repr(error))
+                await asyncio.sleep(TRY_AGAIN_S)
+            except Exception as error:  # noqa: BLE001  # the worker's main loop raises it
+                self._fail(error)
+                return
+            else:
+                if self._is_current(generation):
+                    self._feed.open({TopicPartition(*tp): at for tp, at in starts.items()})
+                return
+
+    def _table_partitions(self) -> frozenset[int]:
+        """The partitions of tables that are assigned to this member."""
+        changelogs = self._transport.changelogs
+        assigned = self._consumer.assignment()
+        return frozenset(tp.partition for tp in assigned if tp.topic in changelogs)
+
+    def _fetcher(self) -> KafkaFetcher:
+        return KafkaFetcher(self._membership.kafka)
+
+    def _store(self, name: str, changelog: str) -> EntryStore:
+        folder = self._membership.data_dir / (self._membership.instance or "tables") / changelog
+        return open_store(self._membership.store, folder, changelog)
+
+    @property
+    def _consumer(self) -> LaneConsumer:
+        return cast(LaneConsumer, self._app.consumer)
 
     def _is_current(self, generation: int) -> bool:
         """Whether the partitions of this generation are ours, and not being asked back."""
-        consumer = cast(LaneConsumer, self._app.consumer)
-        return generation == self._app.consumer_generation_id and not consumer.has_given_up(
-            generation
-        )
+        is_present = generation == self._app.consumer_generation_id
+        return is_present and not self._consumer.has_given_up(generation)
 
 
 def _faust_settings(kafka: KafkaSettings, data_dir: Path) -> dict[str, Any]:
@@ -190,7 +238,6 @@ def _faust_settings(kafka: KafkaSettings, data_dir: Path) -> dict[str, Any]:
         "datadir": str(data_dir),
         "store": "memory://",
         "TableManager": ServingTableManager,
-        "Table": ProjectionTable,
         # Calls our wait_empty before partitions are given up.
         "stream_wait_empty": True,
         "table_standby_replicas": 0,

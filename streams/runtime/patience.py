@@ -15,12 +15,18 @@ class PatientSender:
 
     async def send(self, record: OutgoingRecord) -> Receipt:
         """Send once a broker takes the record. Raises what no waiting heals: RecordRefused."""
+        try:
+            return await self._sender.send(record)
+        except Exception as error:  # noqa: BLE001  # judged by Attempts
+            return await self._send_again(record, error)
+
+    async def _send_again(self, record: OutgoingRecord, error: Exception) -> Receipt:
         receipts: list[Receipt] = []
 
         async def attempt() -> None:
             receipts.append(await self._sender.send(record))
 
-        failed = await self._attempts.run(attempt, waiting_for=f"topic {record.topic}")
+        failed = await self._attempts.after(error, attempt, waiting_for=f"topic {record.topic}")
         if failed is not None:
             raise failed.error
         return receipts[0]

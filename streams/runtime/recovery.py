@@ -1,32 +1,46 @@
-"""Faust's recovery of tables, which also says for which assignment it has come to its end."""
+"""Faust's recovery, for stock tables only; it also says when an assignment can begin."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from faust.tables import TableManager
 from faust.tables.recovery import Recovery
+from faust.types import TP
+
+from streams.runtime.tables import ProjectionTable
 
 
 class _Serving(Protocol):
-    """An app that takes records once its tables are recovered."""
+    """An app that goes on from here by itself."""
 
-    serve: Callable[[int], Awaitable[None]]
+    serve: Callable[[int], None]
 
 
 class ServingRecovery(Recovery):
-    """Calls `app.serve` with the generation whose tables are recovered.
+    """Calls `app.serve` with the generation that Faust is ready for.
 
-    Faust may end a recovery when its assignment is over by then: who serves must look.
+    Faust may end a recovery when its assignment is over by then: who serves must look. Tables of
+    projections are recovered there (streams/runtime/table_recovery.py).
     """
 
+    def add_active(self, table: Any, tp: TP) -> None:
+        """See Recovery."""
+        if not isinstance(table, ProjectionTable):
+            super().add_active(table, tp)
+
+    def add_standby(self, table: Any, tp: TP) -> None:
+        """See Recovery."""
+        if not isinstance(table, ProjectionTable):
+            super().add_standby(table, tp)
+
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
-        """Tables are recovered and partitions sought."""
+        """Stock tables are recovered and partitions sought."""
         await super().on_recovery_completed(generation_id)
-        await cast(_Serving, self.app).serve(generation_id)
+        cast(_Serving, self.app).serve(generation_id)
 
     async def _resume_streams(self, generation_id: int = 0) -> None:
         await super()._resume_streams(generation_id)
-        await cast(_Serving, self.app).serve(generation_id)
+        cast(_Serving, self.app).serve(generation_id)
 
 
 class ServingTableManager(TableManager):

@@ -21,9 +21,11 @@ from streams.runtime.errors import LanesNeedNoTables
 from streams.runtime.health import CountingProcess, Run, live_page
 from streams.runtime.http import LOOPBACK, WorkerPages
 from streams.runtime.member import GroupMember
+from streams.runtime.table_recovery import DEADLINE_S
 from streams.runtime.views import MemberTables
 from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
+from streams.table_store import TableStore
 from streams.turns import Pace
 
 WATCH_S: Final = 0.2
@@ -43,7 +45,8 @@ class WorkerSettings:
 
     No `subscriptions` means all of the app. `lanes` are the priorities that it reads: fewer than
     all only for subscriptions without tables. A worker with an `instance` name that comes back
-    within the session timeout keeps its partitions. `http_port` 0 takes a free one.
+    within the session timeout keeps its partitions. `http_port` 0 takes a free one. With a `store`
+    on disk each worker of a machine needs an `instance` name or a `data_dir` of its own.
     """
 
     kafka: KafkaSettings
@@ -51,6 +54,8 @@ class WorkerSettings:
     subscriptions: tuple[str, ...] = ()
     lanes: frozenset[Priority] = EVERY_LANE
     instance: str | None = None
+    store: TableStore = TableStore.MEMORY
+    recovery_deadline_s: float = DEADLINE_S
     http_port: int = 0
     run_file: Path | None = None
     journal: Path | None = None

@@ -32,7 +32,7 @@ from streams.runtime.collecting import collect_garbage_less_often
 from streams.runtime.errors import NoSuchSubscription
 from streams.runtime.health import Run
 from streams.runtime.lease import LeasedSender
-from streams.runtime.member import GroupMember
+from streams.runtime.member import GroupMember, Membership
 from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
 from streams.runtime.running import Subscription, WorkerSettings, prepared, run_all
@@ -171,14 +171,15 @@ async def _connections(
 def _member(
     subscription: Subscription, settings: WorkerSettings, setups: Sequence[FaustSetup] = ()
 ) -> GroupMember:
-    return GroupMember(
-        subscription.group,
-        replace(settings.kafka, client_id=f"{settings.kafka.client_id}-{subscription.group}"),
-        settings.data_dir,
-        subscription.tables,
+    kafka = replace(settings.kafka, client_id=f"{settings.kafka.client_id}-{subscription.group}")
+    membership = Membership(
+        kafka=kafka,
+        data_dir=settings.data_dir,
         instance=settings.instance,
-        setups=setups,
+        store=settings.store,
+        recovery_deadline_s=settings.recovery_deadline_s,
     )
+    return GroupMember(subscription.group, membership, subscription.tables, setups)
 
 
 @contextmanager

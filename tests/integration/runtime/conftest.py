@@ -18,7 +18,7 @@ from streams.attempts import Pause
 from streams.kafka.sender import KafkaSender
 from streams.lane import Lanes
 from streams.records import RawRecord, TopicPartition
-from streams.runtime.member import GroupMember
+from streams.runtime.member import GroupMember, Membership
 from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
 from streams.turns import AtOnce
@@ -128,7 +128,7 @@ async def running_member(
     instance: str | None = None,
 ) -> AsyncIterator[GroupMember]:
     """A member that has its first assignment; it leaves at the end of the block."""
-    member = GroupMember(group, kafka, data_dir, {}, instance=instance)
+    member = GroupMember(group, Membership(kafka=kafka, data_dir=data_dir, instance=instance), {})
     member.read_into(Lanes(partial(SerialLane, process, AtOnce())), topics)
     await member.start()
     try:

@@ -13,8 +13,8 @@ import pytest
 from streams.attempts import Pause
 from streams.lane import Lanes
 from streams.records import RawRecord, TopicPartition
-from streams.runtime.errors import WorkerFailed
-from streams.runtime.member import GroupMember
+from streams.runtime.errors import RecoveryOverdue, WorkerFailed
+from streams.runtime.member import GroupMember, Membership
 from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
 from streams.turns import AtOnce
@@ -42,6 +42,10 @@ class Opened:
     def is_open(self) -> bool:
         return bool(self.starts)
 
+    def close(self) -> None:
+        """Nothing is read from now on."""
+        self.starts.clear()
+
     def open(self, starts: dict[TopicPartition, int]) -> None:
         self.starts.append(starts)
 
@@ -54,6 +58,9 @@ class Group:
         self._failures = failures
         self.while_asking: Callable[[], None] = lambda: None
         self._thread = SimpleNamespace(starts=self._starts)
+
+    def assignment(self) -> set[TopicPartition]:
+        return {SOURCE}
 
     def has_given_up(self, generation: int) -> bool:
         return generation == self._given_up
@@ -71,7 +78,8 @@ class Group:
 
 @pytest.fixture
 async def member(tmp_path: Path) -> GroupMember:
-    member = GroupMember("app.main", KafkaSettings(bootstrap="127.0.0.1:1"), tmp_path, {})
+    membership = Membership(kafka=KafkaSettings(bootstrap="127.0.0.1:1"), data_dir=tmp_path)
+    member = GroupMember("app.main", membership, {})
     member.read_into(Lanes(partial(SerialLane, Nothing(), AtOnce())), ["t"])
     return member
 
@@ -87,24 +95,31 @@ def in_generation(
     member: GroupMember, group: Group, monkeypatch: pytest.MonkeyPatch, generation: int = 2
 ) -> None:
     monkeypatch.setattr(type(member._app), "consumer", group)
-    monkeypatch.setattr("streams.runtime.member.ASK_AGAIN_S", 0)
+    monkeypatch.setattr("streams.runtime.member.TRY_AGAIN_S", 0)
     member._app.consumer_generation_id = generation
+
+
+async def served(member: GroupMember, generation: int) -> None:
+    """Let the member begin an assignment and come to its end."""
+    member._serve(generation)
+    if member._serving is not None:
+        await asyncio.wait({member._serving})
 
 
 async def test_recovered_tables_begin_the_reading_where_the_work_begins(
     member: GroupMember, feed: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_generation(member, Group(), monkeypatch)
-    await member._serve(2)
+    await served(member, 2)
     assert feed.starts == [{SOURCE: 5}]
 
 
-async def test_a_recovery_that_is_reported_twice_begins_once(
+async def test_an_assignment_that_is_reported_twice_begins_once(
     member: GroupMember, feed: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_generation(member, Group(), monkeypatch)
-    await member._serve(2)
-    await member._serve(2)
+    await served(member, 2)
+    await served(member, 2)
     assert len(feed.starts) == 1
 
 
@@ -112,20 +127,20 @@ async def test_a_group_that_does_not_answer_is_asked_again(
     member: GroupMember, feed: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_generation(member, Group(failures=3), monkeypatch)
-    await member._serve(2)
+    await served(member, 2)
     assert feed.starts == [{SOURCE: 5}]
 
 
-@pytest.mark.parametrize(("recovered", "given_up"), [(1, None), (2, 2)])
-async def test_a_recovery_that_ends_after_its_generation_begins_nothing(
+@pytest.mark.parametrize(("reported", "given_up"), [(1, None), (2, 2)])
+async def test_an_assignment_that_is_over_begins_nothing(
     member: GroupMember,
     feed: Opened,
     monkeypatch: pytest.MonkeyPatch,
-    recovered: int,
+    reported: int,
     given_up: int | None,
 ) -> None:
     in_generation(member, Group(given_up), monkeypatch)
-    await member._serve(recovered)
+    await served(member, reported)
     assert not feed.is_open
 
 
@@ -135,7 +150,41 @@ async def test_partitions_that_are_asked_back_meanwhile_begin_nothing(
     group = Group()
     group.while_asking = lambda: group.give_up(2)
     in_generation(member, group, monkeypatch)
-    await member._serve(2)
+    await served(member, 2)
+    assert not feed.is_open
+
+
+async def test_a_recovery_is_cancelled_when_partitions_are_asked_back(
+    member: GroupMember, feed: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Endless:
+        async def recover(self, tables: object, partitions: object) -> None:
+            await asyncio.Event().wait()
+
+    member._recovery = Endless()  # type: ignore[assignment]  # a recovery that takes for ever
+    in_generation(member, Group(), monkeypatch)
+    member._serve(2)
+    serving = member._serving
+    assert serving is not None
+    await asyncio.sleep(0)
+    member._stop_reading()
+    await asyncio.wait({serving})
+    assert serving.cancelled()
+    assert not feed.is_open
+
+
+async def test_a_recovery_that_is_overdue_ends_the_member(
+    member: GroupMember, feed: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Overdue:
+        async def recover(self, tables: object, partitions: object) -> None:
+            raise RecoveryOverdue("after 600 s: runs/0 at 5 of 9")
+
+    member._recovery = Overdue()  # type: ignore[assignment]  # what the member uses of it
+    in_generation(member, Group(), monkeypatch)
+    await served(member, 2)
+    with pytest.raises(WorkerFailed, match="runs/0 at 5 of 9"):
+        member.raise_failure()
     assert not feed.is_open
 
 

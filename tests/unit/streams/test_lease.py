@@ -143,9 +143,11 @@ async def test_lanes_are_drained_only_while_the_lease_is_held(
 ) -> None:
     progress = Asked()
     transport = SimpleNamespace(
-        feed=SimpleNamespace(close=lambda: None), lease=lease, progress=progress
+        stop_reading=lambda: None, lease=lease, progress=progress
     )
-    consumer = SimpleNamespace(transport=transport, _commit_offsets=_commit_nothing)
+    consumer = SimpleNamespace(
+        transport=transport, _commit_offsets=_commit_nothing, _unacked_messages=()
+    )
     await ask(lease, response)
     await LaneConsumer.wait_empty(consumer)  # type: ignore[arg-type]  # what it uses of itself
     assert progress.calls == calls
