@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from benchmarks.bench import Bench, Stage
 from benchmarks.catalogue import load
+from benchmarks.documents import RESULTS, table
 from benchmarks.launch import Launcher
 from benchmarks.peer_environment import peers_python
 from benchmarks.plot import svg
@@ -20,7 +21,6 @@ from benchmarks.session import Plan, run_bench
 from infra.settings import ProviderName, Settings, load_settings
 from infra.stack.local import absolute, running_stack
 
-RESULTS: Final = Path(__file__).parent / "results"
 WHOLE_SECONDS: Final = 5.0
 """A run that measured less is shown, but not kept: start-up weighs too much in it."""
 
@@ -63,6 +63,11 @@ def run_benches(settings: Settings, request: Request) -> None:
                 sys.stdout.flush()
             else:
                 show(result)
+
+
+def print_table() -> None:
+    """Print what the results in the tree show."""
+    sys.stdout.write(table())
 
 
 @contextmanager

@@ -22,8 +22,6 @@ def _print_table(asked: bool) -> None:
         raise typer.Exit
 
 
-AS_JSON: Final = typer.Option("--json", help="Print one JSON line a bench.")
-
 TABLE: Final = typer.Option(
     "--table",
     help="Run nothing: print the results in the tree.",
@@ -49,7 +47,7 @@ def bench(
     results: Annotated[
         Path | None, typer.Option(help="Write results here instead of benchmarks/results.")
     ] = None,
-    as_json: Annotated[bool, AS_JSON] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a bench.")] = False,
     _table: Annotated[bool, TABLE] = False,
 ) -> None:
     """Measure beside the peers; each bench ends within eight minutes. Exit code 0 when it ran.
