@@ -27,7 +27,7 @@ from streams.partitioner import partition_of
 PARTITIONS: Final = 4
 AGGREGATES: Final = 1_000
 STEP: Final = 10_000
-AVRO_EVENTS_PER_S: Final = 340_000
+AVRO_EVENTS_PER_S: Final = 460_000
 """Runs of five seconds have enough for the fastest peer after 400,000 events of warm-up."""
 JSON_EVENTS_PER_S: Final = 24_000
 """What the slow peer reads that has JSON in its guide."""

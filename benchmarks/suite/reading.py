@@ -28,7 +28,7 @@ def ours(mode: str) -> System:
         name=OURS,
         module=f"benchmarks.systems.{mode}",
         environment=Environment.PROJECT,
-        rate=80_000 if mode == CONSUME else 45_000,
+        rate=100_000 if mode == CONSUME else 60_000,
         settings={"linger_ms": 20, "worker": "as `wundr worker` starts it"},
     )
 
@@ -115,7 +115,7 @@ def quix(mode: str) -> System:
         module="benchmarks.peers.quix",
         settings={"commit_interval_s": 5.0, "decode": "fastavro in the function", **state},
         options={"mode": mode},
-        rate=45_000 if mode == CONSUME else 30_000,
+        rate=50_000 if mode == CONSUME else 35_000,
     )
 
 
@@ -128,6 +128,6 @@ def kafka_streams(mode: str) -> System:
         environment=Environment.PROJECT,
         settings={"threads": 1, "value": "Avro GenericRecord", **state},
         options={"mode": mode},
-        rate=150_000,
+        rate=350_000 if mode == CONSUME else 200_000,
         min_warm_up=JVM_WARM_UP,
     )
