@@ -17,9 +17,9 @@ PARTITIONS = 4
 TABLE = "files"
 
 
-async def measure(config: RunConfig) -> Measurement:
-    """Start, and wait until the table is recovered."""
-    app = faust.App(
+def build(config: RunConfig) -> faust.App:
+    """An app without a table yet."""
+    return faust.App(
         config.group,
         broker=f"kafka://{config.bootstrap}",
         store="memory://",
@@ -28,13 +28,19 @@ async def measure(config: RunConfig) -> Measurement:
         topic_replication_factor=1,
         web_enabled=False,
     )
+
+
+async def refuse(values: Any) -> None:
+    """The agent without which Faust would not work on the table."""
+    async for _ in values:
+        raise RuntimeError("there is nothing to read but the changelog")
+
+
+async def measure(config: RunConfig) -> Measurement:
+    """Start, and wait until the table is recovered."""
+    app = build(config)
     table = app.Table(TABLE, partitions=PARTITIONS)
-
-    async def agent(values: Any) -> None:
-        async for _ in values:
-            raise RuntimeError("there is nothing to read but the changelog")
-
-    app.agent(app.topic(config.topic, value_type=bytes, value_serializer="raw"))(agent)
+    app.agent(app.topic(config.topic, value_type=bytes, value_serializer="raw"))(refuse)
     recovered = asyncio.Event()
 
     async def on_recovered(*_: Any, **__: Any) -> None:

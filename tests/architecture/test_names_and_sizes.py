@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("schemas", "streams", "connectors", "gateway", "infra", "examples", "tests")
+PACKAGES = (
+    "schemas",
+    "streams",
+    "connectors",
+    "gateway",
+    "infra",
+    "examples",
+    "tests",
+    "benchmarks",
+)
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager", "core"}
 MODULE_LINES = 400
 FUNCTION_LINES = 40
