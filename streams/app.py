@@ -159,8 +159,11 @@ class App:
         return (MAIN, *own) if has_main else tuple(own)
 
     def workload(self, subscription: str = MAIN) -> Workload:
-        """What a subscription works on; projections belong to `main`."""
-        return Workload(
+        """What a subscription works on; projections belong to `main`.
+
+        Raises InvalidHandler when some of it needs the order that other parts give up.
+        """
+        workload = Workload(
             app=self.name,
             subscription=subscription,
             handlers=tuple(known for known in self.handlers if known.subscription == subscription),
@@ -170,6 +173,12 @@ class App:
             projections=self.projections if subscription == MAIN else (),
             faust_setups=tuple(self._faust_setups) if subscription == MAIN else (),
         )
+        if workload.projections and workload.concurrency > 1:
+            raise InvalidHandler(
+                f"{workload.group} has projections, which need events in order: give the handlers "
+                "with `concurrency` a subscription of their own"
+            )
+        return workload
 
     def topic_specs(self, partitions: int) -> tuple[TopicSpec, ...]:
         """Every topic that belongs to the app alone, Faust's changelogs included."""

@@ -6,7 +6,7 @@ an await.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -60,8 +60,15 @@ class Handling:
         factory: EventFactory,
         attempts: Attempts,
         burial: Burial,
+        *,
+        in_order: bool = True,
     ) -> None:
+        """`in_order`: whether events of a partition are handled in the order of the log.
+
+        Only then does the place of a cause say which emitted events came before.
+        """
         self._app = app
+        self._in_order = in_order
         self._publisher = publisher
         self._factory = factory
         self._attempts = attempts
@@ -102,6 +109,8 @@ class Handling:
         self, handler: str, record: RawRecord, context: Context
     ) -> tuple[OutgoingRecord, ...]:
         """What the try has emitted, each with its place in the stream of the handler's events."""
+        if not self._in_order:
+            return tuple(self._publisher.encode(new) for new in context.finish())
         place = Origin(record.topic, record.partition, record.offset)
         return tuple(
             self._marked(new, Emission(self._app, handler, place, ordinal))
@@ -144,4 +153,4 @@ class Handling:
 
     def _marked(self, event: Event[Any], emission: Emission) -> OutgoingRecord:
         encoded = self._publisher.encode(event)
-        return replace(encoded, headers=(*encoded.headers, (EMISSION, emission.encode())))
+        return encoded._replace(headers=(*encoded.headers, (EMISSION, emission.encode())))

@@ -101,7 +101,12 @@ class AppProcessor:
             app=workload.app, group=workload.group, sender=edges.sender, clock=edges.clock
         )
         self._handling = Handling(
-            workload.app, edges.publisher, edges.factory, edges.attempts, self._burial
+            workload.app,
+            edges.publisher,
+            edges.factory,
+            edges.attempts,
+            self._burial,
+            in_order=workload.concurrency == 1,
         )
         self._batch_handling = BatchHandling(self._handling, edges.attempts, self._burial)
         self._changing: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from schemas.event import Event
-from streams.emission import EMISSION, Emission
 from streams.open_table import Delivery, FailedFold, OpenTable
 from streams.place import Places
 from streams.projection import Projection
 from streams.receipt import Acknowledgement
-from streams.records import Origin, OutgoingRecord, RawRecord
+from streams.records import OutgoingRecord, RawRecord
 from streams.table import Changes, Table
 
 
@@ -89,20 +88,6 @@ class TableBatch:
         for name, changes in (self._changes or {}).items():
             table = self._tables[name]
             table.partition(self._partition).store(changes, offsets.get(table.changelog, ()))
-
-    def apply(
-        self,
-        projection: Projection,
-        key: str,
-        event: Event[Any],
-        origin: Origin,
-        emission: Emission | None = None,
-    ) -> None:
-        """`fold` with a state that is encoded at once: raises StateNotStorable for that too."""
-        headers = () if emission is None else ((EMISSION, emission.encode()),)
-        self.fold(projection, RawRecord(*origin, 0, key.encode(), None, headers), event)
-        for failed in self._opened(projection).settle():
-            raise failed.error
 
     def _opened(self, projection: Projection) -> OpenTable:
         opened = self._open.get(projection.name)

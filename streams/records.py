@@ -1,6 +1,5 @@
 """Records as they stand in a log: bytes with a place, before anything is decoded."""
 
-from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 ORIGIN = "wundr_origin"
@@ -82,8 +81,7 @@ class RawRecord(NamedTuple):
         return first_header(self.headers, name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingRecord:
+class OutgoingRecord(NamedTuple):
     """A record to send. Without a partition the key decides (murmur2, as in Java)."""
 
     topic: str

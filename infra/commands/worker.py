@@ -18,34 +18,40 @@ PLATFORM: Final = "platform"
 WORKER_LINGER_MS: Final = 20
 """A worker sends several records for each that it reads: sharing requests saves much work."""
 
+Target = Annotated[
+    str, typer.Argument(metavar="APP|platform", help="Import path of the app, or `platform`.")
+]
+RunFile = Annotated[Path | None, typer.Option(help="Write the pid and the port of the pages here.")]
+Journal = Annotated[
+    Path | None, typer.Option(help="Append every event that was published and acknowledged.")
+]
+HttpPort = Annotated[int, typer.Option(help="Port of the pages; 0 takes a free one.")]
+Subscriptions = Annotated[
+    list[str] | None, typer.Option(help="Only this subscription; may be given several times.")
+]
+Lanes = Annotated[
+    str, typer.Option(help="Only these priorities, such as `critical,high`; not with tables.")
+]
+Instance = Annotated[
+    str | None, typer.Option(help="A name of its own: back within 10 s it keeps its partitions.")
+]
+Store = Annotated[
+    TableStore, typer.Option(help="Where tables are kept; on disk a start recovers less.")
+]
+
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def worker(
-    target: Annotated[
-        str, typer.Argument(metavar="APP|platform", help="Import path of the app, or `platform`.")
-    ],
-    run_file: Annotated[
-        Path | None, typer.Option(help="Write the pid and the port of the pages here.")
-    ] = None,
-    journal: Annotated[
-        Path | None, typer.Option(help="Append every event that was published and acknowledged.")
-    ] = None,
-    http_port: Annotated[int, typer.Option(help="Port of the pages; 0 takes a free one.")] = 0,
-    subscription: Annotated[
-        list[str] | None, typer.Option(help="Only this subscription; may be given several times.")
-    ] = None,
-    lanes: Annotated[
-        str, typer.Option(help="Only these priorities, such as `critical,high`; not with tables.")
-    ] = "",
-    instance: Annotated[
-        str | None,
-        typer.Option(help="A name of its own: back within 10 s it keeps its partitions."),
-    ] = None,
-    store: Annotated[
-        TableStore, typer.Option(help="Where tables are kept; on disk a start recovers less.")
-    ] = TableStore.MEMORY,
+    target: Target,
+    run_file: RunFile = None,
+    journal: Journal = None,
+    http_port: HttpPort = 0,
+    subscription: Subscriptions = None,
+    lanes: Lanes = "",
+    instance: Instance = None,
+    store: Store = TableStore.MEMORY,
 ) -> None:
     """Join the app's groups and work until SIGTERM; it drains, commits and exits with 0.
 
@@ -56,15 +62,10 @@ def worker(
     from streams.runtime.running import WorkerSettings
     from streams.runtime.worker import run_app_worker, run_platform_worker
 
-    settings = load_settings()
-    endpoints = require_endpoints(settings)
-    worker_settings = WorkerSettings(
-        kafka=KafkaSettings(
-            bootstrap=endpoints.kafka_bootstrap,
-            partitions=settings.partitions,
-            linger_ms=WORKER_LINGER_MS,
-        ),
-        data_dir=absolute(settings.state_dir) / "faust",
+    kafka, data_dir = _places()
+    settings = WorkerSettings(
+        kafka=kafka,
+        data_dir=data_dir,
         http_port=http_port,
         run_file=run_file,
         journal=journal,
@@ -74,10 +75,21 @@ def worker(
         store=store,
     )
     if target == PLATFORM:
-        run_until_signalled(lambda stop: run_platform_worker(worker_settings, stop))
+        run_until_signalled(lambda stop: run_platform_worker(settings, stop))
     else:
         team_app = load_app(target)
-        run_until_signalled(lambda stop: run_app_worker(team_app, worker_settings, stop))
+        run_until_signalled(lambda stop: run_app_worker(team_app, settings, stop))
+
+
+def _places() -> tuple[KafkaSettings, Path]:
+    """Where Kafka is, and where a worker may keep its files."""
+    settings = load_settings()
+    kafka = KafkaSettings(
+        bootstrap=require_endpoints(settings).kafka_bootstrap,
+        partitions=settings.partitions,
+        linger_ms=WORKER_LINGER_MS,
+    )
+    return kafka, absolute(settings.state_dir) / "faust"
 
 
 def _priorities(lanes: str) -> frozenset[Priority]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from streams.settings import KafkaSettings
 from tests.integration.runtime.conftest import until
 from tests.integration.runtime.tally import OneTopicApp
 from tests.integration.runtime.team import send_all
-from tests.integration.runtime.test_offsets import committed
 from tests.integration.runtime.test_subscriptions import processed
 
 pytestmark = pytest.mark.kafka
@@ -29,55 +29,56 @@ MakeTopics = Callable[..., Awaitable[None]]
 EVENTS = 200
 
 
+class Seen:
+    """An app with a handler and a stock agent, and what both have seen."""
+
+    def __init__(self, name: str) -> None:
+        self.app = OneTopicApp(name)
+        self.legacy = f"{name}-legacy"
+        self.handled: set[int] = set()
+        self.by_stock: set[int] = set()
+        self.app.on(AnalysisFileProcessed)(self.handle)
+        self.app.faust(self.agents)
+
+    async def handle(self, event: Event[AnalysisFileProcessed], context: Context) -> None:
+        self.handled.add(event.data.lines)
+
+    def agents(self, faust_app: Any) -> None:
+        async def agent(values: Any) -> None:
+            async for value in values:
+                self.by_stock.add(int(value))
+
+        topic = faust_app.topic(self.legacy, value_type=bytes, value_serializer="raw")
+        faust_app.agent(topic, name="legacy")(agent)
+
+
+@asynccontextmanager
+async def running(app: OneTopicApp, settings: WorkerSettings) -> AsyncIterator[None]:
+    """A worker that is asked to stop at the end of the block."""
+    stop = asyncio.Event()
+    worker = asyncio.create_task(run_app_worker(app, settings, stop))
+    yield
+    stop.set()
+    await worker
+
+
 async def test_a_stock_agent_and_a_handler_share_a_group_and_both_commit(
     kafka: KafkaSettings, unique: str, make_topics: MakeTopics, sender: KafkaSender, tmp_path: Path
 ) -> None:
-    app = OneTopicApp(unique)
-    legacy = f"{unique}-legacy"
-    handled: set[int] = set()
-    by_stock: set[int] = set()
-
-    @app.on(AnalysisFileProcessed)
-    async def handle(event: Event[AnalysisFileProcessed], context: Context) -> None:
-        handled.add(event.data.lines)
-
-    @app.faust
-    def agents(faust_app: Any) -> None:
-        topic = faust_app.topic(legacy, value_type=bytes, value_serializer="raw")
-
-        async def agent(values: Any) -> None:
-            async for value in values:
-                by_stock.add(int(value))
-
-        faust_app.agent(topic, name="legacy")(agent)
-
-    await make_topics(app.topic, legacy)
-    await send_all(sender, [processed(app.topic, number) for number in range(EVENTS)])
-    await send_all(
-        sender,
-        [
-            OutgoingRecord(topic=legacy, key=b"k", value=str(number).encode(), partition=number % 4)
-            for number in range(EVENTS)
-        ],
-    )
-    stop = asyncio.Event()
-    worker = asyncio.create_task(
-        run_app_worker(app, WorkerSettings(kafka=kafka, data_dir=tmp_path), stop)
-    )
-    await until(lambda: handled == by_stock == set(range(EVENTS)), "both have seen all")
-    stop.set()
-    await worker
-    offsets = committed(kafka, f"{unique}.main")
-    assert sum(offsets.values()) > 0
-    again: set[int] = set(by_stock)
-    by_stock.clear()
-    handled.clear()
-    stop = asyncio.Event()
-    await send_all(sender, [processed(app.topic, EVENTS)])
-    worker = asyncio.create_task(
-        run_app_worker(app, WorkerSettings(kafka=kafka, data_dir=tmp_path), stop)
-    )
-    await until(lambda: handled == {EVENTS}, "only the new one is handled after a restart")
-    stop.set()
-    await worker
-    assert by_stock < again, "the stock agent goes on where it has committed"
+    seen, settings = Seen(unique), WorkerSettings(kafka=kafka, data_dir=tmp_path)
+    await make_topics(seen.app.topic, seen.legacy)
+    plain = [
+        OutgoingRecord(topic=seen.legacy, key=b"k", value=b"%d" % number, partition=number % 4)
+        for number in range(EVENTS)
+    ]
+    await send_all(sender, [processed(seen.app.topic, number) for number in range(EVENTS)])
+    await send_all(sender, plain)
+    async with running(seen.app, settings):
+        await until(
+            lambda: seen.handled == seen.by_stock == set(range(EVENTS)), "both have seen all"
+        )
+    again = Seen(unique)
+    await send_all(sender, [processed(seen.app.topic, EVENTS)])
+    async with running(again.app, settings):
+        await until(lambda: again.handled == {EVENTS}, "only the new one is handled again")
+    assert again.by_stock < seen.by_stock, "the stock agent goes on where it has committed"

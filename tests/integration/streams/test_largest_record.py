@@ -78,7 +78,7 @@ async def test_a_record_at_the_brokers_limit_becomes_a_dead_letter_and_fits_the_
     )
     letter = dead_letter(record, failed, datetime.now(UTC))
     await (await sender.send(letter))
-    await (await sender.send(replace(letter, topic=archive.name)))
+    await (await sender.send(letter._replace(topic=archive.name)))
     kept = await read_one(settings, dead_letter_topic(app.name))
     assert kept.value == largest
     assert dict(kept.headers)["wundr_reason"] == b"schemas.not_an_event"

@@ -142,9 +142,7 @@ async def test_lanes_are_drained_only_while_the_lease_is_held(
     lease: Lease, response: Any, calls: list[str]
 ) -> None:
     progress = Asked()
-    transport = SimpleNamespace(
-        stop_reading=lambda: None, lease=lease, progress=progress
-    )
+    transport = SimpleNamespace(stop_reading=lambda: None, lease=lease, progress=progress)
     consumer = SimpleNamespace(
         transport=transport, _commit_offsets=_commit_nothing, _unacked_messages=()
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,7 +95,7 @@ async def test_an_acknowledged_copy_does_not_hide_that_another_is_missing() -> N
 async def test_a_copy_in_another_topic_does_not_hide_that_one_is_missing() -> None:
     buffer = Unacknowledged(limit=10, timeout_s=None)
     buffer.give_up(await buffer.take(record("e1")), DeliveryFailed())
-    buffer.acknowledge(await buffer.take(replace(record("e1"), topic="dlq.team")), PLACE)
+    buffer.acknowledge(await buffer.take(record("e1")._replace(topic="dlq.team")), PLACE)
     assert buffer.lost_ids == ("e1",)
 
 
