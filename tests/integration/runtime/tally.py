@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import signal
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,13 @@ from schemas.event import Event
 from schemas.events.domain import AnalysisFileProcessed
 from streams.app import MAIN, App
 from streams.context import Context
+from streams.projecting import TableBatch
 from streams.projection import State
+from streams.receipt import Acknowledgement
 from streams.runtime.running import WorkerSettings
 from streams.runtime.worker import run_app_worker
 from streams.settings import KafkaSettings
+from streams.table_store import TableStore
 from streams.workload import Workload
 
 POISON = "poison"
@@ -74,17 +80,38 @@ def tally_app(name: str, healed: Path) -> OneTopicApp:
     return app
 
 
+def kill_after_flush(batches: int) -> None:
+    """End this process as by kill -9 when the changelog of a batch is acknowledged, nothing more.
+
+    The batch's offsets are not committed then, and its entries are not stored.
+    """
+    store = TableBatch.store
+    left = iter(range(batches, 0, -1))
+
+    def store_or_die(batch: TableBatch, acknowledged: Iterable[Acknowledgement] = ()) -> None:
+        if next(left, 0) == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        store(batch, acknowledged)
+
+    TableBatch.store = store_or_die  # type: ignore[method-assign, assignment]  # only in this process
+
+
 def main() -> None:
     """Run one worker until SIGTERM."""
     arguments = argparse.ArgumentParser()
     for name in ("bootstrap", "app", "healed", "folder"):
         arguments.add_argument(name)
+    arguments.add_argument("--die-after-flush", type=int, default=0)
+    arguments.add_argument("--store", type=TableStore, default=TableStore.MEMORY)
     given = arguments.parse_args()
+    if given.die_after_flush:
+        kill_after_flush(given.die_after_flush)
     folder = Path(given.folder)
     settings = WorkerSettings(
         kafka=KafkaSettings(bootstrap=given.bootstrap),
         data_dir=folder / "faust",
         run_file=folder / "run.json",
+        store=given.store,
     )
     app = tally_app(given.app, Path(given.healed))
 

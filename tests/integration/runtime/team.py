@@ -59,8 +59,8 @@ class Team:
         """Ends the outage when it exists."""
         return self.folder / "healed"
 
-    async def start(self, worker: str) -> None:
-        """Start a worker, or start it again."""
+    async def start(self, worker: str, *options: str) -> None:
+        """Start a worker, or start it again; see tally.py for its options."""
         folder = self.folder / worker
         folder.mkdir(exist_ok=True)
         (folder / "run.json").unlink(missing_ok=True)
@@ -69,7 +69,7 @@ class Team:
                 sys.executable,
                 "-m",
                 "tests.integration.runtime.tally",
-                *(self.kafka.bootstrap, self.name, str(self.healed), str(folder)),
+                *(self.kafka.bootstrap, self.name, str(self.healed), str(folder), *options),
                 cwd=Path(__file__).parents[3],
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
@@ -86,6 +86,10 @@ class Team:
         process = self.workers.pop(worker)
         os.kill(process.pid, signal.SIGKILL)
         await process.wait()
+
+    async def ended(self, worker: str) -> int:
+        """Wait until a worker has ended by itself; its exit code, below zero for a signal."""
+        return await asyncio.wait_for(self.workers.pop(worker).wait(), 40)
 
     @contextmanager
     def frozen(self, worker: str) -> Iterator[None]:

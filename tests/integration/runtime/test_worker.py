@@ -15,20 +15,6 @@ from tests.integration.runtime.team import CODEC, Team, send_all
 pytestmark = pytest.mark.kafka
 
 
-async def test_totals_stay_exact_when_one_of_two_workers_is_killed_under_load(team: Team) -> None:
-    await team.start("one")
-    await team.start("two")
-    async with team.under_load():
-        await team.until_live("one", "processed")
-        await team.until_live("two", "processed")
-        await team.kill("two")
-        await team.start("two")
-        await team.until_live("two", "processed")
-    await team.until_exact()
-    for worker in ("one", "two"):
-        assert await team.table(worker, "per-file")
-
-
 async def test_totals_stay_exact_when_a_worker_joins_under_load_and_pages_know_their_owner(
     team: Team,
 ) -> None:
