@@ -1,7 +1,7 @@
 """One member of a subscription's consumer group: a Faust app whose partitions feed the lanes."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, cast
@@ -16,13 +16,14 @@ from streams.kafka.fetcher import KafkaFetcher
 from streams.lane import Lanes
 from streams.records import TopicPartition
 from streams.runtime.consumer import SESSION_S, LaneConsumer, LaneConsumerThread, LaneTransport
-from streams.runtime.errors import WorkerFailed
+from streams.runtime.errors import RecoveryOverdue, WorkerFailed
 from streams.runtime.feed import Feed
 from streams.runtime.recovery import ServingTableManager
 from streams.runtime.stores.opening import open_store
 from streams.runtime.table_recovery import DEADLINE_S, RecoveryProgress, TableRecovery
 from streams.runtime.tables import FaustTable
 from streams.settings import KafkaSettings
+from streams.table import Table
 from streams.table_store import EntryStore, TableStore
 from streams.workload import FaustSetup
 
@@ -31,6 +32,9 @@ REQUEST_S: Final = 40.0
 COMMIT_INTERVAL_S: Final = 1.0
 TRY_AGAIN_S: Final = 0.5
 """The pause before an assignment is begun again whose broker was away."""
+
+Rebuild = Callable[[Mapping[str, Table], Collection[int]], Awaitable[None]]
+"""Builds these partitions of the tables anew."""
 
 log = structlog.get_logger(__name__)
 
@@ -99,9 +103,14 @@ class GroupMember:
         self.lease = self._transport.lease
         self._app.serve = self._serve
         self._serving: asyncio.Task[None] | None = None
+        self._rebuild: Rebuild | None = None
         self._failure: BaseException | None = None
         for setup in setups:
             setup(self._app)
+
+    def rebuild_by(self, rebuild: Rebuild) -> None:
+        """What to do when a recovery is overdue; without it the member cannot go on then."""
+        self._rebuild = rebuild
 
     def read_into(self, lanes: Lanes, topics: Sequence[str]) -> None:
         """Say what is read and where it goes; once, before `start`."""
@@ -189,7 +198,7 @@ class GroupMember:
     async def _begin(self, generation: int) -> None:
         while self._is_current(generation):
             try:
-                await self._recovery.recover(self.tables, self._table_partitions())
+                await self._recover()
                 starts = await cast(LaneConsumerThread, self._consumer._thread).starts()  # noqa: SLF001  # the only way to it
             except (InfrastructureError, *TRANSIENT) as error:
                 log.warning("an assignment waits", group=self._group, error=repr(error))
@@ -201,6 +210,17 @@ class GroupMember:
                 if self._is_current(generation):
                     self._feed.open({TopicPartition(*tp): at for tp, at in starts.items()})
                 return
+
+    async def _recover(self) -> None:
+        """Bring the tables back from their changelogs, or else from the archive."""
+        partitions = self._table_partitions()
+        try:
+            await self._recovery.recover(self.tables, partitions)
+        except RecoveryOverdue as error:
+            if self._rebuild is None:
+                raise
+            log.error("tables are rebuilt from the archive", group=self._group, because=str(error))  # noqa: TRY400  # the reason is enough
+            await self._rebuild(self.tables, partitions)
 
     def _table_partitions(self) -> frozenset[int]:
         """The partitions of tables that are assigned to this member."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from schemas.catalog import Catalog
@@ -14,12 +15,15 @@ from streams.app import App
 from streams.attempts import Attempts
 from streams.impatient_schemas import ImpatientSchemas
 from streams.journal import FileJournal
+from streams.kafka.fetcher import KafkaFetcher
+from streams.kafka.offsets import committed_offsets
 from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
 from streams.log import RecordSender
 from streams.platform.processor import (
     PLATFORM_APP,
+    PLATFORM_GROUP,
     PLATFORM_SUBSCRIPTION,
     PlatformEdges,
     PlatformProcessor,
@@ -27,6 +31,7 @@ from streams.platform.processor import (
 from streams.processor import AppProcessor, Edges
 from streams.publisher import NO_JOURNAL, EventPublisher, Journal
 from streams.reading import EventReading
+from streams.rebuilding import RebuildEdges, TableRebuild
 from streams.retry import RetrySchedule
 from streams.runtime.collecting import collect_garbage_less_often
 from streams.runtime.errors import NoSuchSubscription
@@ -143,7 +148,24 @@ def _prepared(
         clock=system_clock,
         pace=turns,
     )
+    if workload.projections:
+        member.rebuild_by(_rebuild(workload, edges, settings).rebuild)
     return prepared(subscription, member, AppProcessor(workload, edges, member.tables), turns)
+
+
+def _rebuild(workload: Workload, edges: Edges, settings: WorkerSettings) -> TableRebuild:
+    kafka = settings.kafka
+    return TableRebuild(
+        workload,
+        kafka.partitions,
+        PLATFORM_GROUP,
+        RebuildEdges(
+            reading=edges.reading,
+            sender=edges.sender,
+            open_fetcher=lambda: KafkaFetcher(kafka),
+            committed=partial(committed_offsets, kafka),
+        ),
+    )
 
 
 @asynccontextmanager

@@ -14,9 +14,10 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient
 
 from streams.errors import PartitionMismatch, TopicMissing
+from streams.kafka.offsets import committed_offsets
 from streams.kafka.reader import KafkaReader
 from streams.kafka.sender import KafkaSender
-from streams.records import OutgoingRecord
+from streams.records import OutgoingRecord, TopicPartition
 from streams.runtime.consumer import LaneConsumer
 from streams.runtime.preflight import check_topics
 from streams.settings import KafkaSettings
@@ -53,6 +54,9 @@ async def test_a_hanging_record_holds_the_commit_of_its_partition_and_of_no_othe
         assert committed(kafka, group).get(0, 0) <= 2
         process.release.set()
         await until(lambda: committed(kafka, group).get(0) == 6, "partition 0 committed")
+    offsets = await committed_offsets(kafka, group)
+    assert offsets == {TopicPartition(unique, 0): 6, TopicPartition(unique, 1): 6}
+    assert await committed_offsets(kafka, f"{group}-unknown") == {}
 
 
 async def test_what_was_unfinished_is_delivered_again_and_nothing_else_is_lost(
