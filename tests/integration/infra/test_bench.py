@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from benchmarks.bench import Stage
+from benchmarks.broker import Broker
 from benchmarks.contract import Measurement, RunConfig
 from benchmarks.drain import Drain
 from benchmarks.errors import ChecksumMismatch
 from benchmarks.launch import LONGEST_RUN_S, Launcher
-from benchmarks.system import System
+from benchmarks.system import Stream, System
+from benchmarks.workload import PARTITIONS, fill
 from infra.settings import load_settings
 from infra.stack.local import running_stack
 from tests.integration.infra.wundr_command import servers, wundr
@@ -66,6 +68,30 @@ def test_a_bench_that_there_is_not_is_a_wrong_usage(session_folder: Path) -> Non
     done = wundr(session_folder, "bench", "speed")
     assert done.returncode == 2
     assert "codec" in done.stderr
+
+
+def test_a_filled_topic_is_found_after_a_restart_and_refilled_when_it_would_be_another(
+    session_folder: Path,
+) -> None:
+    folder = session_folder / ".wundr" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = load_settings({}, provider="embedded", state_dir=folder / "stack")
+    said: list[str] = []
+    with running_stack(settings) as endpoints:
+        filled = fill(Broker(endpoints.kafka_bootstrap), folder, Stream.AVRO, said.append, 0.1)
+    said.clear()
+    with running_stack(settings) as endpoints:
+        broker = Broker(endpoints.kafka_bootstrap)
+        ends = [last for _, last in broker.bounds(filled.topic, PARTITIONS)]
+        assert tuple(ends) == filled.index.ends
+        again = fill(broker, folder, Stream.AVRO, said.append, 0.1)
+        assert (said, again.index.ends) == ([], filled.index.ends)
+        file = folder / f"{filled.topic}.index.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"identity": "of other samples"}))
+        refilled = fill(broker, folder, Stream.AVRO, said.append, 0.1)
+    assert [text.partition(" ")[0] for text in said] == ["writing"]
+    marks = refilled.index.marks
+    assert marks == filled.index.marks[: len(marks)], "the same events again, perhaps fewer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
