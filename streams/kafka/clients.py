@@ -27,7 +27,7 @@ SESSION_MS: Final = 10_000
 HEARTBEAT_MS: Final = 3_000
 REBALANCE_MS: Final = 30_000
 FETCH_WAIT_MS: Final = 100
-IDLE_FETCH_MS: Final = 25
+IDLE_FETCH_MS: Final = 50
 RETRY_PAUSE_S: Final = 0.25
 STOP_S: Final = 10.0
 """How long a client that cannot reach its broker may take to let go."""
