@@ -22,7 +22,7 @@ from schemas.data_reader import (
     parsed_record,
 )
 from schemas.data_writer import WriteData, compile_typed_writer
-from schemas.errors import EventTooLarge, InvalidWriterSchema, UnknownSchemaId
+from schemas.errors import EventTooLarge, InvalidWriterSchema, NotAnEvent, UnknownSchemaId
 from schemas.event import Event
 from schemas.event_data import EventData
 from schemas.events import DATA_TYPES
@@ -93,6 +93,15 @@ class Codec:
         elif known.composed_json != schema.composed_json:
             raise InvalidWriterSchema(f"id {schema.id} belongs to {known.type} {known.version}")
         return schema
+
+    def can_view(self, value: bytes) -> bool:
+        """Whether the schema of these bytes is known; True also where they are no event at all."""
+        if value[:HEADER_SIZE] in self._views:
+            return True
+        try:
+            return self.knows(schema_id_of(value))
+        except NotAnEvent:
+            return True
 
     def knows(self, schema_id: int) -> bool:
         """Whether events with this schema id can be viewed."""

@@ -61,14 +61,19 @@ class _BatchTrial:
     async def run(self) -> None:
         handler, handling = self._handler, self._handling
         self.emitted = []
-        taken = [delivered for delivered in self._batch if handler.can_handle(delivered.event)]
-        contexts = {
-            event.id: (record, handling.context(handler.name, event)) for record, event in taken
-        }
+        # Each event once: what a repeat emits would have other ids, at another place.
+        taken: dict[str, Delivered] = {}
+        for delivered in self._batch:
+            if handler.can_handle(delivered.event):
+                taken.setdefault(delivered.event.id, delivered)
         if not taken:
             return
+        contexts = {
+            name: (record, handling.context(handler.name, event))
+            for name, (record, event) in taken.items()
+        }
         context = BatchContext({name: own for name, (_, own) in contexts.items()})
-        suspended = deadline.run(handler.function([event for _, event in taken], context))
+        suspended = deadline.run(handler.function([event for _, event in taken.values()], context))
         if suspended is not None:
             await suspended.finish(handler.deadline_s)
         for record, own in contexts.values():

@@ -16,6 +16,9 @@ EMISSION: Final = "wundr_emission"
 ORDINALS: Final = 1 << 20
 """More than a handler can emit for one event; with it a place is one number."""
 
+LAST_OFFSET: Final = (1 << 42) - 1
+"""Of a cause: a place, offset and ordinal, stays below 2^62. A partition has fewer records."""
+
 
 class Emission(NamedTuple):
     """An event's place: the n-th that a handler emitted for the record at `cause`."""
@@ -45,4 +48,7 @@ class Emission(NamedTuple):
     def decode(cls, value: bytes) -> Self:
         """Read a header value; raises ValueError when it is not one."""
         topic, partition, offset, ordinal, app, handler = value.decode().split("/", 5)
-        return cls(app, handler, Origin(topic, int(partition), int(offset)), int(ordinal))
+        found = cls(app, handler, Origin(topic, int(partition), int(offset)), int(ordinal))
+        if not (0 <= found.cause.offset <= LAST_OFFSET and 0 <= found.ordinal < ORDINALS):
+            raise ValueError(f"no handler emits at {found.cause.offset}/{found.ordinal}")
+        return found

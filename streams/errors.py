@@ -147,6 +147,13 @@ class HandlerReturned(StreamsError):
     remedy = "Await everything that emits before the handler returns."
 
 
+class LaneStopped(StreamsError):
+    """A lane was cancelled from within, or did not end when it was told to."""
+
+    code = "streams.lane_stopped"
+    remedy = "Find what cancels its own task, or catches a cancellation, and let it through."
+
+
 class HandlerTimedOut(StreamsError):
     """A handler was cancelled because it took longer than its deadline."""
 

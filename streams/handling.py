@@ -91,6 +91,7 @@ class Handling:
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged by Attempts
             return self._again(handler, record, event, error)
         if suspended is None and not context.has_emitted:
+            context.finish()
             return None
         return self._finish(handler, record, context, suspended)
 

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from streams.lane import above
+from streams.errors import LaneStopped
+from streams.lane import STOP_S, above
 from streams.processor import Process
 from streams.records import RawRecord, TopicPartition
 from streams.turns import Pace
@@ -46,6 +47,7 @@ class KeyedLane:
         self._unfinished = 0
         self._watermark = Watermark()
         self._is_draining = False
+        self._is_stopped = False
         self._failure: BaseException | None = None
         self._changed = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"lane {source}")
@@ -88,21 +90,23 @@ class KeyedLane:
 
     async def stop(self) -> None:
         """See Lane."""
+        self._is_stopped = True
         tasks = {self._task, *self._workers}
-        self._task.remove_done_callback(self._ended)
         for task in tasks:
             task.remove_done_callback(self._ended)
             task.cancel()
-        await asyncio.wait(tasks)
+        _, alive = await asyncio.wait(tasks, timeout=STOP_S)
+        if alive:
+            self._failure = LaneStopped(f"lane {self._source} does not end")
 
     async def _run(self) -> None:
         """Begin records in the order of the log, each behind those of its key."""
-        while True:
+        while not self._is_stopped:
             while not self._can_begin():
                 self._changed.clear()
                 await self._changed.wait()
             await self._pace.turn(self._source.topic, self._waiting[0].timestamp_ms)
-            if self._can_begin():
+            if self._can_begin() and not self._is_stopped:
                 self._begin(self._waiting.popleft())
                 self._on_room()
 
@@ -127,12 +131,15 @@ class KeyedLane:
     async def _work(self, key: Key) -> None:
         """Finish what is begun of one key, in order."""
         queue = self._begun[key]
-        while queue:
+        while queue and not self._is_draining:
             record = queue[0]
             await self._process.process(self._source, [record])
+            if self._is_stopped:
+                return
             queue.popleft()
             self._watermark.finish(record.offset)
             self._unfinished -= 1
+            self._changed.set()
         del self._begun[key]
         self._changed.set()
 
@@ -140,9 +147,7 @@ class KeyedLane:
         self._workers.discard(task)
         if self._failure is None:
             if task.cancelled():
-                self._failure = asyncio.CancelledError(
-                    f"lane {self._source} was cancelled from within"
-                )
+                self._failure = LaneStopped(f"lane {self._source} was cancelled from within")
             else:
                 self._failure = task.exception()
         if self._failure is not None:

@@ -17,6 +17,9 @@ WAITING_RECORDS: Final = 64_000
 NEARLY_IDLE: Final = 250
 """A lane with fewer waiting records gets more in any case: each partition must go on."""
 
+STOP_S: Final = 5.0
+"""How long work may take to end when it is cancelled."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -55,7 +58,11 @@ class Lane(Protocol):
         ...
 
     async def stop(self) -> None:
-        """End at once; what is unfinished stays unfinished."""
+        """End at once; what is unfinished stays unfinished.
+
+        Work that does not end when it is cancelled is left behind after a while, as a failure: the
+        process must end, since it could still change what others own by then.
+        """
         ...
 
 
@@ -77,6 +84,7 @@ class Lanes:
         self._open_lane = open_lane
         self._lanes: dict[TopicPartition, Lane] = {}
         self._room = asyncio.Event()
+        self._stuck: BaseException | None = None
 
     def offer(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
         """Give a partition's next records to its lane. Raises what a lane has stopped with.
@@ -115,6 +123,8 @@ class Lanes:
 
     def raise_failure(self) -> None:
         """Raise what a lane has stopped with, if one has."""
+        if self._stuck is not None:
+            raise self._stuck
         for lane in self._lanes.values():
             if lane.failure is not None:
                 raise lane.failure
@@ -135,10 +145,14 @@ class Lanes:
 
         Another member owns them from now on.
         """
-        for source in list(self._lanes) if sources is None else list(sources):
-            lane = self._lanes.pop(source, None)
-            if lane is not None:
-                await lane.stop()
+        closing = [
+            lane
+            for source in (list(self._lanes) if sources is None else list(sources))
+            if (lane := self._lanes.pop(source, None)) is not None
+        ]
+        await asyncio.gather(*(lane.stop() for lane in closing))
+        for lane in closing:
+            self._stuck = self._stuck or lane.failure
         self._room.set()
 
     def _has_room(self, source: TopicPartition, limit: int) -> bool:

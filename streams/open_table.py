@@ -167,12 +167,9 @@ class OpenTable:
         return entry
 
     def _taken(self, key: bytes) -> OpenEntry:
-        entry = self._partition.take(key)
-        if entry is None:
-            # A key stands in pages and queries as text.
-            key.decode()
-            entry = OpenEntry(Coverage(), None)
-        return entry
+        # A key stands in pages and queries as text; what is no text may be a key of our own.
+        key.decode()
+        return self._partition.take(key) or OpenEntry(Coverage(), None)
 
     def _stored_state(self, entry: OpenEntry) -> State:
         if entry.stored is None:
@@ -213,7 +210,7 @@ class OpenTable:
                 entry.stored = self._storable(state)
             except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
                 entry.state = self._stored_state(entry)
-                del self._claims[event.id]
+                self._claims.pop(event.id, None)
                 self._miss(entry, record)
                 self._failed.append(FailedFold(self._projection, record, event, error))
             else:

@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from schemas.topics import repartition_topic
-from streams.emission import EMISSION, Emission
+from streams.emission import EMISSION, LAST_OFFSET, Emission
 from streams.records import ORIGIN, RawRecord
 
 Place = tuple[str, int, str | None, int, bool]
@@ -38,6 +38,8 @@ class Places:
         else:
             known_as, _, digits = copied_from.rpartition(b"/")
             offset, is_redriven = int(digits), not record.topic.startswith(IN_ORDER)
+            if not 0 <= offset <= LAST_OFFSET:
+                raise ValueError(f"no record was first read at {offset}")
         source = self._sources.get(known_as)
         if source is None:
             source = self._sources[known_as] = str(record.origin.source)

@@ -22,7 +22,7 @@ from streams.open_table import Delivery
 from streams.projecting import TableBatch
 from streams.projection import Projection
 from streams.publisher import EventPublisher
-from streams.reading import EventReading, Unreadable
+from streams.reading import KNOWN_TYPES, EventReading, Unreadable
 from streams.receipt import Receipt
 from streams.records import ORIGIN, OutgoingRecord, RawRecord, TopicPartition
 from streams.table import Table
@@ -136,6 +136,9 @@ class AppProcessor:
                     await self._fold_all(source, changes, work)
                     await self._write(changes, work)
         else:
+            for record in self._edges.reading.unknown(records):
+                # Known from now on, or known to be unknown: nobody else waits for that.
+                await self._look_up(record)
             async with self._changing[source.partition]:
                 changes = TableBatch(self._tables, source.partition)
                 for begin in range(0, len(records), FOLD_AT_ONCE):
@@ -146,6 +149,12 @@ class AppProcessor:
                 await self._write(changes, work)
         for receipt in work.receipts:
             await receipt
+
+    async def _look_up(self, record: RawRecord) -> None:
+        async def attempt() -> None:
+            await self._edges.reading.read(record)
+
+        await self._edges.attempts.run(attempt, waiting_for="writer schemas")
 
     async def _read(self, record: RawRecord, work: _Work) -> Event[Any] | None:
         """Look closer at bytes or a schema not understood at once; bury what is no event."""
@@ -216,7 +225,8 @@ class AppProcessor:
                 tuple(known for known in wanting if known.key is None),
                 tuple(known for known in wanting if known.key is not None),
             )
-        self._takers[topic, event_type] = takers
+        if len(self._takers) < KNOWN_TYPES:
+            self._takers[topic, event_type] = takers
         return takers
 
     async def _rekey(

@@ -1,6 +1,6 @@
 """From a raw record to an event, or to the reason why it is none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -49,6 +49,14 @@ class EventReading:
                 break
         event = self._codec.view(value)
         return event if self._is_wanted(event.type) else None
+
+    def unknown(self, records: Sequence[RawRecord]) -> list[RawRecord]:
+        """Records with a schema that is not known yet: `read` may take its time with them."""
+        return [
+            record
+            for record in records
+            if record.value is not None and not self._codec.can_view(record.value)
+        ]
 
     async def read(self, record: RawRecord) -> Event[Any] | Unreadable | None:
         """The event; None when nobody wants it. Errors of the infrastructure are raised."""

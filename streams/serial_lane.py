@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from streams.lane import above
+from streams.errors import LaneStopped
+from streams.lane import STOP_S, above
 from streams.processor import Process
 from streams.records import RawRecord, TopicPartition
 from streams.turns import Pace
@@ -76,10 +77,12 @@ class SerialLane:
     @property
     def failure(self) -> BaseException | None:
         """See Lane."""
-        if not self._task.done() or self._is_stopped:
+        if self._is_stopped:
+            return None if self._task.done() else LaneStopped(f"lane {self._source} does not end")
+        if not self._task.done():
             return None
         if self._task.cancelled():
-            return asyncio.CancelledError(f"lane {self._source} was cancelled from within")
+            return LaneStopped(f"lane {self._source} was cancelled from within")
         return self._task.exception()
 
     async def drain(self, deadline_s: float) -> None:
@@ -99,18 +102,19 @@ class SerialLane:
         """See Lane."""
         self._is_stopped = True
         self._task.cancel()
-        await asyncio.wait({self._task})
+        await asyncio.wait({self._task}, timeout=STOP_S)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._is_stopped:
             if not self._waiting:
                 self._idle.set()
                 self._arrived.clear()
                 await self._arrived.wait()
+                continue
             await self._pace.turn(self._source.topic, self._fetched[0][0].timestamp_ms)
             records = self._next_batch()
-            if not records:
+            if not records or self._is_stopped:
                 continue
             began = loop.time()
             self._watermark.begin(records[0].offset, records[-1].offset)

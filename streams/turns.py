@@ -100,6 +100,8 @@ class Turns:
         """See Pace."""
         priority = priority_of(topic)
         if priority is Priority.CRITICAL:
+            # Only what is ready already, acknowledgements and other CRITICAL lanes, goes between.
+            await asyncio.sleep(0)
             return
         granted = asyncio.get_running_loop().create_future()
         self._waiting[priority].append((granted, since_ms))

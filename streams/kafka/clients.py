@@ -92,7 +92,8 @@ async def connect(settings: KafkaSettings, create: Callable[[], ClientT]) -> Cli
         client = create()
         try:
             with kafka_errors(f"connecting to {settings.bootstrap}"):
-                await asyncio.wait_for(client.start(), max(0.1, deadline - time.monotonic()))
+                async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
+                    await client.start()
         except BaseException as error:
             await stop(client.stop)
             if not isinstance(error, Exception) or time.monotonic() + RETRY_PAUSE_S >= deadline:
@@ -105,7 +106,8 @@ async def connect(settings: KafkaSettings, create: Callable[[], ClientT]) -> Cli
 async def stop(stopping: Callable[[], Awaitable[Any]]) -> None:
     """Stop a client; one that hangs or fails while stopping is left behind: nothing needs it."""
     try:
-        await asyncio.wait_for(stopping(), STOP_S)
+        async with asyncio.timeout(STOP_S):
+            await stopping()
     except (KafkaError, OSError, TimeoutError) as error:
         log.warning("client did not stop cleanly", error=f"{type(error).__name__}: {error}")
 

@@ -17,6 +17,7 @@ from streams.errors import (
     NotDelivered,
     PartitionMismatch,
     RecordRefused,
+    TopicMissing,
 )
 from streams.kafka.batching import Batching
 from streams.kafka.clients import (
@@ -197,7 +198,8 @@ class KafkaSender:
         try:
             for pending in self._unacknowledged.handed_over():
                 await self._hand_on(client, pending)
-        except (KafkaError, BrokerUnavailable) as error:
+        except (KafkaError, BrokerUnavailable, TopicMissing) as error:
+            # A broker that has just started may not know its topics yet.
             self._replace(client, error)
         except BaseException:
             await self._abandon(client)

@@ -21,13 +21,13 @@ SESSION_S: Final = 10.0
 LEASE_S: Final = SESSION_S - 1.0
 """Who sees the lease held has at least a second for what it does next."""
 
-DRAIN_DEADLINE_S: Final = 10.0
+DRAIN_DEADLINE_S: Final = 5.0
 """How long partitions that are taken away may finish what is in work."""
 
-COMMIT_DEADLINE_S: Final = 5.0
+COMMIT_DEADLINE_S: Final = 3.0
 """How long the last commit before partitions are given up may take."""
 
-GOODBYE_DEADLINE_S: Final = 3.0
+GOODBYE_DEADLINE_S: Final = 2.0
 """How long leaving the group may take."""
 
 log = structlog.get_logger(__name__)
@@ -157,6 +157,7 @@ class LaneConsumer(driver.Consumer):
 
         Without the lease the work is others' already: the lanes stop at once.
         """
+        self._given_up = self.app.consumer_generation_id
         self.transport.stop_reading()
         progress = self.transport.progress
         if not self.transport.lease.is_held:

@@ -33,6 +33,17 @@ CONNECT_AGAIN_S: Final = 0.5
 log = structlog.get_logger(__name__)
 
 
+class _Reading:
+    """What is read for one assignment.
+
+    Once it is over nothing is offered any more: a task may live on after its cancellation, because
+    a library that it waits in may catch that.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+
 class Feed:
     """Opened for each assignment with where its work begins, closed when partitions go."""
 
@@ -47,16 +58,16 @@ class Feed:
         self._lanes = lanes
         self._on_failure = on_failure
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_open = False
+        self._reading: _Reading | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether records are taken."""
-        return self._is_open
+        return self._reading is not None
 
     def open(self, starts: Mapping[TopicPartition, int]) -> None:
         """Tables are recovered: take records from these offsets on."""
-        self._is_open = True
+        self._reading = _Reading()
         critical = {
             source: offset
             for source, offset in starts.items()
@@ -65,21 +76,23 @@ class Feed:
         others = {source: offset for source, offset in starts.items() if source not in critical}
         for part in (critical, others):
             if part:
-                task = asyncio.create_task(self._run(dict(part)), name="feed")
+                task = asyncio.create_task(self._run(self._reading, dict(part)), name="feed")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
         """Nothing is taken from now on."""
-        self._is_open = False
+        if self._reading is not None:
+            self._reading.is_over = True
+            self._reading = None
         for task in self._tasks:
             task.cancel()
 
-    async def _run(self, positions: dict[TopicPartition, int]) -> None:
+    async def _run(self, reading: "_Reading", positions: dict[TopicPartition, int]) -> None:
         """Read until closed; a fetcher that fails is replaced by one that goes on after it."""
-        while True:
+        while not reading.is_over:
             try:
-                await self._read(positions)
+                await self._read(reading, positions)
             except InfrastructureError as error:
                 log.warning("reading pauses", error=str(error))
                 await asyncio.sleep(CONNECT_AGAIN_S)
@@ -87,7 +100,7 @@ class Feed:
                 self._on_failure(error)
                 return
 
-    async def _read(self, positions: dict[TopicPartition, int]) -> None:
+    async def _read(self, reading: "_Reading", positions: dict[TopicPartition, int]) -> None:
         fetcher = self._open_fetcher()
         try:
             await fetcher.start(positions)
@@ -95,6 +108,8 @@ class Feed:
                 ready = await self._lanes.with_room(positions)
                 wait_s = FETCH_S if len(ready) == len(positions) else FETCH_BESIDE_FULL_S
                 fetched = await fetcher.fetch(ready, FETCH_RECORDS, wait_s)
+                if reading.is_over:
+                    return
                 for source, records in fetched.items():
                     self._lanes.offer(source, records)
                     positions[source] = records[-1].offset + 1

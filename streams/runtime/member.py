@@ -143,7 +143,10 @@ class GroupMember:
 
     def raise_failure(self) -> None:
         """Raise WorkerFailed when the member cannot go on."""
-        self._lanes.raise_failure()
+        try:
+            self._lanes.raise_failure()
+        except Exception as error:
+            raise WorkerFailed(f"{self._group}: {error!r}") from error
         if self._failure is not None:
             raise WorkerFailed(f"{self._group}: {self._failure!r}") from self._failure
         if self._app.crashed:
@@ -191,6 +194,7 @@ class GroupMember:
     def _stop_reading(self) -> None:
         """Partitions are asked back."""
         self._feed.close()
+        self._recovery.abandon()
         if self._serving is not None:
             self._serving.cancel()
             self._serving = None

@@ -17,6 +17,7 @@ from schemas.topics import priority_of
 from streams.keyed_lane import KeyedLane
 from streams.lane import Lanes, OpenLane
 from streams.processor import Process
+from streams.runtime.consumer import COMMIT_DEADLINE_S, DRAIN_DEADLINE_S, GOODBYE_DEADLINE_S
 from streams.runtime.errors import LanesNeedNoTables
 from streams.runtime.health import CountingProcess, Run, live_page
 from streams.runtime.http import LOOPBACK, WorkerPages
@@ -31,8 +32,8 @@ from streams.turns import Pace
 WATCH_S: Final = 0.2
 """How often a worker looks whether one of its parts has stopped."""
 
-LEAVE_DEADLINE_S: Final = 10.0
-"""How long a worker may drain and say goodbye before it ends all the same."""
+LEAVE_DEADLINE_S: Final = DRAIN_DEADLINE_S + COMMIT_DEADLINE_S + GOODBYE_DEADLINE_S + 1.0
+"""How long a worker may drain, commit and say goodbye before it ends all the same."""
 
 EVERY_LANE: Final = frozenset(Priority)
 

@@ -3,6 +3,7 @@
 It reads up to where the changelogs ended when it began: what a table shows was acknowledged before.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -99,6 +100,11 @@ class TableRecovery:
         self._clock = clock
         self._deadline_s = deadline_s
         self._recovering: Mapping[TopicPartition, _Recovering] = {}
+        self._number = 0
+
+    def abandon(self) -> None:
+        """The partitions are asked back: a recovery in hand applies nothing more."""
+        self._number += 1
 
     @property
     def progress(self) -> Sequence[RecoveryProgress]:
@@ -125,7 +131,7 @@ class TableRecovery:
             self._recovering = {}
             return
         async with self._fetching(wanted) as fetcher:
-            await self._read(fetcher, began_at)
+            await self._read(fetcher, began_at, self._number)
         log.info(
             "tables recovered",
             records=sum(it.done for it in self.progress),
@@ -171,7 +177,7 @@ class TableRecovery:
             partition.clear()
         return bool(foreign)
 
-    async def _read(self, fetcher: PartitionFetcher, began_at: float) -> None:
+    async def _read(self, fetcher: PartitionFetcher, began_at: float, number: int) -> None:
         said_at = began_at
         while pending := [source for source, it in self._recovering.items() if not it.is_done]:
             now = self._clock()
@@ -181,6 +187,8 @@ class TableRecovery:
                 said_at = now
                 log.info("recovering tables", standing=self._standing(now - began_at))
             fetched = await fetcher.fetch(pending, FETCH_RECORDS, FETCH_S)
+            if number != self._number:
+                raise asyncio.CancelledError
             for source, records in fetched.items():
                 self._recovering[source].take(records)
             if not fetched:

@@ -12,6 +12,7 @@ from schemas.event import Event
 from schemas.events.domain import AnalysisStarted, NotificationSent
 from streams.app import App
 from streams.context import BatchContext, Context
+from streams.emission import EMISSION, Emission
 from streams.errors import HandlerMismatch, InvalidHandler
 from streams.records import RawRecord
 from tests.unit.streams.bench import Bench
@@ -129,6 +130,32 @@ async def test_what_a_batch_emits_does_not_depend_on_what_was_delivered_together
     assert {event.causation_id for event in emitted} == {
         bench.codec.view(record.value or b"").id for record in given
     }
+
+
+async def test_a_repeat_within_a_batch_is_handed_over_once_and_at_its_first_place(
+    bench: Bench, started: MakeEvent
+) -> None:
+    app = App("team")
+    seen: list[list[str]] = []
+
+    @app.on(AnalysisStarted, batch=True)
+    async def together(batch: Batch, context: BatchContext) -> None:
+        seen.append(ids(batch))
+        for event in batch:
+            sent = NotificationSent(
+                notification_id=event.id, project_id="p", user_id=None, subject="started"
+            )
+            await context.publish(sent, cause=event, aggregate_id="always the same")
+
+    a, b = started("a"), started("b")
+    given = [bench.record(a, 10), bench.record(b, 11), bench.record(a, 12)]
+    await bench.processor(app).process(given[0].source, given)
+    assert seen == [["a", "b"]]
+    places = [
+        Emission.decode(record.header(EMISSION) or b"")
+        for record in bench.log.topic("events.domain.normal")
+    ]
+    assert [(it.cause.offset, it.ordinal) for it in places] == [(10, 0), (11, 0)]
 
 
 def test_a_batch_handler_that_names_another_type_is_refused() -> None:

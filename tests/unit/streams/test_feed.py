@@ -162,3 +162,45 @@ async def test_an_error_that_is_no_outage_is_reported(log: MemoryLog) -> None:
     feed.open({LOW: 0})
     await until(lambda: bool(failures))
     assert isinstance(failures[0], RuntimeError)
+
+
+class Deaf(MemoryFetcher):
+    """Swallows the cancellation of whoever waits in it, as a library below may do."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        super().__init__(log)
+        self.waits = asyncio.Event()
+        self.goes_on = asyncio.Event()
+
+    async def fetch(
+        self, sources: Collection[TopicPartition], max_records: int, timeout_s: float
+    ) -> Mapping[TopicPartition, Sequence[RawRecord]]:
+        self.waits.set()
+        while not self.goes_on.is_set():
+            try:
+                await self.goes_on.wait()
+            except asyncio.CancelledError:
+                continue
+        return await super().fetch(sources, max_records, timeout_s)
+
+
+async def test_a_feed_whose_cancellation_was_swallowed_offers_nothing_all_the_same(
+    log: MemoryLog,
+) -> None:
+    await fill(log, LOW, 50)
+    seen = Seen()
+    deaf = Deaf(log)
+    fetchers: list[MemoryFetcher] = [deaf, MemoryFetcher(log)]
+    feed, lanes, failures = reading(seen, lambda: fetchers.pop(0))
+    feed.open({LOW: 20})
+    await deaf.waits.wait()
+    feed.close()
+    await lanes.close()
+    feed.open({LOW: 0})
+    await asyncio.sleep(0)
+    deaf.goes_on.set()
+    await until(lambda: len(seen.offsets[LOW]) == 50)
+    assert seen.offsets[LOW] == list(range(50))
+    assert not failures
+    feed.close()
+    await lanes.close()

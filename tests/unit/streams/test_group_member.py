@@ -158,10 +158,16 @@ async def test_a_recovery_is_cancelled_when_partitions_are_asked_back(
     member: GroupMember, feed: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Endless:
+        is_abandoned = False
+
         async def recover(self, tables: object, partitions: object) -> None:
             await asyncio.Event().wait()
 
-    member._recovery = Endless()  # type: ignore[assignment]  # a recovery that takes for ever
+        def abandon(self) -> None:
+            self.is_abandoned = True
+
+    endless = Endless()
+    member._recovery = endless  # type: ignore[assignment]  # a recovery that takes for ever
     in_generation(member, Group(), monkeypatch)
     member._serve(2)
     serving = member._serving
@@ -170,6 +176,7 @@ async def test_a_recovery_is_cancelled_when_partitions_are_asked_back(
     member._stop_reading()
     await asyncio.wait({serving})
     assert serving.cancelled()
+    assert endless.is_abandoned
     assert not feed.is_open
 
 

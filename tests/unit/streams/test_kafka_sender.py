@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import OutOfOrderSequenceNumber
 
-from streams.errors import DeliveryFailed
+from streams.errors import DeliveryFailed, TopicMissing
 from streams.kafka import sender as sender_module
 from streams.kafka.sender import KafkaSender
 from streams.records import OutgoingRecord
@@ -180,4 +180,29 @@ async def test_a_record_that_comes_as_its_line_runs_empty_is_sent_too(
         await first
         await last
     assert client.given == [b"0", b"1"]
+    await sending.close()
+
+
+async def test_a_topic_that_a_new_client_does_not_find_at_first_takes_no_others_with_it(
+    clients: list[ScriptedClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (ScriptedClient(kind) for kind in (keeps, delivers, delivers))
+    clients += [first, second, third]
+    sending = sender()
+    receipts = [await sending.send(record(number)) for number in range(3)]
+    await until_given(first)
+    asked: list[object] = []
+
+    async def not_at_first(*given: object) -> Sequence[int]:
+        asked.append(given)
+        if len(asked) == 1:
+            raise TopicMissing("the broker has just started")
+        return [0]
+
+    monkeypatch.setattr(sender_module, "wait_for_topic", not_at_first)
+    first.deliveries[0].set_exception(OutOfOrderSequenceNumber())
+    async with asyncio.timeout(WAIT_S):
+        for receipt in receipts:
+            await receipt
+    assert third.given == [b"0", b"1", b"2"]
     await sending.close()

@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from streams.attempts import Pause
-from streams.keyed_lane import KeyedLane
+from streams.errors import LaneStopped
+from streams.keyed_lane import BEGUN_RECORDS, KeyedLane
 from streams.lane import LANE_RECORDS, Lanes, OpenLane
 from streams.processor import Process
 from streams.records import RawRecord, TopicPartition
@@ -209,7 +210,7 @@ async def test_a_lane_that_was_cancelled_from_within_is_a_failure(open_lane: OfK
 
     lanes = Lanes(open_lane(Cancelled()))
     lanes.offer(SOURCE, records(0))
-    with pytest.raises(asyncio.CancelledError, match="from within"):
+    with pytest.raises(LaneStopped, match="from within"):
         await until(lambda: bool(lanes.raise_failure()))  # type: ignore[func-returns-value]  # raises
     await lanes.close()
 
@@ -258,4 +259,83 @@ async def test_no_more_keys_are_in_work_than_asked_for() -> None:
     gate.open.set()
     await until(lambda: lanes.unfinished == 0)
     assert len(gate.seen) == 9
+    await lanes.close()
+
+
+async def test_work_that_does_not_end_when_it_is_stopped_is_a_failure_and_holds_up_nobody(
+    open_lane: OfKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("serial_lane", "keyed_lane"):
+        monkeypatch.setattr(f"streams.{module}.STOP_S", 0.01)
+    enough = asyncio.Event()
+
+    class Deaf(Gate):
+        async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+            self.calls.append(len(records))
+            while not enough.is_set():
+                try:
+                    await enough.wait()
+                except asyncio.CancelledError:
+                    continue
+
+    gate = Deaf()
+    lanes = Lanes(open_lane(gate))
+    lanes.offer(SOURCE, records(0, 1, 2))
+    await until(lambda: bool(gate.calls))
+    await asyncio.wait_for(lanes.close(), 5)
+    with pytest.raises(LaneStopped, match="does not end"):
+        lanes.raise_failure()
+    calls = len(gate.calls)
+    enough.set()
+    await asyncio.sleep(0.01)
+    assert len(gate.calls) == calls, "it takes no further record"
+
+
+async def test_a_drain_ends_each_key_with_the_record_in_work() -> None:
+    gate = Gate()
+    gate.open.clear()
+    lanes = Lanes(keyed(gate))
+    lanes.offer(SOURCE, [record(offset, key=b"k") for offset in range(100)])
+    await until(lambda: bool(gate.calls))
+    draining = asyncio.create_task(lanes.drain(5))
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.wait_for(draining, 5)
+    assert gate.seen == [(0, 0)]
+    assert lanes.committable() == {SOURCE: 1}
+    await lanes.close()
+
+
+async def test_a_hot_key_that_fills_the_lane_lets_others_begin() -> None:
+    class OneByOne(Gate):
+        async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            self.calls.append(records[0].offset)
+
+    gate = OneByOne()
+    lanes = Lanes(keyed(gate))
+    hot = [record(offset, key=b"hot") for offset in range(2 * BEGUN_RECORDS)]
+    lanes.offer(SOURCE, [*hot, record(2 * BEGUN_RECORDS, key=b"cold")])
+    await until(lambda: 2 * BEGUN_RECORDS in gate.calls)
+    assert len(gate.calls) < 1.5 * BEGUN_RECORDS
+    await lanes.close()
+
+
+async def test_a_critical_backlog_lets_the_event_loop_go() -> None:
+    critical = TopicPartition("events.system.critical", 0)
+    turns = Turns()
+    others = 0
+
+    class Paced(Gate):
+        async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+            for given in records:
+                await turns.turn(source.topic, given.timestamp_ms)
+
+    lanes = Lanes(partial(SerialLane, Paced(), turns))
+    lanes.offer(critical, records(*range(500), source=critical))
+    while lanes.unfinished:
+        await asyncio.sleep(0)
+        others += 1
+    assert others > 400
     await lanes.close()

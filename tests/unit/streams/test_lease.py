@@ -144,7 +144,10 @@ async def test_lanes_are_drained_only_while_the_lease_is_held(
     progress = Asked()
     transport = SimpleNamespace(stop_reading=lambda: None, lease=lease, progress=progress)
     consumer = SimpleNamespace(
-        transport=transport, _commit_offsets=_commit_nothing, _unacked_messages=()
+        transport=transport,
+        app=SimpleNamespace(consumer_generation_id=1),
+        _commit_offsets=_commit_nothing,
+        _unacked_messages=(),
     )
     await ask(lease, response)
     await LaneConsumer.wait_empty(consumer)  # type: ignore[arg-type]  # what it uses of itself

@@ -12,7 +12,7 @@ from schemas.events.domain import NotificationSent
 from schemas.framing import frame
 from streams.app import App
 from streams.context import Context
-from streams.errors import BrokerUnavailable
+from streams.errors import BrokerUnavailable, HandlerReturned
 from streams.records import RawRecord
 from tests.unit.streams.bench import Bench
 
@@ -249,3 +249,19 @@ async def test_bytes_cut_anywhere_become_a_dead_letter(bench: Bench, started: Ma
     assert len(letters(bench)) == len(cuts)
     reasons = {dict(letter.headers)["wundr_reason"] for letter in letters(bench)}
     assert reasons == {b"schemas.not_an_event", b"schemas.truncated_event"}
+
+
+async def test_what_is_emitted_after_a_handler_that_emitted_nothing_is_refused(
+    bench: Bench, started: MakeEvent
+) -> None:
+    app = App("team")
+    contexts: list[Context] = []
+
+    @app.on("analysis.started")
+    async def forget(event: Event[Any], context: Context) -> None:
+        contexts.append(context)
+
+    record = bench.record(started())
+    await bench.processor(app).process(record.source, [record])
+    with pytest.raises(HandlerReturned, match="forget"):
+        await contexts[0].publish(notification("late"), aggregate_id="late")
