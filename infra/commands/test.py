@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from tempfile import TemporaryFile
+from typing import IO, Annotated, Final
 
 import typer
 
@@ -18,6 +20,8 @@ app = typer.Typer(add_completion=False)
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FAST_TESTS: Final = ("tests/unit", "tests/architecture")
+PARTS_TESTS: Final = (*FAST_TESTS, "tests/contracts", "tests/integration")
+ACCEPTANCE_TESTS: Final = ("tests/acceptance",)
 
 
 class Scope(StrEnum):
@@ -35,18 +39,32 @@ class Check:
     command: tuple[str, ...]
 
 
-def checks(scope: Scope, tests: Sequence[str] = ()) -> tuple[Check, ...]:
-    """The checks of a scope, static ones first; `tests` are passed on to pytest."""
+def static_checks() -> tuple[Check, ...]:
+    """What only reads the sources."""
     tools = Path(sys.executable).parent
-    selected = tuple(tests) or (FAST_TESTS if scope is Scope.FAST else ("tests",))
-    static = (
+    return (
         Check(name="ruff check", command=(str(tools / "ruff"), "check", ".")),
         Check(name="ruff format", command=(str(tools / "ruff"), "format", "--check", ".")),
         Check(name="import contracts", command=(str(tools / "lint-imports"), "--no-cache")),
         Check(name="mypy strict", command=(str(tools / "mypy"), "--no-error-summary")),
     )
-    pytest = Check(name="pytest", command=(sys.executable, "-m", "pytest", *selected))
-    return (*static, pytest)
+
+
+def pytest_runs(scope: Scope, tests: Sequence[str] = ()) -> tuple[Check, ...]:
+    """The runs of pytest, which go side by side: the acceptance tests wait most of their time.
+
+    `tests` are passed on to one run.
+    """
+    if tests:
+        selections = {"pytest": tuple(tests)}
+    elif scope is Scope.FAST:
+        selections = {"pytest": FAST_TESTS}
+    else:
+        selections = {"pytest, parts": PARTS_TESTS, "pytest, acceptance": ACCEPTANCE_TESTS}
+    return tuple(
+        Check(name=name, command=(sys.executable, "-m", "pytest", *selected))
+        for name, selected in selections.items()
+    )
 
 
 @app.command()
@@ -58,15 +76,35 @@ def run_checks(
 
     Example: wundr test fast
     """
-    failed = [check.name for check in checks(scope, tests or ()) if not _passes(check)]
+    failed = [check.name for check in static_checks() if not _pass(check)]
+    failed += _failing(pytest_runs(scope, tests or ()))
     sys.stderr.write(f"wundr test: failed: {', '.join(failed)}\n" if failed else "")
     if failed:
         raise typer.Exit(1)
     sys.stderr.write("wundr test: everything passed\n")
 
 
-def _passes(check: Check) -> bool:
+def _pass(check: Check) -> bool:
+    return not _failing([check])
+
+
+def _failing(side_by_side: Sequence[Check]) -> list[str]:
+    """Run checks at the same time; the names of those that failed.
+
+    What the first prints is seen at once, what the others print when they have ended.
+    """
     begun = time.monotonic()
+    with ExitStack() as running:
+        started = []
+        for number, check in enumerate(side_by_side):
+            output = running.enter_context(TemporaryFile()) if number else None
+            process = _start(check, output)
+            running.callback(process.kill)
+            started.append((check, (process, output)))
+        return [check.name for check, run in started if not _ended(check, run, begun)]
+
+
+def _start(check: Check, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
     sys.stderr.write(f"wundr test: {check.name} ...\n")
     sys.stderr.flush()
     # The tests start their own installations: what this shell is set to must not reach them.
@@ -76,7 +114,19 @@ def _passes(check: Check) -> bool:
         for name, value in os.environ.items()
         if not name.startswith("WUNDR_") or name in kept
     }
-    done = subprocess.run(check.command, check=False, cwd=ROOT, env=environment)
-    verdict = "ok" if done.returncode == 0 else f"FAILED ({done.returncode})"
+    return subprocess.Popen(check.command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+
+
+def _ended(check: Check, started: _Started, begun: float) -> bool:
+    process, output = started
+    code = process.wait()
+    if output is not None:
+        output.seek(0)
+        sys.stdout.buffer.write(output.read())
+        sys.stdout.flush()
+    verdict = "ok" if code == 0 else f"FAILED ({code})"
     sys.stderr.write(f"wundr test: {check.name} {verdict}, {time.monotonic() - begun:.1f} s\n")
-    return done.returncode == 0
+    return code == 0
+
+
+_Started = tuple[subprocess.Popen[bytes], IO[bytes] | None]

@@ -19,6 +19,7 @@ from streams.kafka.reader import KafkaReader
 from streams.kafka.sender import KafkaSender
 from streams.records import OutgoingRecord, TopicPartition
 from streams.runtime.consumer import LaneConsumer
+from streams.runtime.errors import WorkerFailed
 from streams.runtime.preflight import check_topics
 from streams.settings import KafkaSettings
 from tests.integration.runtime.conftest import Recorder, running_member, until
@@ -140,8 +141,8 @@ async def test_a_failing_process_stops_the_member_and_commits_nothing_past_it(
     def failed() -> bool:
         try:
             member.raise_failure()
-        except RuntimeError as error:
-            return str(error) == "a defect"
+        except WorkerFailed as error:
+            return "a defect" in str(error)
         return False
 
     async with running_member(kafka, group, [unique], Failing(), tmp_path) as member:

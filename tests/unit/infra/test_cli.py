@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from infra.cli import COMMANDS, run
-from infra.commands.test import FAST_TESTS, Scope, checks
+from infra.commands.test import FAST_TESTS, Scope, pytest_runs, static_checks
 
 
 def test_without_a_word_every_command_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,10 +39,22 @@ def test_faulty_settings_end_with_the_faults_and_what_to_do(
 
 
 def test_the_fast_tests_need_no_broker() -> None:
-    assert checks(Scope.FAST)[-1].command[-2:] == FAST_TESTS
-    assert checks(Scope.ALL)[-1].command[-1] == "tests"
+    (run,) = pytest_runs(Scope.FAST)
+    assert run.command[-2:] == FAST_TESTS
 
 
-def test_static_checks_come_before_the_tests() -> None:
-    names = [check.name for check in checks(Scope.FAST)]
-    assert names == ["ruff check", "ruff format", "import contracts", "mypy strict", "pytest"]
+def test_all_folders_of_tests_are_run_once() -> None:
+    selected = [word for run in pytest_runs(Scope.ALL) for word in run.command[3:]]
+    folders = {path.parent for path in Path("tests").rglob("test_*.py")}
+    assert len(selected) == len(set(selected))
+    assert all(any(folder.is_relative_to(it) for it in selected) for folder in folders)
+
+
+def test_what_is_passed_on_is_one_run() -> None:
+    (run,) = pytest_runs(Scope.ALL, ["tests/unit", "-q"])
+    assert run.command[-2:] == ("tests/unit", "-q")
+
+
+def test_static_checks_read_the_sources_only() -> None:
+    names = [check.name for check in static_checks()]
+    assert names == ["ruff check", "ruff format", "import contracts", "mypy strict"]
