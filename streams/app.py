@@ -20,6 +20,7 @@ from streams.handler import (
     BatchHandler,
     EventPredicate,
     Handler,
+    Reaction,
     check_annotation,
 )
 from streams.projection import Fold, KeyOf, Projection, State
@@ -90,8 +91,7 @@ class App:
             name = options.get("name") or str(
                 getattr(function, "__name__", type(function).__name__)
             )
-            taken = [known.name for known in self._handlers]
-            self._refuse_duplicate(name, [*taken, *(known.name for known in self._batch_handlers)])
+            self._refuse_duplicate(name, [known.name for known in self._reactions])
             details: dict[str, Any] = {**options, "name": name}
             if batch:
                 self._batch_handlers.append(
@@ -126,6 +126,10 @@ class App:
 
         return register
 
+    @property
+    def _reactions(self) -> tuple[Reaction, ...]:
+        return (*self._handlers, *self._batch_handlers)
+
     def faust(self, setup: FaustSetup) -> FaustSetup:
         """Register stock Faust agents and tables beside the lanes of `main`.
 
@@ -152,8 +156,7 @@ class App:
 
     def subscriptions(self) -> tuple[str, ...]:
         """The names of all subscriptions that have something to work on; `main` first."""
-        named = {known.subscription for known in self._handlers}
-        named |= {known.subscription for known in self._batch_handlers}
+        named = {known.subscription for known in self._reactions}
         own = sorted(named - {MAIN})
         has_main = MAIN in named or self._projections or self._faust_setups or not own
         return (MAIN, *own) if has_main else tuple(own)

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from schemas.event import Event
 from streams import deadline
 from streams.attempts import Attempts
+from streams.burial import Burial
 from streams.context import BatchContext
 from streams.handler import BatchHandler
-from streams.handling import Burial, Handling
+from streams.handling import Handling
 from streams.receipt import Receipt
 from streams.records import OutgoingRecord, RawRecord
 
@@ -73,8 +74,7 @@ class _BatchTrial:
             for name, (record, event) in taken.items()
         }
         context = BatchContext({name: own for name, (_, own) in contexts.items()})
-        suspended = deadline.run(handler.function([event for _, event in taken.values()], context))
-        if suspended is not None:
-            await suspended.finish(handler.deadline_s)
+        events = [event for _, event in taken.values()]
+        await deadline.complete(handler.function(events, context), handler.deadline_s)
         for record, own in contexts.values():
             self.emitted += handling.encoded(handler.name, record, own)

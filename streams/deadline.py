@@ -51,6 +51,13 @@ def run(work: Awaitable[None]) -> Suspended | None:
     return Suspended(work, first)
 
 
+async def complete(work: Awaitable[None], deadline_s: float) -> None:
+    """Run it to its end, in one step or under the deadline. Raises as `run` and `finish`."""
+    suspended = run(work)
+    if suspended is not None:
+        await suspended.finish(deadline_s)
+
+
 async def _awaited(work: Awaitable[None]) -> None:
     await work
 

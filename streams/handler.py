@@ -27,22 +27,19 @@ def every_event(event: Event[Any]) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Handler:
-    """A named reaction.
+class Reaction:
+    """What all handlers have: a name, and which events they take.
 
     Handlers of one subscription run in their `order`, lowest first, then as registered. A handler
-    that takes longer than `deadline_s` is cancelled, and that counts as a failure. `concurrency` is
-    how many events of one partition, all of different keys, may be in work at a time.
+    that takes longer than `deadline_s` is cancelled, and that counts as a failure.
     """
 
     name: str
     pattern: str
-    function: HandlerFunction
     order: int = 0
     can_handle: EventPredicate = every_event
     subscription: str = MAIN
     deadline_s: float = DEADLINE_S
-    concurrency: int = 1
 
     def wants(self, event_type: str) -> bool:
         """Whether events of this type can concern the handler.
@@ -53,23 +50,25 @@ class Handler:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchHandler:
-    """A named reaction to what one partition delivered at once: a list of events, in order.
+class Handler(Reaction):
+    """A reaction to one event at a time.
+
+    `concurrency` is how many events of one partition, all of different keys, may be in work at a
+    time.
+    """
+
+    function: HandlerFunction
+    concurrency: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchHandler(Reaction):
+    """A reaction to what one partition delivered at once: a list of events, in order.
 
     It runs when the handlers that take one event have run.
     """
 
-    name: str
-    pattern: str
     function: BatchHandlerFunction
-    order: int = 0
-    can_handle: EventPredicate = every_event
-    subscription: str = MAIN
-    deadline_s: float = DEADLINE_S
-
-    def wants(self, event_type: str) -> bool:
-        """See Handler."""
-        return matches(self.pattern, event_type)
 
 
 def check_annotation(function: HandlerFunction, pattern: str) -> None:

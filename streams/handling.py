@@ -5,49 +5,20 @@ an await.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable
 from typing import Any
 
 from schemas.event import Event, EventFactory
 from streams import deadline
-from streams.attempts import Attempts, Failed
+from streams.attempts import Attempts
+from streams.burial import Burial
 from streams.context import Context, Emitter
-from streams.dead_letter import Failure, dead_letter
 from streams.deadline import Suspended
 from streams.emission import EMISSION, Emission
 from streams.handler import Handler
-from streams.log import RecordSender
 from streams.publisher import EventPublisher
 from streams.receipt import Receipt
 from streams.records import Origin, OutgoingRecord, RawRecord
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Burial:
-    """Puts what could not be handled into the app's dead letters."""
-
-    app: str
-    group: str
-    sender: RecordSender
-    clock: Callable[[], datetime]
-
-    async def bury(self, record: RawRecord, failed: Failed, handler: str) -> Receipt:
-        """Send the dead letter; the record counts as done once the receipt is kept."""
-        return await self.sender.send(
-            dead_letter(
-                record,
-                Failure(
-                    app=self.app,
-                    group=self.group,
-                    handler=handler,
-                    error=failed.error,
-                    tries=failed.tries,
-                ),
-                self.clock(),
-            )
-        )
 
 
 class Handling:
@@ -142,9 +113,7 @@ class Handling:
             if not handler.can_handle(event):
                 return
             context = self.context(handler.name, event)
-            suspended = deadline.run(handler.function(event, context))
-            if suspended is not None:
-                await suspended.finish(handler.deadline_s)
+            await deadline.complete(handler.function(event, context), handler.deadline_s)
             emitted = self.encoded(handler.name, record, context)
 
         failed = await self._attempts.after(error, attempt, waiting_for=f"handler {handler.name}")

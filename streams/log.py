@@ -80,10 +80,6 @@ class PartitionFetcher(Protocol):
         """
         ...
 
-    async def beginnings(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The first offset still kept, per partition."""
-        ...
-
     async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The offset that the next record will get, per partition."""
         ...

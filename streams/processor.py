@@ -15,8 +15,9 @@ from schemas.event import Event, EventFactory
 from schemas.topics import repartition_topic
 from streams.attempts import Attempts, Failed, Pause
 from streams.batch_handling import BatchHandling, Delivered
+from streams.burial import Burial
 from streams.handler import BatchHandler, Handler
-from streams.handling import Burial, Handling
+from streams.handling import Handling
 from streams.log import RecordSender
 from streams.open_table import Delivery
 from streams.projecting import TableBatch
@@ -126,7 +127,7 @@ class AppProcessor:
     async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
         """See Process. Tables are changed after the handlers have run."""
         work = _Work()
-        if self._workload.has_handlers:
+        if self._workload.reactions:
             await self._deliver_all(source, records, work)
             for handler, batch in work.batches.items():
                 await self._batch_handling.handle(handler, batch, work.receipts)

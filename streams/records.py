@@ -1,5 +1,6 @@
 """Records as they stand in a log: bytes with a place, before anything is decoded."""
 
+from contextlib import suppress
 from typing import NamedTuple, Self
 
 ORIGIN = "wundr_origin"
@@ -72,9 +73,10 @@ class RawRecord(NamedTuple):
     def origin(self) -> Origin:
         """Where it first stood in `events.*`: its header if it is a copy, else its own place."""
         copied_from = self.header(ORIGIN)
-        if copied_from is None:
-            return Origin(self.topic, self.partition, self.offset)
-        return Origin.decode(copied_from)
+        if copied_from is not None:
+            with suppress(ValueError):  # anybody can write a header: then it is no copy of ours
+                return Origin.decode(copied_from)
+        return Origin(self.topic, self.partition, self.offset)
 
     def header(self, name: str) -> bytes | None:
         """The first header of this name."""

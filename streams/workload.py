@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.catalog import Catalog
 from schemas.topics import changelog_topic, repartition_topic
-from streams.handler import MAIN, BatchHandler, Handler
+from streams.handler import MAIN, BatchHandler, Handler, Reaction
 from streams.projection import Projection
 
 FaustSetup = Callable[[Any], None]
@@ -30,9 +30,9 @@ class Workload:
         return f"{self.app}.{self.subscription}"
 
     @property
-    def has_handlers(self) -> bool:
-        """Whether anything here runs beside the projections."""
-        return bool(self.handlers or self.batch_handlers)
+    def reactions(self) -> tuple[Reaction, ...]:
+        """All that runs beside the projections."""
+        return (*self.handlers, *self.batch_handlers)
 
     @property
     def concurrency(self) -> int:
@@ -41,17 +41,12 @@ class Workload:
 
     def wants(self, event_type: str) -> bool:
         """Whether anything here takes this type: decided without decoding."""
-        takers: Iterable[Handler | BatchHandler | Projection] = (
-            *self.handlers,
-            *self.batch_handlers,
-            *self.projections,
-        )
+        takers: Iterable[Reaction | Projection] = (*self.reactions, *self.projections)
         return any(taker.wants(event_type) for taker in takers)
 
     def event_topics(self, catalog: Catalog) -> tuple[str, ...]:
         """The topics in which its types can occur."""
-        patterns = [handler.pattern for handler in self.handlers]
-        patterns += [handler.pattern for handler in self.batch_handlers]
+        patterns = [handler.pattern for handler in self.reactions]
         patterns += [pattern for known in self.projections for pattern in known.patterns]
         return catalog.topics_for(patterns)
 

@@ -12,29 +12,12 @@ import uvloop
 from benchmarks.open_loop import NOT_DUE, Schedule, offer
 from benchmarks.repositories import files_of, repository_id
 from benchmarks.senders import wait_for_go
+from benchmarks.systems.nothing_stored import NothingStored
 from schemas.catalog import Catalog
-from schemas.event import Event, EventFactory
+from schemas.event import EventFactory
 from schemas.events.integration import IntegrationRepositorySynced
 from streams.bus.kafka import KafkaBus
 from streams.settings import KafkaSettings
-
-
-class NothingStored:
-    """A producer that publishes only asks for nothing that is stored."""
-
-    async def get_events(
-        self,
-        aggregate_id: str,
-        from_version: int | None = None,
-        *,
-        aggregate_type: str | None = None,
-    ) -> list[Event[Any]]:
-        """See StoredEvents."""
-        return []
-
-    async def get_events_by_correlation(self, correlation_id: str) -> list[Event[Any]]:
-        """See StoredEvents."""
-        return []
 
 
 async def publish(given: dict[str, Any]) -> float:

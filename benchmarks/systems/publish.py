@@ -13,6 +13,7 @@ import uvloop
 from benchmarks.contract import Meter, RunConfig
 from benchmarks.publishing import DIFFERENT
 from benchmarks.samples import Producers, completed_events
+from benchmarks.systems.nothing_stored import NothingStored
 from schemas.catalog import Catalog
 from schemas.event import Event
 from streams.bus.kafka import KafkaBus
@@ -20,27 +21,6 @@ from streams.receipt import Receipt
 from streams.settings import KafkaSettings
 
 LINGER_MS = 20
-
-
-class NothingStored:
-    """Implements StoredEvents: a bus that only publishes asks for nothing."""
-
-    async def get_events(
-        self,
-        aggregate_id: str,  # as the port has it
-        from_version: int | None = None,  # as the port has it
-        *,
-        aggregate_type: str | None = None,  # as the port has it
-    ) -> list[Event[Any]]:
-        """See StoredEvents."""
-        return []
-
-    async def get_events_by_correlation(
-        self,
-        correlation_id: str,  # as the port has it
-    ) -> list[Event[Any]]:
-        """See StoredEvents."""
-        return []
 
 
 def new_events(count: int) -> Iterator[Event[Any]]:

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from streams.errors import BrokerUnavailable
 from streams.kafka.clients import connect, new_fetching_consumer, stop
 from streams.kafka.errors import kafka_errors
-from streams.kafka.reader import raw_records
+from streams.kafka.reader import ours, raw_records
 from streams.records import RawRecord, TopicPartition
 from streams.settings import KafkaSettings
 
@@ -44,19 +44,11 @@ class KafkaFetcher:
             )
         return raw_records(fetched)
 
-    async def beginnings(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """See PartitionFetcher."""
-        with kafka_errors("asking for the first offsets"):
-            found = await self._started.beginning_offsets(
-                [KafkaPartition(*source) for source in sources]
-            )
-        return {TopicPartition(*source): offset for source, offset in found.items()}
-
     async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         """See PartitionFetcher."""
         with kafka_errors("asking for the end offsets"):
             found = await self._started.end_offsets([KafkaPartition(*source) for source in sources])
-        return {TopicPartition(*source): offset for source, offset in found.items()}
+        return ours(found)
 
     async def position(self, source: TopicPartition) -> int:
         """See PartitionFetcher."""

@@ -44,13 +44,13 @@ class KafkaReader:
         """The first offset still kept, per partition. Raises BrokerUnavailable."""
         with kafka_errors("asking for the first offsets"):
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                return _ours(await self._started.beginning_offsets(self._partitions))
+                return ours(await self._started.beginning_offsets(self._partitions))
 
     async def end(self) -> Mapping[TopicPartition, int]:
         """The offset that the next record will get, per partition. Raises BrokerUnavailable."""
         with kafka_errors("asking for the end offsets"):
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                return _ours(await self._started.end_offsets(self._partitions))
+                return ours(await self._started.end_offsets(self._partitions))
 
     async def offsets_at(self, timestamp_ms: int) -> Mapping[TopicPartition, int]:
         """The first offset at or after a time, else the end. Raises BrokerUnavailable."""
@@ -122,5 +122,6 @@ def raw_records(
     }
 
 
-def _ours(offsets: Mapping[KafkaPartition, int]) -> Mapping[TopicPartition, int]:
+def ours(offsets: Mapping[KafkaPartition, int]) -> Mapping[TopicPartition, int]:
+    """aiokafka's offsets by partitions as ours."""
     return {TopicPartition(*partition): offset for partition, offset in offsets.items()}

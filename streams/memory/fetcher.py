@@ -29,10 +29,6 @@ class MemoryFetcher:
             found = self._take(sources, max_records)
         return found
 
-    async def beginnings(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Zero everywhere: nothing is ever deleted."""
-        return dict.fromkeys(sources, 0)
-
     async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         """See PartitionFetcher."""
         return {source: self._log.end(source) for source in sources}

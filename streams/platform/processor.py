@@ -13,8 +13,8 @@ from schemas.codec import Codec
 from schemas.errors import UnknownEventType, UnknownSchemaId
 from schemas.event import Event
 from schemas.topics import STORE_EVENTS
-from streams.attempts import Attempts, Failed, Pause
-from streams.dead_letter import Failure, dead_letter
+from streams.attempts import Attempts, Pause
+from streams.burial import Burial
 from streams.log import RecordSender
 from streams.platform.archive import archived, event_id
 from streams.platform.route import routed
@@ -45,6 +45,9 @@ class PlatformProcessor:
 
     def __init__(self, edges: PlatformEdges) -> None:
         self._edges = edges
+        self._burial = Burial(
+            app=PLATFORM_APP, group=PLATFORM_GROUP, sender=edges.sender, clock=edges.clock
+        )
 
     @property
     def pause(self) -> Pause | None:
@@ -81,7 +84,7 @@ class PlatformProcessor:
             archiving[:] = [archived(record, event_id(record, envelope) or envelope.id, envelope)]
 
         failed = await self._edges.attempts.run(attempt, waiting_for="archive")
-        return archiving[0] if failed is None else self._dead_letter(record, failed, "archive")
+        return archiving[0] if failed is None else self._burial.letter(record, failed, "archive")
 
     async def _route(self, record: RawRecord) -> list[Receipt]:
         """Send the event to its rooms."""
@@ -97,22 +100,9 @@ class PlatformProcessor:
 
         failed = await self._edges.attempts.run(attempt, waiting_for="route")
         if failed is not None:
-            return [await self._edges.sender.send(self._dead_letter(record, failed, "route"))]
+            return [await self._burial.bury(record, failed, "route")]
         return [await self._edges.sender.send(out) for out in outgoing]
 
     async def _view(self, value: bytes) -> Event[Any]:
         """View once the schema is known."""
         return await view_resolved(self._edges.codec, self._edges.schemas, value)
-
-    def _dead_letter(self, record: RawRecord, failed: Failed, handler: str) -> OutgoingRecord:
-        return dead_letter(
-            record,
-            Failure(
-                app=PLATFORM_APP,
-                group=PLATFORM_GROUP,
-                handler=handler,
-                error=failed.error,
-                tries=failed.tries,
-            ),
-            self._edges.clock(),
-        )

@@ -14,6 +14,7 @@ from streams.errors import InfrastructureError
 from streams.kafka.errors import TRANSIENT
 from streams.kafka.fetcher import KafkaFetcher
 from streams.lane import Lanes
+from streams.partitioner import partition_of
 from streams.records import TopicPartition
 from streams.runtime.consumer import SESSION_S, LaneConsumer, LaneConsumerThread, LaneTransport
 from streams.runtime.errors import RecoveryOverdue, WorkerFailed
@@ -96,7 +97,7 @@ class GroupMember:
         self._app.transport = self._transport
         self._app.producer_transport = self._transport
         self.tables: Mapping[str, FaustTable] = {
-            name: FaustTable(self._app, name, changelog, self._store(name, changelog))
+            name: FaustTable(self._app, name, changelog, self._store(changelog))
             for name, changelog in tables.items()
         }
         self._recovery = TableRecovery(self._fetcher, deadline_s=membership.recovery_deadline_s)
@@ -177,11 +178,9 @@ class GroupMember:
             if (offset := self._consumer.confirmed(source)) is not None
         }
 
-    def partition_of(self, topic: str, key: str) -> int:
-        """The partition that a key of this topic belongs to."""
-        partition = self._app.consumer.key_partition(topic, key.encode())
-        assert isinstance(partition, int)
-        return partition
+    def partition_of(self, key: str) -> int:
+        """The partition that a key belongs to: the same in all topics, which have one count."""
+        return partition_of(key.encode(), self._membership.kafka.partitions)
 
     def _fail(self, error: BaseException) -> None:
         self._failure = error
@@ -235,7 +234,7 @@ class GroupMember:
     def _fetcher(self) -> KafkaFetcher:
         return KafkaFetcher(self._membership.kafka)
 
-    def _store(self, name: str, changelog: str) -> EntryStore:
+    def _store(self, changelog: str) -> EntryStore:
         folder = self._membership.data_dir / (self._membership.instance or "tables") / changelog
         return open_store(self._membership.store, folder, changelog)
 

@@ -24,7 +24,7 @@ class MemberTables:
     def owns(self, name: str, key: str) -> bool:
         """Whether the key's partition is assigned to this worker."""
         changelog = self._member.tables[name].changelog
-        return self._member.partition_of(changelog, key) in self._owned(changelog)
+        return self._member.partition_of(key) in self._owned(changelog)
 
     def find(self, name: str, key: str) -> StoredEntry | None:
         """One entry."""
@@ -32,7 +32,7 @@ class MemberTables:
         value = table.get(key)
         if value is None:
             return None
-        return StoredEntry(key, self._member.partition_of(table.changelog, key), value)
+        return StoredEntry(key, self._member.partition_of(key), value)
 
     def entries(self, name: str) -> Iterator[StoredEntry]:
         """The entries of all partitions that this worker owns."""

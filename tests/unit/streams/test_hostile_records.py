@@ -100,3 +100,14 @@ async def test_types_that_others_invent_take_a_bounded_room(
         invented = value.replace(b"analysis.started", b"analysis.%07d" % number)
         await processor.process(record.source, [record._replace(offset=number, value=invented)])
     assert len(processor._takers) <= KNOWN_TYPES
+
+
+@pytest.mark.parametrize("origin", [b"nonsense", b"t/x/y", b"\xff", b""])
+async def test_an_origin_that_nobody_can_read_makes_a_dead_letter_from_where_it_stands(
+    bench: Bench, started: MakeEvent, origin: bytes
+) -> None:
+    bad, good = bench.record(started("a"), 1), bench.record(started("b"), 2)
+    bad = bad._replace(value=b"no event", headers=((ORIGIN, origin),))
+    assert await counted(bench, counting_app(), bad, good) == 1
+    (letter,) = bench.log.topic("dlq.team")
+    assert letter.header(ORIGIN) == b"events.domain.high/0/1"
