@@ -19,7 +19,10 @@ WundrError
     ├── StateNotStorable        a fold returned what no table can hold
     ├── DuplicateName           two handlers or projections of one app share a name
     ├── PartitionMismatch       topics that belong together differ in their partition counts
-    └── UnknownSubscription     unsubscribe() of something that is not subscribed
+    ├── UnknownSubscription     unsubscribe() of something that is not subscribed
+    ├── VersionConflict         an aggregate has another version than its writer expected
+    ├── AppendRequired          publish() of a type that only append() may write
+    └── PublishRequired         append() of a type that has no versions
 """
 
 from collections.abc import Sequence
@@ -182,6 +185,42 @@ class UnknownSubscription(StreamsError):
 
     code = "streams.unknown_subscription"
     remedy = "Unsubscribe once, with the subscription that subscribe() returned."
+
+
+class VersionConflict(StreamsError):
+    """Somebody else has changed the aggregate since its writer looked at it."""
+
+    code = "streams.version_conflict"
+    retryable: ClassVar[bool] = True
+    remedy = "Load the aggregate again, decide again, and append what follows from it now."
+
+    def __init__(self, aggregate: str, expected: int, actual: int) -> None:
+        self.aggregate = aggregate
+        self.expected = expected
+        self.actual = actual
+        super().__init__(f"{aggregate} has version {actual}, its writer expected {expected}.")
+
+
+class AppendRequired(StreamsError):
+    """Events of an appended aggregate type get their versions from the store alone."""
+
+    code = "streams.append_required"
+    remedy = "Use append() with an expected version; publish() is for types that have no versions."
+
+    def __init__(self, event_type: str, aggregate_type: str) -> None:
+        self.event_type = event_type
+        super().__init__(f"{event_type} belongs to {aggregate_type}, which is appended.")
+
+
+class PublishRequired(StreamsError):
+    """Events of a published type have no versions that an append could expect."""
+
+    code = "streams.publish_required"
+    remedy = "Use publish(), or make the aggregate type appended in its schema files."
+
+    def __init__(self, event_type: str) -> None:
+        self.event_type = event_type
+        super().__init__(f"{event_type} belongs to no appended aggregate type.")
 
 
 class TopicMissing(InfrastructureError):
