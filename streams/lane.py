@@ -8,10 +8,14 @@ import structlog
 
 from streams.records import RawRecord, TopicPartition
 
-LANE_RECORDS: Final = 8_000
-"""How many records of one partition may wait in memory; below half of it more are read."""
+LANE_RECORDS: Final = 1_000
+"""How many records of one partition may wait in memory; below half of it more are read.
 
-WAITING_RECORDS: Final = 64_000
+Few, so that records are still in the cache of the processor when their work begins: the client
+keeps what it has fetched as compressed bytes.
+"""
+
+WAITING_RECORDS: Final = 16_000
 """How many records of all partitions may wait before only lanes that are nearly idle get more."""
 
 NEARLY_IDLE: Final = 250
