@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
+from infra.topics import topic_ids
 from schemas.envelope import Priority
 from streams.settings import KafkaSettings
 from streams.table_store import TableStore
+
+if TYPE_CHECKING:
+    from streams.app import App
+    from streams.runtime.running import WorkerSettings
 
 PLATFORM: Final = "platform"
 WORKER_LINGER_MS: Final = 20
@@ -78,7 +85,16 @@ def worker(
         run_until_signalled(lambda stop: run_platform_worker(settings, stop))
     else:
         team_app = load_app(target)
+        settings = replace(settings, log_ids=_log_ids(team_app, settings))
         run_until_signalled(lambda stop: run_app_worker(team_app, settings, stop))
+
+
+def _log_ids(team_app: App, settings: WorkerSettings) -> Mapping[str, str]:
+    """The ids of the changelogs, which files on disk outlive."""
+    changelogs = list(team_app.workload().changelogs().values())
+    if settings.store is TableStore.MEMORY or not changelogs:
+        return {}
+    return topic_ids(settings.kafka.bootstrap, changelogs)
 
 
 def _places() -> tuple[KafkaSettings, Path]:

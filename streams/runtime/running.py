@@ -47,7 +47,8 @@ class WorkerSettings:
     No `subscriptions` means all of the app. `lanes` are the priorities that it reads: fewer than
     all only for subscriptions without tables. A worker with an `instance` name that comes back
     within the session timeout keeps its partitions. `http_port` 0 takes a free one. With a `store`
-    on disk each worker of a machine needs an `instance` name or a `data_dir` of its own.
+    on disk each worker of a machine needs an `instance` name or a `data_dir` of its own, and
+    `log_ids`: the broker's id of each changelog, by which a store knows the log that it follows.
     """
 
     kafka: KafkaSettings
@@ -56,6 +57,7 @@ class WorkerSettings:
     lanes: frozenset[Priority] = EVERY_LANE
     instance: str | None = None
     store: TableStore = TableStore.MEMORY
+    log_ids: Mapping[str, str] = field(default_factory=dict)
     recovery_deadline_s: float = DEADLINE_S
     http_port: int = 0
     run_file: Path | None = None

@@ -200,6 +200,7 @@ def _member(
         data_dir=settings.data_dir,
         instance=settings.instance,
         store=settings.store,
+        log_ids=settings.log_ids,
         recovery_deadline_s=settings.recovery_deadline_s,
     )
     return GroupMember(subscription.group, membership, subscription.tables, setups)
