@@ -14,7 +14,6 @@ from streams.attempts import Failed, Pause
 from streams.batch_handling import BatchHandling, Delivered
 from streams.burial import Burial
 from streams.edges import Edges
-from streams.folding import FOLD_AT_ONCE, Collected, Folding
 from streams.handler import BatchHandler, Handler
 from streams.handling import Handling
 from streams.projection import Projection
@@ -22,6 +21,7 @@ from streams.reading import KNOWN_TYPES, Unreadable
 from streams.receipt import Receipt
 from streams.records import ORIGIN, OutgoingRecord, RawRecord, TopicPartition
 from streams.table import Table
+from streams.table_folding import FOLD_AT_ONCE, Collected, Folding
 from streams.workload import Workload
 
 LOOK_EVERY: Final = 32
