@@ -8,6 +8,9 @@ import structlog
 
 from streams.records import RawRecord, TopicPartition
 
+RECORD_BYTES: Final = 1_024
+"""A record of more counts as several where they wait: memory is what is bounded."""
+
 LANE_RECORDS: Final = 1_000
 """How many records of one partition may wait in memory; below half of it more are read.
 
@@ -36,7 +39,7 @@ class Lane(Protocol):
 
     @property
     def waiting(self) -> int:
-        """How many records wait for their work to begin."""
+        """How many records wait for their work to begin; large ones count as several."""
         ...
 
     @property
@@ -72,6 +75,11 @@ class Lane(Protocol):
 
 OpenLane = Callable[[TopicPartition, Callable[[], None]], Lane]
 """A new lane of a partition; it calls back whenever fewer of its records wait."""
+
+
+def bytes_of(records: Sequence[RawRecord]) -> int:
+    """How large the values of these records are."""
+    return sum([len(record.value or b"") for record in records])
 
 
 def above(offset: int, records: Sequence[RawRecord]) -> Sequence[RawRecord]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from streams.errors import LaneStopped
-from streams.lane import STOP_S, above
+from streams.lane import RECORD_BYTES, STOP_S, above, bytes_of
 from streams.processor import Process
 from streams.records import RawRecord, TopicPartition
 from streams.turns import Pace
@@ -17,6 +17,9 @@ LARGEST_BATCH: Final = 8_000
 
 The more there are, the fewer records a table writes to its changelog: one for each changed key.
 """
+
+LARGEST_BATCH_BYTES: Final = 16 * 1024 * 1024
+"""How large the values of one call's records may become before no more are given."""
 
 BATCH_S: Final = 0.5
 """How long a call may take before the next one gets fewer records.
@@ -37,7 +40,9 @@ class SerialLane:
         self._on_room = on_room
         self._fetched: deque[Sequence[RawRecord]] = deque()
         self._waiting = 0
+        self._waiting_bytes = 0
         self._in_work = 0
+        self._bytes_in_work = 0
         self._begun: list[int] = []
         self._began = 0.0
         self._taken = -1
@@ -58,13 +63,14 @@ class SerialLane:
             self._taken = new[-1].offset
             self._fetched.append(new)
             self._waiting += len(new)
+            self._waiting_bytes += bytes_of(new)
             self._idle.clear()
             self._arrived.set()
 
     @property
     def waiting(self) -> int:
         """See Lane."""
-        return self._waiting
+        return max(self._waiting, self._waiting_bytes // RECORD_BYTES)
 
     @property
     def unfinished(self) -> int:
@@ -91,7 +97,7 @@ class SerialLane:
         """See Lane."""
         self._is_draining = True
         self._fetched.clear()
-        self._waiting = 0
+        self._waiting = self._waiting_bytes = 0
         if not self._in_work:
             return
         waiting = asyncio.create_task(self._idle.wait())
@@ -123,13 +129,13 @@ class SerialLane:
             for first in self._begun:
                 self._watermark.finish(first)
             self._begun.clear()
-            in_work, self._in_work = self._in_work, 0
+            in_work, self._in_work, self._bytes_in_work = self._in_work, 0, 0
             self._batch.took(in_work, loop.time() - self._began)
 
     def _more(self) -> Sequence[RawRecord]:
         """The next records of a batch, as they were fetched together; see More."""
         room = self._batch.records - self._in_work
-        if not self._fetched or room <= 0 or self._is_old():
+        if not self._fetched or room <= 0 or self._is_large_or_old():
             return ()
         records = self._fetched.popleft()
         if len(records) > room:
@@ -138,13 +144,19 @@ class SerialLane:
         self._watermark.begin(records[0].offset, records[-1].offset)
         self._begun.append(records[0].offset)
         self._waiting -= len(records)
+        size = bytes_of(records)
+        self._waiting_bytes -= size
         self._in_work += len(records)
+        self._bytes_in_work += size
         self._on_room()
         return records
 
-    def _is_old(self) -> bool:
-        """Whether a batch that has begun has lasted long enough."""
-        return self._in_work > 0 and asyncio.get_running_loop().time() - self._began > BATCH_S
+    def _is_large_or_old(self) -> bool:
+        """Whether a batch that has begun holds enough, or has lasted long enough."""
+        if not self._in_work:
+            return False
+        lasted = asyncio.get_running_loop().time() - self._began
+        return self._bytes_in_work > LARGEST_BATCH_BYTES or lasted > BATCH_S
 
 
 class _BatchSize:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from streams.lane import Lanes
-from streams.processor import More, no_more
+from streams.lane import RECORD_BYTES, Lanes, OpenLane
+from streams.processor import More, Process, no_more
 from streams.records import RawRecord, TopicPartition
 from streams.serial_lane import LARGEST_BATCH
-from tests.unit.streams.test_lane import SOURCE, Gate, records, serial, until
+from tests.unit.streams.test_lane import SOURCE, Gate, keyed, record, records, serial, until
 
 
 class Asking(Gate):
@@ -82,4 +83,42 @@ async def test_a_lane_that_fails_leaves_all_of_its_work_unfinished() -> None:
     with pytest.raises(RuntimeError):
         await until(lambda: bool(lanes.raise_failure()))  # type: ignore[func-returns-value]  # raises
     assert lanes.committable() == {SOURCE: 0}
+    await lanes.close()
+
+
+@pytest.mark.parametrize("open_lane", [serial, keyed])
+async def test_large_records_fill_a_lane_sooner_and_leave_it_empty(
+    open_lane: Callable[[Process], OpenLane],
+) -> None:
+    gate = Gate()
+    gate.open.clear()
+    lanes = Lanes(open_lane(gate))
+    large = bytes(100 * RECORD_BYTES)
+    for first in (0, 20):
+        piece = [record(offset)._replace(value=large) for offset in range(first, first + 20)]
+        lanes.offer(SOURCE, piece)
+    await until(lambda: bool(gate.calls))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(lanes.with_room([SOURCE]), 0.01)
+    gate.open.set()
+    await until(lambda: lanes.unfinished == 0)
+    assert await lanes.with_room([SOURCE]) == [SOURCE]
+    lane = lanes._lanes[SOURCE]
+    assert lane.waiting == 0
+    await lanes.close()
+
+
+async def test_nothing_more_comes_to_work_that_holds_enough_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.serial_lane.LARGEST_BATCH_BYTES", 1_000)
+    asking = Asking()
+    lanes = Lanes(serial(asking))
+    for first in range(0, 12, 2):
+        lanes.offer(
+            SOURCE,
+            [record(offset)._replace(value=bytes(300)) for offset in (first, first + 1)],
+        )
+    await until(lambda: lanes.unfinished == 0)
+    assert asking.calls == [4, 4, 4]
     await lanes.close()
