@@ -13,6 +13,7 @@ from uuid import UUID
 from connectors.errors import Unstorable
 from schemas.event import Event
 from schemas.framing import schema_id_of
+from streams.appending import COMMAND_ID, LONGEST_COMMAND_ID_BYTES, command_id_of
 
 _NUL: Final = "\x00"
 LONGEST_KEY_BYTES: Final = 1_000
@@ -40,6 +41,7 @@ class EventRow(NamedTuple):
     trace_id: str | None
     framed: bytes
     data: str | None
+    command_id: str | None = None
 
 
 def event_row(event: Event[Any], framed: bytes, *, with_json: bool) -> EventRow:
@@ -63,6 +65,7 @@ def event_row(event: Event[Any], framed: bytes, *, with_json: bool) -> EventRow:
         trace_id=_optional(event.metadata.trace_id),
         framed=framed,
         data=json_text(event.payload) if with_json else None,
+        command_id=_command_id(event),
     )
 
 
@@ -99,6 +102,15 @@ def _holds_nul(value: object) -> bool:
             return any(_holds_nul(part) for part in value)
         case _:
             return False
+
+
+def _command_id(event: Event[Any]) -> str | None:
+    command_id = _optional_key(f"metadata.extra.{COMMAND_ID}", command_id_of(event))
+    if command_id is not None and len(command_id.encode()) > LONGEST_COMMAND_ID_BYTES:
+        raise Unstorable(
+            f"metadata.extra.{COMMAND_ID} is longer than {LONGEST_COMMAND_ID_BYTES} bytes."
+        )
+    return command_id
 
 
 def _timestamp(event: Event[Any]) -> datetime:
