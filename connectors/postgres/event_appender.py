@@ -133,7 +133,7 @@ class PostgresEventAppender:
         async with self._database.connection() as connection:
             found = await connection.execute(QUERIES["state_for_append"], values)
             row = await found.fetchone()
-        assert row is not None  # a query without FROM-less branches: it always has one row
+        assert row is not None  # an aggregate without GROUP BY has one row
         version, first, last, taken, unknown = row
         return _State(
             version=version,
