@@ -65,6 +65,7 @@ SELECT EXISTS (SELECT FROM owner)
 
 -- outbox_holders --
 -- Seconds of the oldest transaction that has locked the outbox, and of the oldest of the server.
+WITH here AS (SELECT oid FROM pg_database WHERE datname = current_database())
 SELECT
     coalesce(max(extract(epoch FROM clock_timestamp() - began)) FILTER (WHERE holds), 0)::float8,
     coalesce(max(extract(epoch FROM clock_timestamp() - began)), 0)::float8
@@ -76,12 +77,13 @@ FROM (
             SELECT FROM pg_locks AS held
             WHERE held.pid = activity.pid
                 AND held.relation = 'outbox'::regclass
+                AND held.database = here.oid
                 AND held.granted
                 AND held.mode NOT IN (
                     'AccessShareLock', 'RowShareLock', 'ShareUpdateExclusiveLock'
                 )
         ) AS holds
-    FROM pg_stat_activity AS activity
+    FROM pg_stat_activity AS activity, here
     WHERE activity.pid <> pg_backend_pid()
         AND activity.backend_type = 'client backend'
         AND activity.xact_start IS NOT NULL
@@ -91,10 +93,12 @@ FROM (
         true,
         EXISTS (
             SELECT FROM pg_locks AS held
-            WHERE held.virtualtransaction = '-1/' || prepared.transaction::text
+            JOIN pg_locks AS own USING (virtualtransaction)
+            WHERE own.transactionid = prepared.transaction
                 AND held.relation = 'outbox'::regclass
+                AND held.database = here.oid
         )
-    FROM pg_prepared_xacts AS prepared
+    FROM pg_prepared_xacts AS prepared, here
 ) AS transactions
 WHERE works OR holds
 
@@ -106,7 +110,7 @@ SET LOCAL lock_timeout = '1s'
 -- Seconds since the oldest row was appended, and how many rows wait, counted up to 10,000.
 SELECT
     coalesce(extract(epoch FROM clock_timestamp() - min(oldest.appended_at)), 0)::float8,
-    (SELECT count(*) FROM (SELECT FROM outbox LIMIT 10000) AS some)
+    (SELECT count(*) FROM (SELECT FROM outbox LIMIT 10000) AS counted)
 FROM generate_series(0, %(shards)s::integer - 1) AS shards (shard)
 LEFT JOIN LATERAL (
     SELECT appended_at FROM outbox WHERE outbox.shard = shards.shard ORDER BY position LIMIT 1
