@@ -73,7 +73,11 @@ def json_text(payload: Mapping[str, Any]) -> str | None:
     """The data as JSON that Postgres accepts; None for NaN, NUL, bytes or half a surrogate pair."""
     try:
         text = json.dumps(
-            payload, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_as_text
+            dict(payload),
+            allow_nan=False,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            default=_as_text,
         )
         text.encode()
     except (TypeError, ValueError, RecursionError):

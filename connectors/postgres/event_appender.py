@@ -3,7 +3,7 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -12,7 +12,7 @@ from psycopg.errors import UniqueViolation
 
 from connectors.event_row import EventRow, event_row
 from connectors.outbox import shard_of
-from connectors.postgres.database import Database
+from connectors.postgres.database import Connection, Database
 from connectors.sql import QUERIES
 from schemas.catalog import Catalog
 from schemas.codec import Codec
@@ -39,6 +39,17 @@ class _State:
     unknown_schemas: Sequence[int]
 
 
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class _Turn:
+    """The queue of this process for one aggregate, for as long as somebody stands in it.
+
+    `is_contended`: another process appends to it, too.
+    """
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_contended: bool = False
+
+
 class PostgresEventAppender:
     """Implements EventAppender. Needs no Kafka: the outbox relay sends what is appended.
 
@@ -55,7 +66,7 @@ class PostgresEventAppender:
         self._catalog = catalog
         self._codec = codec
         self._stores_json = stores_json
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
 
     async def append(
         self,
@@ -67,36 +78,50 @@ class PostgresEventAppender:
         """See EventAppender. Raises also Unstorable, DatabaseUnavailable or DatabaseRefused."""
         wanted = Append.of(self._catalog, events, command_id)
         encoded = self._encoded(wanted, expected.version or 0)
-        turn = self._turns.setdefault(wanted.key, asyncio.Lock())
-        async with turn:
+        turn = self._turns.setdefault(wanted.key, _Turn())
+        async with turn.lock:
             if expected.version is None:
-                return await self._append_to_any(wanted, encoded)
+                return await self._append_to_any(wanted, encoded, turn)
             return await self._append_to(wanted, encoded, expected.version)
 
-    async def _append_to_any(self, wanted: Append, encoded: "_Encoded") -> Appended:
-        """Read the version and append behind it, until nobody comes in between."""
-        while True:
-            state = await self._state(wanted, encoded)
-            if state.command_last is not None:
-                return await self._first_result(wanted, state)
-            try:
-                return await self._append_to(
-                    wanted, self._encoded(wanted, state.version), state.version
-                )
-            except VersionConflict:
-                continue
-
     async def _append_to(self, wanted: Append, encoded: "_Encoded", version: int) -> Appended:
-        while not await self._store(wanted, encoded, version):
-            state = await self._state(wanted, encoded)
+        while True:
+            async with self._database.connection() as connection:
+                if await self._is_stored(connection, wanted, encoded, version):
+                    return _done(encoded)
+                state = await self._state(connection, wanted, encoded)
             if state.command_last is not None:
                 return await self._first_result(wanted, state)
             if state.version != version:
                 raise VersionConflict(wanted.key, version, state.version)
-            _refuse_taken(wanted, state.ids_taken)
-            for schema_id in state.unknown_schemas:
-                await self._keep_schema(schema_id)
-        return Appended(events=encoded.events, version=version + len(encoded.events))
+            await self._make_way(wanted, state)
+
+    async def _append_to_any(self, wanted: Append, encoded: "_Encoded", turn: "_Turn") -> Appended:
+        """Append behind what is there; once others came in between, queue with them."""
+        while True:
+            if turn.is_contended:
+                async with self._database.transaction() as connection:
+                    await connection.execute(QUERIES["queue_for_aggregate"], {"key": wanted.key})
+                    outcome = await self._append_behind(connection, wanted, encoded)
+            else:
+                async with self._database.connection() as connection:
+                    outcome = await self._append_behind(connection, wanted, encoded)
+            if isinstance(outcome, Appended):
+                return outcome
+            await self._make_way(wanted, outcome)
+            turn.is_contended = not outcome.unknown_schemas
+
+    async def _append_behind(
+        self, connection: Connection, wanted: Append, encoded: "_Encoded"
+    ) -> Appended | _State:
+        """One try behind the version that is there now; gives the state that it failed on."""
+        state = await self._state(connection, wanted, encoded)
+        if state.command_last is not None:
+            return await self._first_result(wanted, state)
+        placed = self._encoded(wanted, state.version)
+        if await self._is_stored(connection, wanted, placed, state.version):
+            return _done(placed)
+        return state
 
     def _encoded(self, wanted: Append, version: int) -> "_Encoded":
         events = wanted.behind(version)
@@ -106,7 +131,9 @@ class PostgresEventAppender:
         ]
         return _Encoded(events=events, rows=rows)
 
-    async def _store(self, wanted: Append, encoded: "_Encoded", version: int) -> bool:
+    async def _is_stored(
+        self, connection: Connection, wanted: Append, encoded: "_Encoded", version: int
+    ) -> bool:
         """Whether all rows were stored; none was when something about them is not so."""
         values = encoded.values() | {
             "version": version,
@@ -115,14 +142,14 @@ class PostgresEventAppender:
             "key": wanted.key,
         }
         query = "append_one" if len(encoded.rows) == 1 else "append_many"
-        async with self._database.connection() as connection:
-            try:
-                done = await connection.execute(QUERIES[query], values)
-            except UniqueViolation:
-                return False
+        try:
+            done = await connection.execute(QUERIES[query], values)
+        except UniqueViolation:
+            # Where a transaction is open it has failed by that: its end rolls it back.
+            return False
         return done.rowcount == len(encoded.rows)
 
-    async def _state(self, wanted: Append, encoded: "_Encoded") -> _State:
+    async def _state(self, connection: Connection, wanted: Append, encoded: "_Encoded") -> _State:
         values = {
             "aggregate_type": wanted.aggregate_type,
             "aggregate_id": wanted.aggregate_id,
@@ -130,9 +157,8 @@ class PostgresEventAppender:
             "event_ids": [row.event_id for row in encoded.rows],
             "schema_ids": list({row.schema_id for row in encoded.rows}),
         }
-        async with self._database.connection() as connection:
-            found = await connection.execute(QUERIES["state_for_append"], values)
-            row = await found.fetchone()
+        found = await connection.execute(QUERIES["state_for_append"], values)
+        row = await found.fetchone()
         assert row is not None  # an aggregate without GROUP BY has one row
         version, first, last, taken, unknown = row
         return _State(
@@ -142,6 +168,12 @@ class PostgresEventAppender:
             ids_taken=taken,
             unknown_schemas=unknown,
         )
+
+    async def _make_way(self, wanted: Append, state: _State) -> None:
+        """Refuse what can never be stored, and provide what was missing."""
+        _refuse_taken(wanted, state.ids_taken)
+        for schema_id in state.unknown_schemas:
+            await self._keep_schema(schema_id)
 
     async def _keep_schema(self, schema_id: int) -> None:
         schema = self._catalog.schema_ids()[schema_id]
@@ -214,6 +246,10 @@ def _json_row(event: Event[Any], row: EventRow) -> Mapping[str, Any]:
         "data": None if row.data is None else orjson.Fragment(row.data),
         "traceparent": traceparent(event),
     }
+
+
+def _done(encoded: _Encoded) -> Appended:
+    return Appended(events=encoded.events, version=encoded.rows[-1].aggregate_version or 0)
 
 
 def _refuse_taken(wanted: Append, taken: Sequence[str]) -> None:

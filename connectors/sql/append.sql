@@ -135,6 +135,10 @@ FROM (
         AND aggregate_type = %(aggregate_type)s
 ) AS of_command
 
+-- queue_for_aggregate --
+-- Waits until no other transaction that queues for the aggregate is open.
+SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 7821406613))
+
 -- events_between_versions --
 -- What a command brought about, in order.
 SELECT framed FROM events
