@@ -43,7 +43,7 @@ def appender(database: Database) -> PostgresEventAppender:
 
 async def column(database: Database, query: str) -> list[object]:
     async with database.connection() as connection:
-        found = await connection.execute(sql.SQL(query))  # type: ignore[arg-type]
+        found = await connection.execute(sql.SQL(query))
         return [row[0] for row in await found.fetchall()]
 
 
