@@ -26,7 +26,10 @@ _TRUSTED_S: Final = 1.0
 
 
 class Database:
-    """Gives connections, one transaction each. Use as an asynchronous context manager."""
+    """Gives connections. Use as an asynchronous context manager, which closes them.
+
+    Where nobody can enter it, as in the module of an app, it opens with its first use.
+    """
 
     def __init__(self, settings: PostgresSettings) -> None:
         """Check the address without connecting. Raises InvalidPostgresSettings."""
@@ -74,6 +77,8 @@ class Database:
         DatabaseRefused.
         """
         with platform_errors():
+            if self._pool.closed:
+                await self._pool.open(wait=False)
             async with self._pool.connection() as connection:
                 yield connection
                 self._used_at[connection] = time.monotonic()

@@ -210,6 +210,22 @@ async def test_an_older_process_reads_the_first_result_of_a_newer_one(database: 
     assert repeated.events[0].payload["owner"] == "Ada"
 
 
+async def test_a_database_that_nobody_entered_opens_with_its_first_use(
+    fresh_database: str,
+) -> None:
+    settings = PostgresSettings(dsn=fresh_database)
+    await migrate(settings)
+    of_a_module = Database(settings)
+    appending = appender(of_a_module)
+    done = await asyncio.gather(
+        *(appending.append([opened(name)], NO_EVENTS) for name in ("a", "b", "c"))
+    )
+    assert [each.version for each in done] == [1, 1, 1]
+    await of_a_module.__aexit__()
+    with pytest.raises(DatabaseUnavailable):
+        await appending.append([opened("d")], NO_EVENTS)
+
+
 async def test_without_tables_it_says_what_to_do(fresh_database: str) -> None:
     async with Database(PostgresSettings(dsn=fresh_database)) as empty:
         with pytest.raises(NotMigrated):
