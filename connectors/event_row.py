@@ -72,13 +72,7 @@ def event_row(event: Event[Any], framed: bytes, *, with_json: bool) -> EventRow:
 def json_text(payload: Mapping[str, Any]) -> str | None:
     """The data as JSON that Postgres accepts; None for NaN, NUL, bytes or half a surrogate pair."""
     try:
-        text = json.dumps(
-            dict(payload),
-            allow_nan=False,
-            ensure_ascii=False,
-            separators=(",", ":"),
-            default=_as_text,
-        )
+        text = _ENCODER.encode(dict(payload))
         text.encode()
     except (TypeError, ValueError, RecursionError):
         return None
@@ -94,6 +88,11 @@ def _as_text(value: object) -> str:
             return str(value)
         case _:
             raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+_ENCODER: Final = json.JSONEncoder(
+    allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_as_text
+)
 
 
 def _holds_nul(value: object) -> bool:

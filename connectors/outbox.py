@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 from schemas.headers import CE_ID, CE_TYPE, TRACEPARENT
@@ -12,6 +13,7 @@ SHARDS: Final = 4
 """How many relays can work side by side. Stands in stored rows: another number is a migration."""
 
 
+@lru_cache(maxsize=4096)
 def shard_of(key: str) -> int:
     """The shard of an aggregate, told by the key of its records."""
     return partition_of(key.encode(), SHARDS)

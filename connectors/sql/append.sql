@@ -13,21 +13,14 @@ WITH stored AS (
         %(timestamp)s, %(source)s, %(correlation_id)s, %(causation_id)s, %(aggregate_type)s,
         %(aggregate_id)s, %(aggregate_version)s, %(user_id)s, %(trace_id)s, %(framed)s,
         %(data)s::jsonb, %(command_id)s
-    WHERE NOT EXISTS (
-            SELECT FROM events
+    WHERE %(version)s::bigint = coalesce((
+            SELECT aggregate_version FROM events
             WHERE aggregate_type = %(aggregate_type)s
                 AND aggregate_id = %(aggregate_id)s
-                AND aggregate_version = %(aggregate_version)s
-        )
-        AND (
-            %(version)s::bigint = 0
-            OR EXISTS (
-                SELECT FROM events
-                WHERE aggregate_type = %(aggregate_type)s
-                    AND aggregate_id = %(aggregate_id)s
-                    AND aggregate_version = %(version)s
-            )
-        )
+                AND aggregate_version IS NOT NULL
+            ORDER BY aggregate_version DESC
+            LIMIT 1
+        ), 0)
         AND (
             %(command_id)s::text IS NULL
             OR NOT EXISTS (
@@ -68,21 +61,14 @@ WITH new AS MATERIALIZED (
         correlation_id, causation_id, %(aggregate_type)s, %(aggregate_id)s, aggregate_version,
         user_id, trace_id, framed, data, %(command_id)s
     FROM new
-    WHERE NOT EXISTS (
-            SELECT FROM events
+    WHERE %(version)s::bigint = coalesce((
+            SELECT aggregate_version FROM events
             WHERE aggregate_type = %(aggregate_type)s
                 AND aggregate_id = %(aggregate_id)s
-                AND aggregate_version = %(version)s::bigint + 1
-        )
-        AND (
-            %(version)s::bigint = 0
-            OR EXISTS (
-                SELECT FROM events
-                WHERE aggregate_type = %(aggregate_type)s
-                    AND aggregate_id = %(aggregate_id)s
-                    AND aggregate_version = %(version)s
-            )
-        )
+                AND aggregate_version IS NOT NULL
+            ORDER BY aggregate_version DESC
+            LIMIT 1
+        ), 0)
         AND (
             %(command_id)s::text IS NULL
             OR NOT EXISTS (

@@ -23,7 +23,7 @@ from connectors.postgres.migrations import migrate
 from connectors.relay_service import RelayPlan, outbox_relay
 from connectors.relay_status import RelayStep
 from connectors.settings import PostgresSettings
-from infra.stack.postgres import start_postgres, stop_postgres
+from infra.stack.postgres import _packaged_server, data_dir, start_postgres, stop_postgres
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event
@@ -39,6 +39,7 @@ from tests.integration.connectors.conftest import eventually
 from tests.integration.connectors.crashing_relay import BATCH
 from tests.integration.connectors.sessions import outbox
 from tests.integration.connectors.test_store_sink import stop_at_once
+from tests.integration.streams.own_broker import OwnBroker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
@@ -275,3 +276,64 @@ async def test_postgres_stopped_in_the_middle_loses_nothing_and_work_goes_on(
         assert len(appended) == 40
     finally:
         stop_postgres(tmp_path)
+
+
+@pytest.mark.slow
+async def test_a_dump_that_is_restored_into_a_new_server_sends_on_and_loses_nothing(
+    bootstrap: str, fresh_database: str, tmp_path: Path
+) -> None:
+    """The transaction ids of the new server begin low again."""
+    await migrate(PostgresSettings(dsn=fresh_database))
+    account = unique("a")
+    await append(fresh_database, [account], 3)
+    async with running(bootstrap, fresh_database):
+        await eventually(lambda: waiting(fresh_database) == 0)
+    await append(fresh_database, [account], 2)
+    dump = tmp_path / "dump.sql"
+    await client(tmp_path, "pg_dump", "-f", str(dump), "-d", fresh_database)
+    async with running(bootstrap, fresh_database):
+        await eventually(lambda: waiting(fresh_database) == 0)
+    try:
+        restored = start_postgres(tmp_path).dsn
+        await client(tmp_path, "psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", str(dump), restored)
+        assert waiting(restored) == 2
+        await append(restored, [account], 1)
+        async with running(bootstrap, restored):
+            await eventually(lambda: waiting(restored) == 0)
+    finally:
+        stop_postgres(tmp_path)
+    records = await received(bootstrap, [account])
+    assert in_order(records) == {account: [1, 2, 3, 4, 5, 6]}
+    assert len(records) == 8
+
+
+async def client(state_dir: Path, program: str, *words: str) -> None:
+    """Run one of the packaged server's programs to its end."""
+    folder = _packaged_server(data_dir(state_dir)).bin_path
+    ran = await asyncio.create_subprocess_exec(folder / program, *words, stdout=subprocess.DEVNULL)
+    assert await ran.wait() == 0
+
+
+@pytest.mark.slow
+async def test_a_broker_that_is_gone_is_waited_for_and_nothing_is_lost(
+    fresh_database: str, tmp_path: Path
+) -> None:
+    await migrate(PostgresSettings(dsn=fresh_database))
+    broker = OwnBroker(tmp_path)
+    try:
+        await asyncio.to_thread(broker.start)
+        create_topics(broker.bootstrap, [SCHEMAS_TOPIC], 1)
+        create_topics(broker.bootstrap, [TOPIC], PARTITIONS)
+        await append(fresh_database, ["a", "b"], 5)
+        async with running(broker.bootstrap, fresh_database) as relay:
+            await eventually(lambda: relay.status.sent == 10)
+            broker.kill()
+            await append(fresh_database, ["a", "b"], 5)
+            await eventually(lambda: len(relay.status.waiting_for) > 0)
+            await asyncio.to_thread(broker.start)
+            await eventually(lambda: relay.status.sent == 20)
+            await eventually(lambda: not relay.status.waiting_for)
+        records = await received(broker.bootstrap, ["a", "b"])
+    finally:
+        broker.kill()
+    assert in_order(records) == {"a": list(range(1, 11)), "b": list(range(1, 11))}
