@@ -28,6 +28,7 @@ class CuttingProxy:
     def __init__(self, socket: str) -> None:
         self._socket = socket
         self._armed: Cut | None = None
+        self._serving: set[asyncio.Task[None]] = set()
         self.cuts = 0
 
     def arm(self, cut: Cut) -> None:
@@ -38,30 +39,47 @@ class CuttingProxy:
         self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter
     ) -> None:
         """Pass on what client and server say, until one has ended or it is cut."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
         from_server, to_server = await asyncio.open_unix_connection(self._socket)
         answering = asyncio.create_task(_pass_on(from_server, to_client))
-        with suppress(ConnectionError):
-            while said := await from_client.read(1 << 20):
-                if self._armed is not None and MARK.encode() in said:
-                    cut, self._armed = self._armed, None
-                    self.cuts += 1
-                    if cut is Cut.BEFORE:
-                        break
-                    if cut is Cut.AFTER:
-                        answering.cancel()
-                        await asyncio.gather(answering, return_exceptions=True)
-                    to_server.write(said)
-                    await to_server.drain()
+        try:
+            with suppress(ConnectionError):
+                while said := await from_client.read(1 << 20):
+                    cut = self._cut(said)
+                    if cut is not Cut.BEFORE:
+                        if cut is Cut.AFTER:
+                            await _end(answering)
+                        to_server.write(said)
+                        await to_server.drain()
                     if cut is Cut.AFTER:
                         await from_server.read(1)
-                    break
-                to_server.write(said)
-        answering.cancel()
-        await asyncio.gather(answering, return_exceptions=True)
-        for writer in (to_server, to_client):
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
+                    if cut is not None:
+                        break
+        finally:
+            await _end(answering)
+            for writer in (to_server, to_client):
+                writer.close()
+                with suppress(ConnectionError):
+                    await writer.wait_closed()
+            self._serving.discard(task)
+
+    async def ended(self) -> None:
+        """Return when every connection is closed on both sides."""
+        await asyncio.gather(*self._serving)
+
+    def _cut(self, said: bytes) -> Cut | None:
+        if self._armed is None or MARK.encode() not in said:
+            return None
+        cut, self._armed = self._armed, None
+        self.cuts += 1
+        return cut
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,4 +101,4 @@ async def cutting(dsn: str) -> AsyncIterator[tuple[CuttingProxy, str]]:
         yield proxy, f"postgresql://{parts['user']}@127.0.0.1:{port}{database}"
     finally:
         server.close()
-        await server.wait_closed()
+        await proxy.ended()
