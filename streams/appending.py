@@ -50,7 +50,7 @@ class Append:
         first = events[0].aggregate
         ids = set()
         for at, (event, event_type) in enumerate(zip(events, known, strict=True)):
-            _check(f"events[{at}]", event, event_type, first)
+            _check(at, event, event_type, first)
             ids.add(event.id)
         if len(ids) < len(events):
             raise InvalidEventData("events", "two of them have the same id")
@@ -108,15 +108,16 @@ def _appended(catalog: Catalog, event: Event[Any]) -> EventType:
     return known
 
 
-def _check(path: str, event: Event[Any], known: EventType, first: Aggregate | None) -> None:
+def _check(at: int, event: Event[Any], known: EventType, first: Aggregate | None) -> None:
     aggregate = event.aggregate
+    path = f"events[{at}]."
     if aggregate is None or aggregate.type != known.aggregate_type or not aggregate.id:
-        raise InvalidEventData(f"{path}.aggregate", f"is not a {known.aggregate_type} with an id")
+        raise InvalidEventData(path + "aggregate", f"is not a {known.aggregate_type} with an id")
     if first is None or aggregate[:2] != first[:2]:
-        raise InvalidEventData(f"{path}.aggregate", "is not that of the first event")
-    if event.topic != known.topic:
+        raise InvalidEventData(path + "aggregate", "is not that of the first event")
+    if event.category is not known.category or event.priority is not known.priority:
         raise InvalidEventData(
-            f"{path}.priority", f"sends it to {event.topic}, {known.name} goes to {known.topic}"
+            path + "priority", f"sends it to {event.topic}, {known.name} goes to {known.topic}"
         )
 
 

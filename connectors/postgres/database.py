@@ -79,9 +79,12 @@ class Database:
         with platform_errors():
             if self._pool.closed:
                 await self._pool.open(wait=False)
-            async with self._pool.connection() as connection:
+            connection = await self._pool.getconn()
+            try:
                 yield connection
                 self._used_at[connection] = time.monotonic()
+            finally:
+                await self._pool.putconn(connection)
 
     async def _check(self, connection: Connection) -> None:
         """Replace a connection that was lost while nobody used it; asking costs a round trip."""
