@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import structlog
 from psycopg import AsyncConnection
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 
 from connectors.errors import ShardLost
 from connectors.outbox import SHARDS, Delay, OutboxRow, OwnedShard
@@ -82,8 +82,7 @@ class PostgresOutbox:
                 return False
             pid, is_frozen = holder
             if is_frozen:
-                _log.error("ending the session of a frozen relay", shard=shard, backend=pid)
-                await connection.execute(QUERIES["end_session"], {"pid": pid})
+                await _end_session(connection, shard, pid)
         return True
 
     async def _connect(self) -> Connection:
@@ -133,6 +132,14 @@ class PostgresShard:
     async def release(self) -> None:
         """See OwnedShard: the lock goes with the session."""
         await self._connection.close()
+
+
+async def _end_session(connection: Connection, shard: int, pid: int) -> None:
+    _log.error("ending the session of a frozen relay", shard=shard, backend=pid)
+    try:
+        await connection.execute(QUERIES["end_session"], {"pid": pid})
+    except InsufficientPrivilege:
+        _log.exception("this role may not end the session: an operator has to", backend=pid)
 
 
 async def _value(connection: Connection, query: str, values: Mapping[str, Any]) -> Any:
