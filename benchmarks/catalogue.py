@@ -12,6 +12,8 @@ NAMES: Final = (
     "consume",
     "projection",
     "publish",
+    "append",
+    "relay",
     "priority",
     "latency",
     "overload",

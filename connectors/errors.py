@@ -11,6 +11,7 @@ WundrError
     ├── EventNotFound         no stored event has this id
     ├── ForeignCluster        the database knows another Kafka
     ├── Fenced                another sink owns the partition now
+    ├── ShardLost             another relay owns the shard of the outbox now
     ├── VersionTaken          two events claim one version of one aggregate
     └── Unstorable            an envelope that no column can hold
 """
@@ -114,6 +115,18 @@ class Fenced(ConnectorsError):
     def __init__(self, partitions: Collection[int]) -> None:
         self.partitions = tuple(sorted(partitions))
         super().__init__(f"Partitions {self.partitions} are no longer where this sink left them.")
+
+
+class ShardLost(ConnectorsError):
+    """Another relay has taken over."""
+
+    code = "connectors.shard_lost"
+    retryable: ClassVar[bool] = True
+    remedy = "Nothing to do: the other relay goes on; this one stands by."
+
+    def __init__(self, shard: int) -> None:
+        self.shard = shard
+        super().__init__(f"Shard {shard} of the outbox has another owner.")
 
 
 class VersionTaken(ConnectorsError):

@@ -13,6 +13,7 @@ from uuid import UUID
 from connectors.errors import Unstorable
 from schemas.event import Event
 from schemas.framing import schema_id_of
+from streams.appending import COMMAND_ID, LONGEST_COMMAND_ID_BYTES, command_id_of
 
 _NUL: Final = "\x00"
 LONGEST_KEY_BYTES: Final = 1_000
@@ -40,6 +41,7 @@ class EventRow(NamedTuple):
     trace_id: str | None
     framed: bytes
     data: str | None
+    command_id: str | None = None
 
 
 def event_row(event: Event[Any], framed: bytes, *, with_json: bool) -> EventRow:
@@ -63,15 +65,14 @@ def event_row(event: Event[Any], framed: bytes, *, with_json: bool) -> EventRow:
         trace_id=_optional(event.metadata.trace_id),
         framed=framed,
         data=json_text(event.payload) if with_json else None,
+        command_id=_command_id(event),
     )
 
 
 def json_text(payload: Mapping[str, Any]) -> str | None:
     """The data as JSON that Postgres accepts; None for NaN, NUL, bytes or half a surrogate pair."""
     try:
-        text = json.dumps(
-            payload, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_as_text
-        )
+        text = _ENCODER.encode(dict(payload))
         text.encode()
     except (TypeError, ValueError, RecursionError):
         return None
@@ -89,6 +90,11 @@ def _as_text(value: object) -> str:
             raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
+_ENCODER: Final = json.JSONEncoder(
+    allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_as_text
+)
+
+
 def _holds_nul(value: object) -> bool:
     match value:
         case str():
@@ -99,6 +105,15 @@ def _holds_nul(value: object) -> bool:
             return any(_holds_nul(part) for part in value)
         case _:
             return False
+
+
+def _command_id(event: Event[Any]) -> str | None:
+    command_id = _optional_key(f"metadata.extra.{COMMAND_ID}", command_id_of(event))
+    if command_id is not None and len(command_id.encode()) > LONGEST_COMMAND_ID_BYTES:
+        raise Unstorable(
+            f"metadata.extra.{COMMAND_ID} is longer than {LONGEST_COMMAND_ID_BYTES} bytes."
+        )
+    return command_id
 
 
 def _timestamp(event: Event[Any]) -> datetime:

@@ -42,6 +42,7 @@ COMMANDS: Final = (
     Command("topics", "infra.commands.topics", "Plan and apply the topics."),
     Command("worker", "infra.commands.worker", "Run one worker of an app."),
     Command("sink", "infra.commands.sink", "Write the event store's topic to PostgreSQL."),
+    Command("relay", "infra.commands.relay", "Send appended events to Kafka."),
     Command("gateway", "infra.commands.gateway", "Serve browsers."),
     Command("token", "infra.commands.token", "Mint a development token for the gateway."),
     Command("events", "infra.commands.events", "Look at and send events."),

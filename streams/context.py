@@ -58,7 +58,8 @@ class Context:
     async def publish(self, data: DataT, *, aggregate_id: str | None = None) -> Event[DataT]:
         """Emit an event that is caused by the handled one, within its correlation.
 
-        Raises HandlerReturned when the handler's try is over.
+        Raises HandlerReturned when the handler's try is over. A type that is appended fails the
+        try with AppendRequired: the app's own EventAppender takes it.
         """
         if self._is_over:
             raise HandlerReturned(

@@ -11,7 +11,7 @@ from schemas.codec import Codec
 from schemas.event import Event
 from schemas.framing import schema_id_of
 from schemas.headers import event_headers
-from streams.errors import BatchInterrupted, InfrastructureError, JournalFailed
+from streams.errors import AppendRequired, BatchInterrupted, InfrastructureError, JournalFailed
 from streams.log import RecordSender
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord
@@ -49,8 +49,15 @@ class NoJournal:
 NO_JOURNAL: Final = NoJournal()
 
 
+def event_record(event: Event[Any], value: bytes) -> OutgoingRecord:
+    """The record that carries an event with these bytes, published or appended alike."""
+    return OutgoingRecord(
+        topic=event.topic, key=event.key.encode(), value=value, headers=event_headers(event)
+    )
+
+
 class EventPublisher:
-    """The one way in which events reach `events.*`.
+    """The one way in which published events reach `events.*`; appended ones are relayed.
 
     An event is encoded before anything is sent, so a bad one changes nothing; its writer schema is
     announced before its first event, so a consumer that is older than the producer can read it.
@@ -70,18 +77,18 @@ class EventPublisher:
         self._schemas = schemas
         self._journal = journal
         self._announced: set[int] = set()
+        self._appended = {
+            known.name: str(known.aggregate_type) for known in catalog.types() if known.appended
+        }
 
     def encode(self, event: Event[Any]) -> OutgoingRecord:
         """The record of an event.
 
-        Raises UnknownEventType, InvalidEventData or EventTooLarge; sends nothing.
+        Raises AppendRequired, UnknownEventType, InvalidEventData or EventTooLarge; sends nothing.
         """
-        return OutgoingRecord(
-            topic=event.topic,
-            key=event.key.encode(),
-            value=self._codec.encode(event),
-            headers=event_headers(event),
-        )
+        if event.type in self._appended:
+            raise AppendRequired(event.type, self._appended[event.type])
+        return event_record(event, self._codec.encode(event))
 
     async def publish(self, event: Event[Any]) -> Receipt:
         """Encode and send; see EventBus.publish."""

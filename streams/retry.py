@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas.errors import WundrError
+from streams.errors import VersionConflict
 
 LARGEST_EXPONENT: Final = 64
 """An outage of hours has thousands of tries: beyond this the power would overflow."""
@@ -52,8 +53,11 @@ UNREACHABLE: Final = frozenset(
 def is_infrastructure(error: BaseException, outages: tuple[type[BaseException], ...] = ()) -> bool:
     """Whether something outside is away, rather than that this event cannot be handled.
 
-    `outages` are the errors by which a handler's own clients say so.
+    `outages` are the errors by which a handler's own clients say so. A version conflict can be
+    tried again, but where it comes back each time it is about this event alone.
     """
+    if isinstance(error, VersionConflict):
+        return False
     if isinstance(error, WundrError):
         return error.retryable
     if isinstance(error, (*OUTAGES, *outages)):

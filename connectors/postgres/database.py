@@ -1,8 +1,10 @@
 """A pool of connections. Waits are bounded; lost connections are replaced without a restart."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Self
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection
@@ -19,13 +21,20 @@ Connection = AsyncConnection[TupleRow]
 _RECONNECT_S: Final = 2.0
 """The pool stops trying by itself after this; the next caller makes it try again at once."""
 
+_TRUSTED_S: Final = 1.0
+"""How long after its last use a connection is taken to be there without asking."""
+
 
 class Database:
-    """Gives connections, one transaction each. Use as an asynchronous context manager."""
+    """Gives connections. Use as an asynchronous context manager, which closes them.
+
+    Where nobody can enter it, as in the module of an app, it opens with its first use.
+    """
 
     def __init__(self, settings: PostgresSettings) -> None:
         """Check the address without connecting. Raises InvalidPostgresSettings."""
         check_address(settings)
+        self._used_at: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             settings.dsn,
             min_size=1,
@@ -33,7 +42,7 @@ class Database:
             open=False,
             timeout=settings.acquire_timeout_s,
             reconnect_timeout=_RECONNECT_S,
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
             kwargs={
                 "autocommit": True,
                 "connect_timeout": max(2, round(settings.acquire_timeout_s)),
@@ -57,9 +66,30 @@ class Database:
 
         Raises DatabaseUnavailable (the outcome of a commit may then be unknown) or DatabaseRefused.
         """
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection on which every statement is a transaction of its own.
+
+        Raises DatabaseUnavailable (the outcome of a statement may then be unknown) or
+        DatabaseRefused.
+        """
         with platform_errors():
-            async with self._pool.connection() as connection, connection.transaction():
+            if self._pool.closed:
+                await self._pool.open(wait=False)
+            connection = await self._pool.getconn()
+            try:
                 yield connection
+                self._used_at[connection] = time.monotonic()
+            finally:
+                await self._pool.putconn(connection)
+
+    async def _check(self, connection: Connection) -> None:
+        """Replace a connection that was lost while nobody used it; asking costs a round trip."""
+        if time.monotonic() - self._used_at.get(connection, 0.0) > _TRUSTED_S:
+            await AsyncConnectionPool.check_connection(connection)
 
 
 def check_address(settings: PostgresSettings) -> None:

@@ -11,7 +11,7 @@ from connectors.sql import QUERIES
 
 _STAGED_TYPES: Final = (
     *("text", "text", "text", "int2", "text", "int4", "timestamptz", "text"),
-    *("text", "text", "text", "text", "int8", "text", "text", "bytea", "text", "int4"),
+    *("text", "text", "text", "text", "int8", "text", "text", "bytea", "text", "text", "int4"),
 )
 _POSITION_TYPES: Final = ("text", "int4", "int8", "text")
 

@@ -55,4 +55,16 @@ def _trusted(text: str) -> LiteralString:
     return text
 
 
-QUERIES: Final = parse_queries((files(__name__) / "queries.sql").read_text(encoding="utf-8"))
+def load_queries() -> dict[str, LiteralString]:
+    """The named queries of every file beside this module. Raises ValueError for a name twice."""
+    queries: dict[str, LiteralString] = {}
+    found = [entry for entry in files(__name__).iterdir() if entry.name.endswith(".sql")]
+    for entry in sorted(found, key=lambda entry: entry.name):
+        named = parse_queries(entry.read_text(encoding="utf-8"))
+        if twice := queries.keys() & named.keys():
+            raise ValueError(f"{entry.name}: {', '.join(sorted(twice))} is named twice")
+        queries |= named
+    return queries
+
+
+QUERIES: Final = load_queries()

@@ -52,7 +52,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (
     event_id text, type text, category text, priority smallint, schema_version text,
     schema_id integer, "timestamp" timestamptz, source text, correlation_id text,
     causation_id text, aggregate_type text, aggregate_id text, aggregate_version bigint,
-    user_id text, trace_id text, framed bytea, data text, ordinal integer
+    user_id text, trace_id text, framed bytea, data text, command_id text, ordinal integer
 ) ON COMMIT DELETE ROWS
 
 -- copy_staged_events --
@@ -60,7 +60,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (
 COPY staged_events (
     event_id, type, category, priority, schema_version, schema_id, "timestamp", source,
     correlation_id, causation_id, aggregate_type, aggregate_id, aggregate_version, user_id,
-    trace_id, framed, data, ordinal
+    trace_id, framed, data, command_id, ordinal
 ) FROM STDIN (FORMAT BINARY)
 
 -- insert_staged_events --
@@ -68,12 +68,12 @@ COPY staged_events (
 INSERT INTO events (
     event_id, type, category, priority, schema_version, schema_id, "timestamp", source,
     correlation_id, causation_id, aggregate_type, aggregate_id, aggregate_version, user_id,
-    trace_id, framed, data
+    trace_id, framed, data, command_id
 )
 SELECT
     event_id, type, category, priority, schema_version, schema_id, "timestamp", source,
     correlation_id, causation_id, aggregate_type, aggregate_id, aggregate_version, user_id,
-    trace_id, framed, data::jsonb
+    trace_id, framed, data::jsonb, command_id
 FROM staged_events
 ORDER BY ordinal
 ON CONFLICT DO NOTHING

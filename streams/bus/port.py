@@ -33,8 +33,8 @@ class EventBus(StoredEvents, Protocol):
     async def publish(self, event: Event[Any]) -> Receipt:
         """Buffer the event and return its receipt; waits while the buffer is full.
 
-        Raises InvalidEventData, UnknownEventType, EventTooLarge (nothing is sent) and
-        BrokerUnavailable.
+        Raises AppendRequired for a type that is appended, InvalidEventData, UnknownEventType,
+        EventTooLarge (nothing is sent) and BrokerUnavailable.
         """
         ...
 

@@ -2,7 +2,7 @@ import pytest
 
 from connectors.errors import MigrationChanged
 from connectors.postgres.migrations import pending
-from connectors.sql import QUERIES, Migration, load_migrations, parse_queries
+from connectors.sql import QUERIES, Migration, load_migrations, load_queries, parse_queries
 
 FIRST = Migration(name="0001_pre_first.sql", statements="CREATE TABLE a ()")
 SECOND = Migration(name="0002_post_second.sql", statements="DROP TABLE b")
@@ -17,6 +17,11 @@ def test_a_query_file_holds_names_purposes_and_statements() -> None:
 
 def test_a_query_without_a_line_of_purpose_is_not_found() -> None:
     assert parse_queries("-- one --\nSELECT 1\n") == {}
+
+
+def test_queries_come_from_every_file_beside_the_module() -> None:
+    assert load_queries() == QUERIES
+    assert {"event_by_id", "append_one", "unsent"} <= QUERIES.keys()
 
 
 def test_no_query_has_two_statements() -> None:

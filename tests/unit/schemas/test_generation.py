@@ -87,3 +87,30 @@ def test_check_tells_the_faults_of_rules_versions_and_lock_at_once(package: Path
 def test_the_packaged_rules_hold_in_a_copy_without_lock(tmp_path: Path) -> None:
     shutil.copytree(PACKAGED, tmp_path / "avro")
     assert rule_faults(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("wundr", "category"),
+    [
+        ({"priority": "low"}, "domain"),
+        ({"appended": False}, "domain"),
+        ({}, "system"),
+    ],
+)
+def test_check_refuses_an_appended_aggregate_whose_types_do_not_share_one_topic(
+    tmp_path: Path, wundr: dict[str, object], category: str
+) -> None:
+    appended = {"appended": True}
+    for place, content in {
+        "domain/order.placed": record(wundr=appended),
+        f"{category}/order.sent": record(
+            name="OrderSent", namespace=f"wundr.{category}", wundr=appended | wundr
+        ),
+    }.items():
+        folder = tmp_path / "avro" / place
+        folder.mkdir(parents=True)
+        (folder / "1.0.0.avsc").write_text(json.dumps(content))
+    [fault] = rule_faults(tmp_path)
+    assert fault.path == "wundr.aggregate"
+    assert "shares the appended aggregate Order" in fault.problem
+    assert fault in all_faults(tmp_path)

@@ -1,0 +1,258 @@
+"""Appends to Postgres: rows and their way to Kafka in one statement, which is one transaction."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+import orjson
+from psycopg.errors import UniqueViolation
+
+from connectors.event_row import EventRow, event_row
+from connectors.outbox import shard_of
+from connectors.postgres.database import Connection, Database
+from connectors.sql import QUERIES
+from schemas.catalog import Catalog
+from schemas.codec import Codec
+from schemas.errors import InvalidEventData, UnknownSchemaId
+from schemas.event import Event
+from schemas.framing import schema_id_of
+from schemas.headers import traceparent
+from streams.appending import Append
+from streams.errors import VersionConflict
+from streams.expectation import Appended, ExpectedVersion
+
+_SHARED: Final = ("category", "priority", "aggregate_type", "aggregate_id", "command_id")
+"""Columns that have one value in all events of an append."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """What the store holds that decides about an append."""
+
+    version: int
+    command_first: int | None
+    command_last: int | None
+    ids_taken: Sequence[str]
+    unknown_schemas: Sequence[int]
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class _Turn:
+    """The queue of this process for one aggregate, for as long as somebody stands in it.
+
+    `is_contended`: another process appends to it, too.
+    """
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_contended: bool = False
+
+
+class PostgresEventAppender:
+    """Implements EventAppender. Needs no Kafka: the outbox relay sends what is appended.
+
+    An exact expectation costs one round trip; ANY_VERSION a second one, to read the version that
+    the events are encoded with. Appends to one aggregate wait for each other within a process, so
+    that they do not lose against each other in Postgres.
+    """
+
+    def __init__(
+        self, database: Database, catalog: Catalog, codec: Codec, *, stores_json: bool = True
+    ) -> None:
+        """`stores_json`: whether `events.data` is filled for people who query with SQL."""
+        self._database = database
+        self._catalog = catalog
+        self._codec = codec
+        self._stores_json = stores_json
+        self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
+
+    async def append(
+        self,
+        events: Sequence[Event[Any]],
+        expected: ExpectedVersion,
+        *,
+        command_id: str | None = None,
+    ) -> Appended:
+        """See EventAppender. Raises also Unstorable, DatabaseUnavailable or DatabaseRefused."""
+        wanted = Append.of(self._catalog, events, command_id)
+        encoded = self._encoded(wanted, expected.version or 0)
+        turn = self._turns.setdefault(wanted.key, _Turn())
+        async with turn.lock:
+            if expected.version is None:
+                return await self._append_to_any(wanted, encoded, turn)
+            return await self._append_to(wanted, encoded, expected.version)
+
+    async def _append_to(self, wanted: Append, encoded: "_Encoded", version: int) -> Appended:
+        while True:
+            async with self._database.connection() as connection:
+                if await self._is_stored(connection, wanted, encoded, version):
+                    return _done(encoded)
+                state = await self._state(connection, wanted, encoded)
+            if state.command_last is not None:
+                return await self._first_result(wanted, state)
+            if state.version != version:
+                raise VersionConflict(wanted.key, version, state.version)
+            await self._make_way(wanted, state)
+
+    async def _append_to_any(self, wanted: Append, encoded: "_Encoded", turn: "_Turn") -> Appended:
+        """Append behind what is there; once others came in between, queue with them."""
+        while True:
+            if turn.is_contended:
+                async with self._database.transaction() as connection:
+                    await connection.execute(QUERIES["queue_for_aggregate"], {"key": wanted.key})
+                    outcome = await self._append_behind(connection, wanted, encoded)
+            else:
+                async with self._database.connection() as connection:
+                    outcome = await self._append_behind(connection, wanted, encoded)
+            if isinstance(outcome, Appended):
+                return outcome
+            await self._make_way(wanted, outcome)
+            turn.is_contended = not outcome.unknown_schemas
+
+    async def _append_behind(
+        self, connection: Connection, wanted: Append, encoded: "_Encoded"
+    ) -> Appended | _State:
+        """One try behind the version that is there now; gives the state that it failed on."""
+        state = await self._state(connection, wanted, encoded)
+        if state.command_last is not None:
+            return await self._first_result(wanted, state)
+        placed = self._encoded(wanted, state.version)
+        if await self._is_stored(connection, wanted, placed, state.version):
+            return _done(placed)
+        return state
+
+    def _encoded(self, wanted: Append, version: int) -> "_Encoded":
+        events = wanted.behind(version)
+        rows = [
+            event_row(event, self._codec.encode(event), with_json=self._stores_json)
+            for event in events
+        ]
+        return _Encoded(events=events, rows=rows)
+
+    async def _is_stored(
+        self, connection: Connection, wanted: Append, encoded: "_Encoded", version: int
+    ) -> bool:
+        """Whether all rows were stored; none was when something about them is not so."""
+        values = encoded.values() | {
+            "version": version,
+            "shard": shard_of(wanted.key),
+            "topic": wanted.topic,
+            "key": wanted.key,
+        }
+        query = "append_one" if len(encoded.rows) == 1 else "append_many"
+        try:
+            done = await connection.execute(QUERIES[query], values)
+        except UniqueViolation:
+            # Where a transaction is open it has failed by that: its end rolls it back.
+            return False
+        return done.rowcount == len(encoded.rows)
+
+    async def _state(self, connection: Connection, wanted: Append, encoded: "_Encoded") -> _State:
+        values = {
+            "aggregate_type": wanted.aggregate_type,
+            "aggregate_id": wanted.aggregate_id,
+            "command_id": wanted.command_id,
+            "event_ids": [row.event_id for row in encoded.rows],
+            "schema_ids": list({row.schema_id for row in encoded.rows}),
+        }
+        found = await connection.execute(QUERIES["state_for_append"], values)
+        row = await found.fetchone()
+        assert row is not None  # an aggregate without GROUP BY has one row
+        version, first, last, taken, unknown = row
+        return _State(
+            version=version,
+            command_first=first,
+            command_last=last,
+            ids_taken=taken,
+            unknown_schemas=unknown,
+        )
+
+    async def _make_way(self, wanted: Append, state: _State) -> None:
+        """Refuse what can never be stored, and provide what was missing."""
+        _refuse_taken(wanted, state.ids_taken)
+        for schema_id in state.unknown_schemas:
+            await self._keep_schema(schema_id)
+
+    async def _keep_schema(self, schema_id: int) -> None:
+        schema = self._catalog.schema_ids()[schema_id]
+        async with self._database.connection() as connection:
+            await connection.execute(
+                QUERIES["keep_writer_schema"],
+                {"id": schema_id, "composed": schema.composed_json},
+            )
+
+    async def _first_result(self, wanted: Append, state: _State) -> Appended:
+        """What the command brought about when it was carried out."""
+        values = {
+            "aggregate_type": wanted.aggregate_type,
+            "aggregate_id": wanted.aggregate_id,
+            "first": state.command_first,
+            "last": state.command_last,
+        }
+        async with self._database.connection() as connection:
+            found = await connection.execute(QUERIES["events_between_versions"], values)
+            framed = [row[0] for row in await found.fetchall()]
+        events = [await self._view(value) for value in framed]
+        return Appended(events=tuple(events), version=state.command_last or 0, is_repeat=True)
+
+    async def _view(self, framed: bytes) -> Event[Any]:
+        """An event that perhaps a newer release has appended: its schema was kept with it."""
+        schema_id = schema_id_of(framed)
+        if not self._codec.knows(schema_id):
+            async with self._database.connection() as connection:
+                found = await connection.execute(QUERIES["writer_schema"], {"id": schema_id})
+                row = await found.fetchone()
+            if row is None:
+                raise UnknownSchemaId(schema_id)
+            self._codec.learn(row[0])
+        return self._codec.view(framed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Encoded:
+    """The events of an append with the versions that they may get, and their rows."""
+
+    events: tuple[Event[Any], ...]
+    rows: Sequence[EventRow]
+
+    def values(self) -> dict[str, Any]:
+        """The parameters of append_one or append_many."""
+        first = self.rows[0]
+        if len(self.rows) == 1:
+            return {**first._asdict(), "traceparent": traceparent(self.events[0])}
+        shared = {name: getattr(first, name) for name in _SHARED}
+        document = [
+            _json_row(event, row) for event, row in zip(self.events, self.rows, strict=True)
+        ]
+        return {**shared, "rows": orjson.dumps(document).decode()}
+
+
+def _json_row(event: Event[Any], row: EventRow) -> Mapping[str, Any]:
+    return {
+        "event_id": row.event_id,
+        "type": row.type,
+        "schema_version": row.schema_version,
+        "schema_id": row.schema_id,
+        "timestamp": row.timestamp,
+        "source": row.source,
+        "correlation_id": row.correlation_id,
+        "causation_id": row.causation_id,
+        "aggregate_version": row.aggregate_version,
+        "user_id": row.user_id,
+        "trace_id": row.trace_id,
+        "base64": b64encode(row.framed).decode(),
+        "data": None if row.data is None else orjson.Fragment(row.data),
+        "traceparent": traceparent(event),
+    }
+
+
+def _done(encoded: _Encoded) -> Appended:
+    return Appended(events=encoded.events, version=encoded.rows[-1].aggregate_version or 0)
+
+
+def _refuse_taken(wanted: Append, taken: Sequence[str]) -> None:
+    for at, event in enumerate(wanted.events):
+        if event.id in taken:
+            raise InvalidEventData(f"events[{at}].id", "is that of a stored event")
