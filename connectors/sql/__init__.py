@@ -55,4 +55,16 @@ def _trusted(text: str) -> LiteralString:
     return text
 
 
-QUERIES: Final = parse_queries((files(__name__) / "queries.sql").read_text(encoding="utf-8"))
+def load_queries() -> dict[str, LiteralString]:
+    """The named queries of all files beside this module. Raises ValueError for a repeated name."""
+    queries: dict[str, LiteralString] = {}
+    for entry in sorted(files(__name__).iterdir(), key=lambda entry: entry.name):
+        if entry.name.endswith(".sql"):
+            parsed = parse_queries(entry.read_text(encoding="utf-8"))
+            if twice := queries.keys() & parsed.keys():
+                raise ValueError(f"{entry.name}: {', '.join(sorted(twice))} stand elsewhere, too")
+            queries |= parsed
+    return queries
+
+
+QUERIES: Final = load_queries()
