@@ -83,7 +83,7 @@ class Compared:
 
 
 def compare_events(known: Mapping[str, Known], next_offsets: Mapping[int, int]) -> Compared:
-    """Compare what the places know of these events.
+    """Compare what the places know of these events; an event has at most one anomaly of a kind.
 
     `next_offsets` is how far the sink had come in each partition: what stands behind is in flight.
     """
@@ -91,10 +91,9 @@ def compare_events(known: Mapping[str, Known], next_offsets: Mapping[int, int]) 
     versioned: list[Versioned] = []
     in_flight = 0
     for event_id, it in known.items():
-        found = [
-            Anomaly(kind, event_id, detail)
-            for kind, detail in (*_holes(it, next_offsets), *_duplicates(it))
-        ]
+        reasons = (*_holes(it, next_offsets), *_duplicates(it))
+        first = dict(reversed(reasons))
+        found = [Anomaly(kind, event_id, detail) for kind, detail in first.items()]
         anomalies += found
         in_flight += not found and _is_in_flight(it, next_offsets)
         versioned += _versions(it)
