@@ -5,8 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from connectors.audit_comparison import Placed, Stored
 from streams.records import TopicPartition
+
+StoredRow = tuple[str, str | None, str | None, int | None, int | None, int | None]
+"""Event id, digest, aggregate, version, partition, offset: an event with one of its positions.
+
+Without a digest it is a position without an event, without a partition an event without one.
+"""
 
 
 class StoreSnapshot(Protocol):
@@ -17,12 +22,8 @@ class StoreSnapshot(Protocol):
         """How far the sink had come in each partition of `store.events`."""
         ...
 
-    def stored(self) -> AsyncIterator[Sequence[Stored]]:
-        """All events, in no order, some at a time."""
-        ...
-
-    def placed(self) -> AsyncIterator[Sequence[Placed]]:
-        """All positions, in no order, some at a time."""
+    def stored(self) -> AsyncIterator[Sequence[StoredRow]]:
+        """All events with all their positions, in no order, some rows at a time."""
         ...
 
     def outbox_ids(self) -> AsyncIterator[Sequence[str]]:

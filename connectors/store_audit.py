@@ -7,19 +7,14 @@ those ends, and what stands behind the sink or the archive is in flight, never a
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from connectors.audit import AuditReport, Findings, ProjectionVerdict
 from connectors.audit_comparison import (
-    Archived,
-    Known,
-    Placed,
-    Published,
-    Stored,
     Versioned,
     compare_events,
     compare_versions,
@@ -30,6 +25,7 @@ from connectors.audit_ports import (
     ProjectionCheckpoints,
     StoreSnapshot,
 )
+from connectors.audit_rows import ARCHIVED, PUBLISHED, STORED, WAITING, read_bucket
 from connectors.bounded_reading import read_until
 from connectors.spill import Spill
 from schemas.codec import Codec
@@ -42,8 +38,6 @@ from streams.records import ORIGIN, RawRecord, TopicPartition
 POLL_S: Final = 0.2
 DIGEST: Final = 16
 """Characters of a fingerprint: the first eight bytes of SHA-256, as in the query of Postgres."""
-
-_ARCHIVED, _PUBLISHED, _STORED, _PLACED, _OUTBOX = range(5)
 
 
 class Phase(StrEnum):
@@ -144,11 +138,12 @@ class StoreAudit:
         self, spill: Spill, versions: Spill, next_offsets: Mapping[int, int], findings: Findings
     ) -> None:
         for bucket in range(spill.buckets):
-            compared = compare_events(_known(spill.rows(bucket)), next_offsets)
-            findings.events += compared.events
+            read = read_bucket(spill.rows(bucket), next_offsets)
+            compared = compare_events(read.others, next_offsets)
+            findings.events += read.plain + compared.events
             findings.in_flight += compared.in_flight
             findings.add(compared.anomalies)
-            for event in compared.versioned:
+            for event in (*read.versioned, *compared.versioned):
                 versions.put(event.aggregate, tuple(event))
             self._on_progress(Phase.COMPARING, bucket + 1, spill.buckets)
         for bucket in range(versions.buckets):
@@ -210,15 +205,12 @@ class _Reading:
     async def store(self, snapshot: StoreSnapshot) -> None:
         """Everything in the snapshot."""
         put = self._spill.put
-        async for stored in snapshot.stored():
-            for row in stored:
-                put(row[0], (_STORED, *row))
-        async for placed in snapshot.placed():
-            for position in placed:
-                put(position[0], (_PLACED, *position))
+        async for rows in snapshot.stored():
+            for row in rows:
+                put(row[0], (STORED, *row))
         async for ids in snapshot.outbox_ids():
             for event_id in ids:
-                put(event_id, (_OUTBOX, event_id))
+                put(event_id, (WAITING, event_id))
 
     def _put_archived(self, records: Sequence[RawRecord]) -> None:
         put = self._spill.put
@@ -229,15 +221,15 @@ class _Reading:
             source, source_offset = _origin(record)
             digest = hashlib.sha256(record.value).hexdigest()[:DIGEST]
             place = (record.partition, record.offset, source, source_offset)
-            put(event_id, (_ARCHIVED, event_id, digest, *place))
+            put(event_id, (ARCHIVED, event_id, digest, *place))
 
     def _put_published(self, records: Sequence[RawRecord], archived: int) -> None:
         put = self._spill.put
         for record in records:
             event_id = self._event_id(record)
             if event_id is not None:
-                place = f"{record.topic}/{record.partition}/{record.offset}"
-                put(event_id, (_PUBLISHED, event_id, place, record.offset < archived))
+                topic, partition, offset, *_ = record
+                put(event_id, (PUBLISHED, event_id, topic, partition, offset, offset < archived))
 
     def _event_id(self, record: RawRecord) -> str | None:
         """As the archive tells it; None for what the archive makes a dead letter of."""
@@ -257,25 +249,6 @@ def _origin(record: RawRecord) -> tuple[str, int]:
             if offset.isdecimal():
                 return source, int(offset)
     return f"{record.topic}/{record.partition}", record.offset
-
-
-def _known(rows: Iterator[list[Any]]) -> dict[str, Known]:
-    found: dict[str, Known] = {}
-    for tag, *row in rows:
-        known = found.get(row[0])
-        if known is None:
-            known = found[row[0]] = Known()
-        if tag == _ARCHIVED:
-            known.archived.append(Archived(*row))
-        elif tag == _STORED:
-            known.stored.append(Stored(*row))
-        elif tag == _PLACED:
-            known.placed.append(Placed(*row))
-        elif tag == _PUBLISHED:
-            known.published.append(Published(*row))
-        else:
-            known.is_in_outbox = True
-    return found
 
 
 @asynccontextmanager

@@ -20,26 +20,25 @@ SELECT count(*) FROM outbox
 -- The planner's guess of the number of stored events; -1 when nobody has counted yet.
 SELECT reltuples::bigint FROM pg_class WHERE oid = 'events'::regclass
 
--- copy_stored_fingerprints --
--- Every stored event: its id, a fingerprint of its bytes, and its place in its aggregate.
-COPY (
-    SELECT
-        event_id,
-        encode(substr(sha256(framed), 1, 8), 'hex'),
-        CASE WHEN aggregate_version IS NULL THEN NULL
-            ELSE aggregate_type || '/' || aggregate_id
-        END,
-        aggregate_version
-    FROM events
-) TO STDOUT
+-- stored_fingerprints --
+-- Every event with every position: a fingerprint of its bytes, its place in its aggregate.
+SELECT
+    coalesce(events.event_id, positions.event_id),
+    encode(substr(sha256(events.framed), 1, 8), 'hex'),
+    CASE WHEN events.aggregate_version IS NOT NULL
+        THEN events.aggregate_type || '/' || events.aggregate_id
+    END,
+    events.aggregate_version,
+    positions.partition,
+    positions."offset"
+FROM events
+FULL JOIN (
+    SELECT event_id, partition, "offset" FROM event_positions WHERE topic_id = %(topic_id)s
+) AS positions USING (event_id)
 
--- copy_positions --
--- Every position of every stored event.
-COPY (SELECT topic_id, event_id, partition, "offset" FROM event_positions) TO STDOUT
-
--- copy_outbox_ids --
+-- outbox_ids --
 -- The ids of the events that wait for the relay.
-COPY (SELECT id FROM outbox) TO STDOUT
+SELECT id FROM outbox
 
 -- ensure_staging --
 -- Where rows are copied to before repeats are dropped; private to a connection, emptied on commit.

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from connectors.audit_comparison import Placed, Stored
+from connectors.audit_ports import StoredRow
 
 
 @dataclass
@@ -31,11 +32,13 @@ class MemorySnapshot:
     store: MemoryAuditedStore
     next_offsets: dict[int, int]
 
-    async def stored(self) -> AsyncIterator[Sequence[Stored]]:
-        yield list(self.store.rows)
-
-    async def placed(self) -> AsyncIterator[Sequence[Placed]]:
-        yield list(self.store.positions)
+    async def stored(self) -> AsyncIterator[Sequence[StoredRow]]:
+        known = {row.event_id: row[1:] for row in self.store.rows}
+        nowhere: tuple[None, None, None] = (None, None, None)
+        yield [
+            (it.event_id, *known.get(it.event_id, nowhere), it.partition, it.offset)
+            for it in self.store.positions
+        ]
 
     async def outbox_ids(self) -> AsyncIterator[Sequence[str]]:
         yield list(self.store.outbox)
