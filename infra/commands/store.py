@@ -1,10 +1,11 @@
-"""`wundr store`: prove that Kafka and PostgreSQL hold the same events."""
+"""`wundr store`: prove that Kafka and PostgreSQL agree; rebuild PostgreSQL from Kafka."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -13,7 +14,10 @@ from rich.table import Table
 
 from connectors.audit import AuditReport, Kind
 from connectors.audit_service import AuditPlan, store_audit
+from connectors.postgres.migrations import migrate
+from connectors.restore_service import RestorePlan, store_restore
 from connectors.settings import PostgresSettings
+from connectors.store_restore import RestoreReport
 from infra.settings import load_settings
 from infra.stack.local import require_endpoints
 from infra.topics import partition_counts, topic_ids
@@ -57,6 +61,56 @@ def audit(
         _show(report)
     if not report.agrees:
         raise typer.Exit(1)
+
+
+@app.command()
+def restore(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line.")] = False,
+) -> None:
+    """Rebuild PostgreSQL from the topic store.events, beside whatever it holds already.
+
+    Nothing is removed. A restore that was ended goes on where it stopped, by the same command.
+    Events that were appended and not relayed exist in PostgreSQL alone, no restore brings them
+    back: while some wait in the outbox, nothing is done.
+
+    Example: wundr store restore && wundr store audit
+    """
+    report = asyncio.run(_restore(_restore_plan()))
+    if as_json:
+        facts = {"stored": report.stored, "known": report.known, "refused": report.refused}
+        sys.stdout.write(json.dumps(facts) + "\n")
+        return
+    console = Console()
+    console.print(f"{report.stored:,} events restored, {report.known:,} were there already")
+    if report.refused:
+        console.print(f"{report.refused:,} records could not be stored, the first of them:")
+    for refused in report.named:
+        record = refused.record
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        console.print(f"  {place}: {refused.error.message}", soft_wrap=True)
+    console.print("Prove it with: wundr store audit")
+
+
+async def _restore(plan: RestorePlan) -> RestoreReport:
+    await migrate(plan.postgres)
+    with work_progress("records") as progress:
+        show = partial(progress, "restoring PostgreSQL")
+        async with store_restore(plan, show) as running:
+            return await running.run()
+
+
+def _restore_plan() -> RestorePlan:
+    settings = load_settings()
+    endpoints = require_endpoints(settings)
+    bootstrap = endpoints.kafka_bootstrap
+    return RestorePlan(
+        kafka=KafkaSettings(
+            bootstrap=bootstrap, partitions=settings.partitions, client_id="wundr-restore"
+        ),
+        postgres=PostgresSettings(dsn=endpoints.postgres_dsn),
+        topic_id=topic_ids(bootstrap, [STORE_EVENTS])[STORE_EVENTS],
+        catalog=Catalog.load(),
+    )
 
 
 async def _audit(plan: AuditPlan) -> AuditReport:
