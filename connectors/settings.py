@@ -23,7 +23,9 @@ class SinkSettings:
     app: str = "wundr"
     group: str = "wundr.sink"
     topic: str = STORE_EVENTS
-    batch_records: int = 1_000
+    batch_records: int = 2_000
+    writers: int = 2
+    """Into so many parts a large batch is split, by partition; each has a connection."""
     read_timeout_s: float = 0.5
     first_delay_s: float = 0.2
     longest_delay_s: float = 5.0

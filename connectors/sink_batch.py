@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from connectors.sink_target import Batch, Claim, PlacedRow
 from streams.records import RawRecord, TopicPartition
+
+SPLIT_FROM: Final = 500
+"""A batch of fewer records is stored at once: a second commit would cost more than it saves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,5 +37,32 @@ class SinkBatch:
         return cls(records=kept, claims={at: claims[at] for at in following}, next=following)
 
     def to_store(self, rows: Sequence[PlacedRow]) -> Batch:
-        """The rows that these records became, with the advance of all of them."""
-        return Batch(rows=rows, claims=self.claims, next=self.next)
+        """The rows that these records became, with the advance of all of them.
+
+        Rows of records that are not among these are left out.
+        """
+        claims = self.claims
+        return Batch(
+            rows=[
+                placed
+                for placed in rows
+                if placed.position.partition in claims
+                and placed.position.offset >= claims[placed.position.partition].next
+            ],
+            claims=claims,
+            next=self.next,
+        )
+
+    def parts(self, most: int) -> list[Self]:
+        """The same in parts of whole partitions, at most so many: each is stored on its own."""
+        if len(self.records) < SPLIT_FROM:
+            return [self]
+        groups = [sorted(self.next)[first::most] for first in range(most)]
+        return [self._part(partitions) for partitions in groups if partitions]
+
+    def _part(self, partitions: Sequence[int]) -> Self:
+        return type(self)(
+            records=[record for record in self.records if record.partition in partitions],
+            claims={at: self.claims[at] for at in partitions},
+            next={at: self.next[at] for at in partitions},
+        )

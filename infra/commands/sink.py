@@ -17,6 +17,7 @@ from infra.stack.local import require_endpoints
 from infra.topics import topic_ids
 from schemas.catalog import Catalog
 from schemas.topics import STORE_EVENTS
+from streams.runtime.collecting import collect_garbage_less_often
 from streams.settings import KafkaSettings
 
 app = typer.Typer(add_completion=False)
@@ -50,6 +51,7 @@ def sink(
 
 async def run_sink(plan: SinkPlan, live_port: int, stop: asyncio.Event) -> None:
     """Run one sink with its live page until `stop`."""
+    collect_garbage_less_often()
     await migrate_when_available(plan.postgres, stop)
     async with (
         store_sink(plan) as running,
