@@ -1,8 +1,9 @@
 """From records to rows, or to the reasons why some are none. No record stops a batch."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 from connectors.errors import Unstorable, VersionTaken
 from connectors.event_row import event_row
@@ -10,6 +11,9 @@ from connectors.sink_target import PlacedRow, Position
 from schemas.errors import SchemaError, UnknownSchemaId, WundrError
 from streams.reading import EventReading, Unreadable
 from streams.records import RawRecord
+
+YIELD_EVERY: Final = 1_000
+"""After so many records others may work: the database waits for what is on its way to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,9 @@ class SinkReading:
         """
         rows: list[PlacedRow] = []
         refused: list[Refused] = []
-        for record in records:
+        for number, record in enumerate(records):
+            if number % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
             try:
                 event = self._reading.view(record)
                 if event is not None and record.value is not None:

@@ -9,7 +9,7 @@ import structlog
 import typer
 
 from connectors.live import live_page
-from connectors.settings import PostgresSettings
+from connectors.settings import WRITER_ROLE, PostgresSettings
 from connectors.sink_service import SinkPlan, migrate_when_available, store_sink
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
@@ -42,7 +42,9 @@ def sink(
             partitions=settings.partitions,
             client_id="wundr-sink",
         ),
-        postgres=PostgresSettings(dsn=endpoints.postgres_dsn),
+        postgres=PostgresSettings(
+            dsn=endpoints.postgres_dsn, role=WRITER_ROLE if settings.postgres_roles else None
+        ),
         topic_id=topic_ids(endpoints.kafka_bootstrap, [STORE_EVENTS])[STORE_EVENTS],
         catalog=Catalog.load(),
     )

@@ -16,7 +16,7 @@ from connectors.audit import AuditReport, Kind
 from connectors.audit_service import AuditPlan, store_audit
 from connectors.postgres.migrations import migrate
 from connectors.restore_service import RestorePlan, store_restore
-from connectors.settings import PostgresSettings
+from connectors.settings import READER_ROLE, WRITER_ROLE, PostgresSettings
 from connectors.store_restore import RestoreReport
 from infra.settings import load_settings
 from infra.stack.local import require_endpoints
@@ -107,7 +107,9 @@ def _restore_plan() -> RestorePlan:
         kafka=KafkaSettings(
             bootstrap=bootstrap, partitions=settings.partitions, client_id="wundr-restore"
         ),
-        postgres=PostgresSettings(dsn=endpoints.postgres_dsn),
+        postgres=PostgresSettings(
+            dsn=endpoints.postgres_dsn, role=WRITER_ROLE if settings.postgres_roles else None
+        ),
         topic_id=topic_ids(bootstrap, [STORE_EVENTS])[STORE_EVENTS],
         catalog=Catalog.load(),
     )
@@ -128,7 +130,11 @@ def _audit_plan(patience_s: float) -> AuditPlan:
             bootstrap=bootstrap, partitions=settings.partitions, client_id="wundr-audit"
         ),
         # Whole tables are streamed: a bound for one statement would cut them off.
-        postgres=PostgresSettings(dsn=endpoints.postgres_dsn, statement_timeout_s=0),
+        postgres=PostgresSettings(
+            dsn=endpoints.postgres_dsn,
+            statement_timeout_s=0,
+            role=READER_ROLE if settings.postgres_roles else None,
+        ),
         topic_id=topic_ids(bootstrap, [STORE_EVENTS])[STORE_EVENTS],
         catalog=Catalog.load(),
         partitions=partition_counts(bootstrap),
