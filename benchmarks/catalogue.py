@@ -17,6 +17,8 @@ NAMES: Final = (
     "overload",
     "recovery",
     "scale",
+    "sink",
+    "audit",
 )
 
 

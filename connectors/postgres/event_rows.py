@@ -12,17 +12,20 @@ from typing import Any, Final, LiteralString
 from psycopg import errors
 
 from connectors.errors import AlreadyKnown, Fenced, ForeignCluster, VersionTaken
+from connectors.event_row import EventRow
 from connectors.postgres.database import Connection, Database
 from connectors.sink_target import Batch, PlacedRow, Stored
 from connectors.sql import QUERIES
 
-_EVENT_TYPES: Final = (
+EVENT_TYPES: Final = (
     *("text", "text", "text", "int2", "text", "int4", "timestamptz", "text"),
     *("text", "text", "text", "text", "int8", "text", "text", "bytea", "bytea"),
 )
 _POSITION_TYPES: Final = ("text", "int4", "int8", "text")
 _JSONB: Final = b"\x01"
 """The version of Postgres' binary form of jsonb, which stands before its text."""
+
+_DATA: Final = EventRow._fields.index("data")
 
 Advance = Callable[[Connection], Awaitable[None]]
 """Moves the offsets that guard a batch, within its transaction. Raises Fenced."""
@@ -77,7 +80,9 @@ async def _copy(connection: Connection, topic_id: str, rows: Sequence[PlacedRow]
     if not rows:
         return
     with _refused_when_known():
-        await _stream(connection, QUERIES["copy_events"], _EVENT_TYPES, (_event(it) for it in rows))
+        await _stream(
+            connection, QUERIES["copy_events"], EVENT_TYPES, (event_columns(it.row) for it in rows)
+        )
         await _stream(
             connection,
             QUERIES["copy_event_positions"],
@@ -93,8 +98,8 @@ async def _insert(connection: Connection, topic_id: str, rows: Sequence[PlacedRo
     await _stream(
         connection,
         QUERIES["copy_staged_events"],
-        ("int4", "int8", *_EVENT_TYPES),
-        ((*it.position, *_event(it)) for it in rows),
+        ("int4", "int8", *EVENT_TYPES),
+        ((*it.position, *event_columns(it.row)) for it in rows),
     )
     inserted = await connection.execute(QUERIES["insert_staged_events"])
     new = inserted.rowcount
@@ -107,9 +112,10 @@ async def _insert(connection: Connection, topic_id: str, rows: Sequence[PlacedRo
     return new
 
 
-def _event(placed: PlacedRow) -> tuple[Any, ...]:
-    *columns, data = placed.row
-    return (*columns, None if data is None else _JSONB + data.encode())
+def event_columns(row: EventRow) -> tuple[Any, ...]:
+    """What is copied for a row, in the order of its columns and of EVENT_TYPES."""
+    data = None if row.data is None else _JSONB + row.data.encode()
+    return (*row[:_DATA], data, *row[_DATA + 1 :])
 
 
 async def _stream(
