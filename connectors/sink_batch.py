@@ -1,11 +1,15 @@
 """Pure: which records of a read may be stored, and how far they advance each partition."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
 from connectors.sink_target import Batch, Claim, PlacedRow
 from streams.records import RawRecord, TopicPartition
+
+_NEVER: Final = sys.maxsize
+"""Above every offset."""
 
 SPLIT_FROM: Final = 500
 """A batch of fewer records is stored at once: a second commit would cost more than it saves."""
@@ -30,7 +34,8 @@ class SinkBatch:
             claim = claims.get(source.partition)
             if claim is None:
                 continue
-            fresh = [record for record in found if record.offset >= claim.next]
+            is_fresh = bool(found) and found[0].offset >= claim.next
+            fresh = found if is_fresh else [it for it in found if it.offset >= claim.next]
             if fresh:
                 kept += fresh
                 following[source.partition] = fresh[-1].offset + 1
@@ -41,15 +46,15 @@ class SinkBatch:
 
         Rows of records that are not among these are left out.
         """
-        claims = self.claims
+        starts = {partition: claim.next for partition, claim in self.claims.items()}
         return Batch(
             rows=[
                 placed
                 for placed in rows
-                if placed.position.partition in claims
-                and placed.position.offset >= claims[placed.position.partition].next
+                for (partition, offset) in (placed[0],)
+                if starts.get(partition, _NEVER) <= offset
             ],
-            claims=claims,
+            claims=self.claims,
             next=self.next,
         )
 

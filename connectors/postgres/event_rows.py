@@ -114,8 +114,9 @@ async def _insert(connection: Connection, topic_id: str, rows: Sequence[PlacedRo
 
 def event_columns(row: EventRow) -> tuple[Any, ...]:
     """What is copied for a row, in the order of its columns and of EVENT_TYPES."""
-    data = None if row.data is None else _JSONB + row.data.encode()
-    return (*row[:_DATA], data, *row[_DATA + 1 :])
+    if row.data is None:
+        return row
+    return (*row[:_DATA], _JSONB + row.data.encode(), *row[_DATA + 1 :])
 
 
 async def _stream(
