@@ -12,7 +12,7 @@ from schemas.errors import SchemaError, UnknownSchemaId, WundrError
 from streams.reading import EventReading, Unreadable
 from streams.records import RawRecord
 
-YIELD_EVERY: Final = 1_000
+YIELD_EVERY: Final = 250
 """After so many records others may work: the database waits for what is on its way to it."""
 
 

@@ -25,6 +25,9 @@ _POSITION_TYPES: Final = ("text", "int4", "int8", "text")
 _JSONB: Final = b"\x01"
 """The version of Postgres' binary form of jsonb, which stands before its text."""
 
+BLOCK_BYTES: Final = 1_048_576
+"""So much is encoded before it is sent."""
+
 _DATA: Final = EventRow._fields.index("data")
 
 Advance = Callable[[Connection], Awaitable[None]]
@@ -127,11 +130,16 @@ async def _stream(
 ) -> None:
     async with connection.cursor() as cursor, cursor.copy(query) as copy:
         copy.set_types(types)
-        # What write_row() of the copy does, without a coroutine for each row.
+        # What write_row() of the copy does, in blocks that are larger than what a socket holds:
+        # each time that it can take more it is filled, though others have the loop in between.
         encode = copy.formatter.write_row
+        pending = bytearray()
         for row in rows:
-            if block := encode(row):
-                await copy.write(block)
+            pending += encode(row)
+            if len(pending) >= BLOCK_BYTES:
+                await copy.write(pending)
+                pending = bytearray()
+        await copy.write(pending)
 
 
 @contextmanager
