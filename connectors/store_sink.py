@@ -267,7 +267,12 @@ class StoreSink:
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:
-    """Cancel a task that is still at work, and wait until it has let go."""
+    """Cancel a task that is still at work, and wait until it has let go.
+
+    What it raised then is left: the error that ended the turn is on its way.
+    """
     if not task.done():
         task.cancel()
         await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()
