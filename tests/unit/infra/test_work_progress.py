@@ -1,6 +1,7 @@
+import time
+
 import pytest
 
-from infra import work_progress as module
 from infra.work_progress import work_progress
 
 
@@ -8,7 +9,7 @@ def test_without_a_terminal_each_phase_is_a_line_and_long_ones_tell_rate_and_tim
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = iter([0.0, 5.0, 10.0, 11.0])
-    monkeypatch.setattr(module.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
     with work_progress("records") as report:
         report("reading", 0, 1_000)
         report("reading", 100, 1_000)
