@@ -36,7 +36,7 @@ class Appending:
 
     def run(self, system: System) -> Measurement:
         """See Driver."""
-        with fresh_database(self._stage.dsn) as dsn, self._stage.run_folder() as folder:
+        with fresh_database(self._stage.postgres_dsn) as dsn, self._stage.run_folder() as folder:
             config = RunConfig(
                 folder=str(folder),
                 bootstrap=self._stage.bootstrap,

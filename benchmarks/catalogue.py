@@ -19,6 +19,8 @@ NAMES: Final = (
     "overload",
     "recovery",
     "scale",
+    "sink",
+    "audit",
 )
 
 

@@ -25,6 +25,8 @@ class ClaimedPartitions:
         self._patience_s = revoke_patience_s
         self._claims: dict[int, Claim] = {}
         self._settled = asyncio.Event()
+        self.generation = 0
+        """Higher after each change of the assignment: what was read before is read again."""
 
     async def settled(self, timeout_s: float) -> bool:
         """Whether the assignment is complete by now, or within the time."""
@@ -47,6 +49,7 @@ class ClaimedPartitions:
                     await self.working.acquire()
                 self.working.release()
         finally:
+            self.generation += 1
             for partition in partitions:
                 self._claims.pop(partition.partition, None)
 

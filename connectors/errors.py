@@ -13,6 +13,8 @@ WundrError
     ├── Fenced                another sink owns the partition now
     ├── ShardLost             another relay owns the shard of the outbox now
     ├── VersionTaken          two events claim one version of one aggregate
+    ├── AlreadyKnown          rows that were to be new are stored already
+    ├── OutboxNotEmpty        events exist in Postgres alone: no restore knows them
     └── Unstorable            an envelope that no column can hold
 """
 
@@ -139,6 +141,30 @@ class VersionTaken(ConnectorsError):
         self.event_ids = frozenset(event_ids)
         super().__init__(
             f"Version of the aggregate already taken: {', '.join(sorted(self.event_ids))}."
+        )
+
+
+class AlreadyKnown(ConnectorsError):
+    """Some rows stand in the table already; nothing was written."""
+
+    code = "connectors.already_known"
+    remedy = "Nothing to do: the rows are stored again by a way that leaves out what is known."
+
+
+class OutboxNotEmpty(ConnectorsError):
+    """Events were appended that the relay has not sent yet."""
+
+    code = "connectors.outbox_not_empty"
+    remedy = (
+        "Run `wundr relay` until the outbox is empty, then restore. Never drop this database "
+        "before: no topic has these events."
+    )
+
+    def __init__(self, events: int) -> None:
+        self.events = events
+        super().__init__(
+            f"{events} events wait in the outbox. They exist in this PostgreSQL alone, "
+            "so a restore from Kafka would not know them."
         )
 
 

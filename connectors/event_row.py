@@ -7,17 +7,28 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import orjson
+
 from connectors.errors import Unstorable
-from schemas.event import Event
+from schemas.envelope import Category, Priority
+from schemas.event import EPOCH, MILLISECOND, Event
 from schemas.framing import schema_id_of
 from streams.appending import COMMAND_ID, LONGEST_COMMAND_ID_BYTES, command_id_of
 
 _NUL: Final = "\x00"
 LONGEST_KEY_BYTES: Final = 1_000
 """Two keys and a number must fit in one entry of a Postgres index (2,704 bytes)."""
+KNOWN_TEXTS: Final = 4_096
+"""So many different types, and sources, are remembered as checked."""
+
+_LONGEST_CHARACTER: Final = 4
+"""Bytes of a character in UTF-8, at most."""
+
+_NO_AGGREGATE: Final = (None, None, None)
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -46,33 +57,96 @@ class EventRow(NamedTuple):
 
 def event_row(event: Event[Any], framed: bytes, *, with_json: bool) -> EventRow:
     """The row of an event. Raises Unstorable, or SchemaError when its data cannot be decoded."""
-    aggregate = event.aggregate
-    return EventRow(
-        event_id=_key("id", event.id),
-        type=_key("type", event.type),
-        category=event.category.value,
-        priority=int(event.priority),
-        schema_version=_text(event.version),
-        schema_id=schema_id_of(framed),
-        timestamp=_timestamp(event),
-        source=_text(event.source),
-        correlation_id=_optional_key("correlationId", event.correlation_id),
-        causation_id=_optional(event.causation_id),
-        aggregate_type=None if aggregate is None else _key("aggregate.type", aggregate.type),
-        aggregate_id=None if aggregate is None else _key("aggregate.id", aggregate.id),
-        aggregate_version=None if aggregate is None else aggregate.version,
-        user_id=_optional(event.metadata.user_id),
-        trace_id=_optional(event.metadata.trace_id),
-        framed=framed,
-        data=json_text(event.payload) if with_json else None,
-        command_id=_command_id(event),
+    it = event.envelope
+    aggregate_type, aggregate_id, version = it.aggregate or _NO_AGGREGATE
+    user_id, trace_id, *_ = it.metadata
+    own = (it.id, it.correlation_id, it.causation_id, aggregate_id, user_id, trace_id)
+    if not _are_plain("".join([text for text in own if text])):
+        own = _checked(*own)
+    event_id, correlation_id, causation_id, aggregate_id, user_id, trace_id = own
+    source, aggregate_type = _described(it.source, aggregate_type)
+    # Made as a plain tuple: this runs for each event that is stored.
+    return tuple.__new__(
+        EventRow,
+        (
+            event_id,
+            *_shared(it.type, it.category, it.priority, it.version),
+            schema_id_of(framed),
+            _timestamp(it.timestamp_ms),
+            source,
+            correlation_id,
+            causation_id,
+            aggregate_type,
+            aggregate_id,
+            version,
+            user_id,
+            trace_id,
+            framed,
+            json_text(event.payload) if with_json else None,
+            _command_id(event),
+        ),
     )
+
+
+OwnTexts = tuple[str, str | None, str | None, str | None, str | None, str | None]
+"""Id, correlation, causation, aggregate id, user and trace."""
+
+
+def _checked(  # one for each column
+    event_id: str,
+    correlation_id: str | None,
+    causation_id: str | None,
+    aggregate_id: str | None,
+    user_id: str | None,
+    trace_id: str | None,
+) -> OwnTexts:
+    """The texts that an event has of its own, each looked at. Raises Unstorable."""
+    return (
+        _key("id", event_id),
+        _optional_key("correlationId", correlation_id),
+        _optional(causation_id),
+        _optional_key("aggregate.id", aggregate_id),
+        _optional(user_id),
+        _optional(trace_id),
+    )
+
+
+@lru_cache(KNOWN_TEXTS)
+def _shared(
+    event_type: str, category: Category, priority: Priority, version: str
+) -> tuple[str, str, int, str]:
+    """Columns that all events of a type have alike."""
+    return _key("type", event_type), category.value, int(priority), _text(version)
+
+
+@lru_cache(KNOWN_TEXTS)
+def _described(source: str, aggregate_type: str | None) -> tuple[str, str | None]:
+    """Columns that many events have alike."""
+    return _text(source), _optional_key("aggregate.type", aggregate_type)
+
+
+def _are_plain(texts: str) -> bool:
+    """Whether no column can be too long, or hold a NUL: true of nearly all events."""
+    return _NUL not in texts and len(texts) * _LONGEST_CHARACTER <= LONGEST_KEY_BYTES
 
 
 def json_text(payload: Mapping[str, Any]) -> str | None:
     """The data as JSON that Postgres accepts; None for NaN, NUL, bytes or half a surrogate pair."""
     try:
-        text = _ENCODER.encode(dict(payload))
+        fast = orjson.dumps(payload, _as_text, orjson.OPT_PASSTHROUGH_DATETIME)
+    except (TypeError, ValueError, RecursionError):
+        return _careful_json_text(payload)
+    # It writes null for NaN, and escapes a NUL: where one of both may be, look closely.
+    if b"null" in fast or b"\\u0000" in fast:
+        return _careful_json_text(payload)
+    return fast.decode()
+
+
+def _careful_json_text(payload: Mapping[str, Any]) -> str | None:
+    try:
+        text = json.dumps(
+            payload, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_as_text
+        )
         text.encode()
     except (TypeError, ValueError, RecursionError):
         return None
@@ -88,11 +162,6 @@ def _as_text(value: object) -> str:
             return str(value)
         case _:
             raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-_ENCODER: Final = json.JSONEncoder(
-    allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_as_text
-)
 
 
 def _holds_nul(value: object) -> bool:
@@ -116,13 +185,11 @@ def _command_id(event: Event[Any]) -> str | None:
     return command_id
 
 
-def _timestamp(event: Event[Any]) -> datetime:
+def _timestamp(timestamp_ms: int) -> datetime:
     try:
-        return event.timestamp
+        return EPOCH + timestamp_ms * MILLISECOND
     except (OverflowError, ValueError, OSError) as error:
-        raise Unstorable(
-            f"The timestamp {event.timestamp_ms} ms is outside the calendar."
-        ) from error
+        raise Unstorable(f"The timestamp {timestamp_ms} ms is outside the calendar.") from error
 
 
 def _key(path: str, value: str) -> str:

@@ -1,8 +1,15 @@
 """How a process reaches Postgres. Built once at start and passed down; the address never prints."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from schemas.topics import STORE_EVENTS
+
+WRITER_ROLE: Final = "wundr_writer"
+"""May add events, and change no event. Made by the migrations, where they may make roles."""
+
+READER_ROLE: Final = "wundr_reader"
+"""May read, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +21,9 @@ class PostgresSettings:
     acquire_timeout_s: float = 5.0
     """How long a caller waits for a connection before DatabaseUnavailable."""
     statement_timeout_s: float = 30.0
+    """0 sets no bound."""
+    role: str | None = None
+    """The role that sessions take on, with fewer rights than who connects; migrations do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +33,9 @@ class SinkSettings:
     app: str = "wundr"
     group: str = "wundr.sink"
     topic: str = STORE_EVENTS
-    batch_records: int = 1_000
+    batch_records: int = 4_000
+    writers: int = 2
+    """Into so many parts a large batch is split, by partition; each has a connection."""
     read_timeout_s: float = 0.5
     first_delay_s: float = 0.2
     longest_delay_s: float = 5.0

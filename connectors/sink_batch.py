@@ -1,11 +1,18 @@
 """Pure: which records of a read may be stored, and how far they advance each partition."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from connectors.sink_target import Batch, Claim, PlacedRow
 from streams.records import RawRecord, TopicPartition
+
+_NEVER: Final = sys.maxsize
+"""Above every offset."""
+
+SPLIT_FROM: Final = 500
+"""A batch of fewer records is stored at once: a second commit would cost more than it saves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +34,40 @@ class SinkBatch:
             claim = claims.get(source.partition)
             if claim is None:
                 continue
-            fresh = [record for record in found if record.offset >= claim.next]
+            is_fresh = bool(found) and found[0].offset >= claim.next
+            fresh = found if is_fresh else [it for it in found if it.offset >= claim.next]
             if fresh:
                 kept += fresh
                 following[source.partition] = fresh[-1].offset + 1
         return cls(records=kept, claims={at: claims[at] for at in following}, next=following)
 
     def to_store(self, rows: Sequence[PlacedRow]) -> Batch:
-        """The rows that these records became, with the advance of all of them."""
-        return Batch(rows=rows, claims=self.claims, next=self.next)
+        """The rows that these records became, with the advance of all of them.
+
+        Rows of records that are not among these are left out.
+        """
+        starts = {partition: claim.next for partition, claim in self.claims.items()}
+        return Batch(
+            rows=[
+                placed
+                for placed in rows
+                for (partition, offset) in (placed[0],)
+                if starts.get(partition, _NEVER) <= offset
+            ],
+            claims=self.claims,
+            next=self.next,
+        )
+
+    def parts(self, most: int) -> list[Self]:
+        """The same in parts of whole partitions, at most so many: each is stored on its own."""
+        if len(self.records) < SPLIT_FROM:
+            return [self]
+        groups = [sorted(self.next)[first::most] for first in range(most)]
+        return [self._part(partitions) for partitions in groups if partitions]
+
+    def _part(self, partitions: Sequence[int]) -> Self:
+        return type(self)(
+            records=[record for record in self.records if record.partition in partitions],
+            claims={at: self.claims[at] for at in partitions},
+            next={at: self.next[at] for at in partitions},
+        )

@@ -1,15 +1,19 @@
 """From records to rows, or to the reasons why some are none. No record stops a batch."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 from connectors.errors import Unstorable, VersionTaken
 from connectors.event_row import event_row
 from connectors.sink_target import PlacedRow, Position
-from schemas.errors import SchemaError, WundrError
+from schemas.errors import SchemaError, UnknownSchemaId, WundrError
 from streams.reading import EventReading, Unreadable
 from streams.records import RawRecord
+
+YIELD_EVERY: Final = 250
+"""After so many records others may work: the database waits for what is on its way to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,17 @@ class ReadRecords:
     rows: Sequence[PlacedRow]
     refused: Sequence[Refused]
     records: Sequence[RawRecord]
+
+    def of(self, records: Sequence[RawRecord]) -> Self:
+        """The same for some of the records; `rows` may hold those of others."""
+        if len(records) == len(self.records):
+            return self
+        places = {_position(record) for record in records}
+        return replace(
+            self,
+            refused=[it for it in self.refused if _position(it.record) in places],
+            records=records,
+        )
 
     def refusing(self, error: VersionTaken) -> Self:
         """The same without the rows that the database refused, which are refused in turn."""
@@ -56,25 +71,36 @@ class SinkReading:
         """
         rows: list[PlacedRow] = []
         refused: list[Refused] = []
-        for record in records:
-            result = await self._read_one(record)
-            if isinstance(result, PlacedRow):
-                rows.append(result)
-            elif result is not None:
-                refused.append(result)
+        for number, record in enumerate(records):
+            if number % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+            try:
+                event = self._reading.view(record)
+                if event is not None and record.value is not None:
+                    row = event_row(event, record.value, with_json=self._with_json)
+                    rows.append(PlacedRow(Position(record.partition, record.offset), row))
+            except UnknownSchemaId:
+                await self._look_up(record, rows, refused)
+            except (SchemaError, Unstorable) as error:
+                refused.append(Refused(record=record, error=error))
         return ReadRecords(rows=rows, refused=refused, records=records)
 
-    async def _read_one(self, record: RawRecord) -> PlacedRow | Refused | None:
+    async def _look_up(
+        self, record: RawRecord, rows: list[PlacedRow], refused: list[Refused]
+    ) -> None:
+        """Read a record whose schema must be found first."""
         event = await self._reading.read(record)
         if event is None or record.value is None:
-            return None
+            return
         if isinstance(event, Unreadable):
-            return Refused(record=record, error=event.error)
+            refused.append(Refused(record=record, error=event.error))
+            return
         try:
             row = event_row(event, record.value, with_json=self._with_json)
         except (SchemaError, Unstorable) as error:
-            return Refused(record=record, error=error)
-        return PlacedRow(position=_position(record), row=row)
+            refused.append(Refused(record=record, error=error))
+        else:
+            rows.append(PlacedRow(_position(record), row))
 
 
 def _position(record: RawRecord) -> Position:

@@ -24,9 +24,8 @@ class Position(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacedRow:
-    """A row and where it was read."""
+class PlacedRow(NamedTuple):
+    """A row and where it was read. A tuple, because one is made for each event."""
 
     position: Position
     row: EventRow

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -20,14 +20,14 @@ from connectors.claimed_partitions import ClaimedPartitions
 from connectors.errors import Fenced, VersionTaken
 from connectors.settings import SinkSettings
 from connectors.sink_batch import SinkBatch
-from connectors.sink_reading import Refused, SinkReading
+from connectors.sink_reading import ReadRecords, Refused, SinkReading
 from connectors.sink_status import SinkStatus, SinkStep, StepListener
 from connectors.sink_target import Claim, SinkTarget
 from schemas.errors import WundrError
 from streams.dead_letter import Failure, dead_letter
 from streams.errors import InfrastructureError
 from streams.log import AssignmentListener, GroupReader, RecordSender
-from streams.records import TopicPartition
+from streams.records import RawRecord, TopicPartition
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +45,14 @@ class SinkEdges:
     target: SinkTarget
     reading: SinkReading
     clock: Callable[[], datetime]
+
+
+class _Ahead(NamedTuple):
+    """What was read while the batch before it was stored, and in which assignment."""
+
+    generation: int
+    read: Mapping[TopicPartition, Sequence[RawRecord]]
+    made: ReadRecords
 
 
 class StoreSink:
@@ -98,8 +106,9 @@ class StoreSink:
             leaving.push_async_callback(reader.close)
             await reader.start()
             self._done(SinkStep.JOINED)
+            ahead: _Ahead | None = None
             while not stop.is_set():
-                await self._one_batch(reader, claimed, stop)
+                ahead = await self._one_turn(reader, claimed, ahead, stop)
 
     async def _claim(self, partitions: Iterable[int], stop: asyncio.Event) -> Mapping[int, Claim]:
         wanted = tuple(partitions)
@@ -109,33 +118,80 @@ class StoreSink:
         self._done(SinkStep.CLAIMED)
         return claims or {}
 
-    async def _one_batch(
-        self, reader: GroupReader, claimed: ClaimedPartitions, stop: asyncio.Event
-    ) -> None:
+    async def _one_turn(
+        self,
+        reader: GroupReader,
+        claimed: ClaimedPartitions,
+        ahead: "_Ahead | None",
+        stop: asyncio.Event,
+    ) -> "_Ahead | None":
+        """Store what was read ahead, and read meanwhile what is stored in the next turn."""
         if not await claimed.settled(self._settings.read_timeout_s):
-            return
+            return None
         async with claimed.working:
-            claims = claimed.snapshot()
-            read = await reader.read(self._settings.batch_records, self._settings.read_timeout_s)
-            self._wait_for(None)
-            batch = SinkBatch.of(read, claims)
-            if not batch.records:
-                return
-            self._done(SinkStep.READ)
-            if not await self._store(batch, stop):
-                return
-            claimed.advance(batch.claims, batch.next)
-            self.status.next.update(batch.next)
-        self._done(SinkStep.STORED)
-        await self._commit(reader, batch)
+            generation = claimed.generation
+            if ahead is not None and ahead.generation != generation:
+                # It was read before the new assignment, which reads it again where it is ours.
+                ahead = None
+            reading = asyncio.create_task(self._read_ahead(reader, generation, stop))
+            try:
+                if ahead is not None:
+                    await self._store_ahead(reader, claimed, ahead, stop)
+                following = await reading
+                self._wait_for(None)
+            finally:
+                await _ended(reading)
+            if claimed.generation != generation:
+                # The rebalance did not wait: what was read may lie in front of what was claimed.
+                raise Fenced(claimed.snapshot())
+        return following
 
-    async def _store(self, batch: SinkBatch, stop: asyncio.Event) -> bool:
+    async def _read_ahead(
+        self, reader: GroupReader, generation: int, stop: asyncio.Event
+    ) -> "_Ahead | None":
+        read = await reader.read(self._settings.batch_records, self._settings.read_timeout_s)
+        records = [record for found in read.values() for record in found]
+        if not records:
+            return None
+        self._done(SinkStep.READ)
+        made = await self._available(partial(self._edges.reading.read, records), stop)
+        return None if made is None else _Ahead(generation, read, made)
+
+    async def _store_ahead(
+        self,
+        reader: GroupReader,
+        claimed: ClaimedPartitions,
+        ahead: "_Ahead",
+        stop: asyncio.Event,
+    ) -> None:
+        batch = SinkBatch.of(ahead.read, claimed.snapshot())
+        if not batch.records:
+            return
+        parts = batch.parts(self._settings.writers)
+        results = await asyncio.gather(
+            *(self._store_part(claimed, part, ahead.made, stop) for part in parts),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        if all(results):
+            self._done(SinkStep.STORED)
+            await self._commit(reader, batch)
+
+    async def _store_part(
+        self,
+        claimed: ClaimedPartitions,
+        part: SinkBatch,
+        made: ReadRecords,
+        stop: asyncio.Event,
+    ) -> bool:
         """Bury what is no event and store the rest; False when stopped before that was done."""
-        read = await self._available(partial(self._edges.reading.read, batch.records), stop)
-        while read is not None:
+        read = made.of(part.records)
+        while True:
             if await self._available(partial(self._bury, read.refused), stop) is None:
                 return False
-            rows = batch.to_store(read.rows)
+            rows = part.to_store(read.rows)
             try:
                 stored = await self._available(
                     partial(self._edges.target.store, self._topic_id, rows), stop
@@ -147,8 +203,9 @@ class StoreSink:
                 return False
             self.status.stored += stored.new
             self.status.repeated += stored.repeated
+            claimed.advance(part.claims, part.next)
+            self.status.next.update(part.next)
             return True
-        return False
 
     async def _bury(self, refused: Sequence[Refused]) -> int:
         """Dead letters, all acknowledged when this returns; a second try may repeat some."""
@@ -207,3 +264,15 @@ class StoreSink:
     def _done(self, step: SinkStep) -> None:
         self.status.step = step
         self._on_step(step)
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Cancel a task that is still at work, and wait until it has let go.
+
+    What it raised then is left: the error that ended the turn is on its way.
+    """
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()

@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     state_dir: Path = Path(".wundr")
     kafka_bootstrap: Annotated[str, AfterValidator(_bootstrap)] | None = None
     postgres_dsn: Annotated[SecretStr, AfterValidator(_dsn)] | None = None
+    postgres_roles: bool = False
+    """Whether the services take on the roles of the migrations, which may change no event."""
     kafka_port: Port | None = None
     """Port of the local broker; a free one is chosen when unset."""
     partitions: Annotated[int, Field(ge=1, le=1024)] = 4

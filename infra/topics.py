@@ -147,6 +147,13 @@ def topic_ids(bootstrap: str, names: Sequence[str]) -> Mapping[str, str]:
     return ids
 
 
+def partition_counts(bootstrap: str) -> Mapping[str, int]:
+    """How many partitions each topic has. Raises BrokerUnreachable."""
+    with _typed_errors("listing the topics"):
+        topics = _admin(bootstrap).list_topics(timeout=_TIMEOUT_S).topics
+    return {name: len(topic.partitions) for name, topic in topics.items()}
+
+
 def is_reachable(bootstrap: str, timeout_s: float = 3.0) -> bool:
     """True when a broker answers within the time."""
     try:

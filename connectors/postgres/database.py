@@ -103,7 +103,8 @@ def check_address(settings: PostgresSettings) -> None:
 
 def session_options(settings: PostgresSettings) -> str:
     """What every session needs: a commit that survives a crash, bounded statements, no chatter."""
+    role = f"-c role={settings.role} " if settings.role else ""
     return (
-        "-c synchronous_commit=on -c client_min_messages=warning -c timezone=UTC "
+        f"{role}-c synchronous_commit=on -c client_min_messages=warning -c timezone=UTC "
         f"-c statement_timeout={round(settings.statement_timeout_s * 1000)}"
     )

@@ -1,6 +1,7 @@
 """Brings the tables to this release, one process at a time; refuses changed applied files."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 from psycopg import AsyncConnection
@@ -40,7 +41,8 @@ async def migrate(
                 settings.dsn,
                 autocommit=True,
                 connect_timeout=max(2, round(settings.acquire_timeout_s)),
-                options=session_options(settings),
+                # Only who owns the tables may change them, whatever role the services take on.
+                options=session_options(replace(settings, role=None)),
             ) as connection,
             connection.transaction(),
         ):

@@ -46,48 +46,6 @@ WHERE known.topic_id = %(topic_id)s
     AND known.epoch = advance.epoch
 RETURNING known.partition
 
--- ensure_staging --
--- Where a batch is copied to before repeats are dropped; private to a connection, emptied on commit.
-CREATE TEMPORARY TABLE IF NOT EXISTS staged_events (
-    event_id text, type text, category text, priority smallint, schema_version text,
-    schema_id integer, "timestamp" timestamptz, source text, correlation_id text,
-    causation_id text, aggregate_type text, aggregate_id text, aggregate_version bigint,
-    user_id text, trace_id text, framed bytea, data text, command_id text, ordinal integer
-) ON COMMIT DELETE ROWS
-
--- copy_staged_events --
--- The stream of a batch into the staging table.
-COPY staged_events (
-    event_id, type, category, priority, schema_version, schema_id, "timestamp", source,
-    correlation_id, causation_id, aggregate_type, aggregate_id, aggregate_version, user_id,
-    trace_id, framed, data, command_id, ordinal
-) FROM STDIN (FORMAT BINARY)
-
--- insert_staged_events --
--- Stores what is new, in order; events that are stored already are left alone.
-INSERT INTO events (
-    event_id, type, category, priority, schema_version, schema_id, "timestamp", source,
-    correlation_id, causation_id, aggregate_type, aggregate_id, aggregate_version, user_id,
-    trace_id, framed, data, command_id
-)
-SELECT
-    event_id, type, category, priority, schema_version, schema_id, "timestamp", source,
-    correlation_id, causation_id, aggregate_type, aggregate_id, aggregate_version, user_id,
-    trace_id, framed, data::jsonb, command_id
-FROM staged_events
-ORDER BY ordinal
-ON CONFLICT DO NOTHING
-
--- staged_but_not_stored --
--- Staged events whose version of their aggregate belongs to another event.
-SELECT DISTINCT staged.event_id
-FROM staged_events AS staged
-WHERE NOT EXISTS (SELECT FROM events WHERE events.event_id = staged.event_id)
-
--- copy_event_positions --
--- Where the events of a batch were read.
-COPY event_positions (topic_id, partition, "offset", event_id) FROM STDIN (FORMAT BINARY)
-
 -- event_by_id --
 -- One event.
 SELECT framed FROM events WHERE event_id = %(event_id)s

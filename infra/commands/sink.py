@@ -9,7 +9,7 @@ import structlog
 import typer
 
 from connectors.live import live_page
-from connectors.settings import PostgresSettings
+from connectors.settings import WRITER_ROLE, PostgresSettings
 from connectors.sink_service import SinkPlan, migrate_when_available, store_sink
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
@@ -17,6 +17,7 @@ from infra.stack.local import require_endpoints
 from infra.topics import topic_ids
 from schemas.catalog import Catalog
 from schemas.topics import STORE_EVENTS
+from streams.runtime.collecting import collect_garbage_less_often
 from streams.settings import KafkaSettings
 
 app = typer.Typer(add_completion=False)
@@ -41,7 +42,9 @@ def sink(
             partitions=settings.partitions,
             client_id="wundr-sink",
         ),
-        postgres=PostgresSettings(dsn=endpoints.postgres_dsn),
+        postgres=PostgresSettings(
+            dsn=endpoints.postgres_dsn, role=WRITER_ROLE if settings.postgres_roles else None
+        ),
         topic_id=topic_ids(endpoints.kafka_bootstrap, [STORE_EVENTS])[STORE_EVENTS],
         catalog=Catalog.load(),
     )
@@ -50,6 +53,7 @@ def sink(
 
 async def run_sink(plan: SinkPlan, live_port: int, stop: asyncio.Event) -> None:
     """Run one sink with its live page until `stop`."""
+    collect_garbage_less_often()
     await migrate_when_available(plan.postgres, stop)
     async with (
         store_sink(plan) as running,

@@ -1,6 +1,7 @@
-"""A sink process that kills itself at a named step, as a power cut would.
+"""A sink process that kills itself at a named step, as a power cut would, or stops there.
 
-Arguments: a JSON object with bootstrap, name, dsn, and `step` with `hit` (or null: run on).
+Arguments: a JSON object with bootstrap, name, dsn, `step` with `hit` (or null: run on), and perhaps
+the name of another `signal`.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ async def main() -> None:
     def crash_at(step: SinkStep) -> None:
         hits[step] += 1
         if asked["step"] == step and hits[step] == asked["hit"]:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.Signals[asked.get("signal", "SIGKILL")])
 
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -1,16 +1,24 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from connectors.errors import AppendOnly, EventNotFound, Fenced, MigrationChanged, VersionTaken
+from connectors.errors import (
+    AppendOnly,
+    DatabaseRefused,
+    EventNotFound,
+    Fenced,
+    MigrationChanged,
+    VersionTaken,
+)
 from connectors.event_row import event_row
 from connectors.postgres.database import Database
 from connectors.postgres.event_store import Cursor, PostgresEventStore
 from connectors.postgres.migrations import migrate
 from connectors.postgres.sink_target import PostgresSinkTarget
-from connectors.settings import PostgresSettings
+from connectors.settings import READER_ROLE, WRITER_ROLE, PostgresSettings
 from connectors.sink_target import Batch, Claim, PlacedRow, Position
 from connectors.sql import Migration, load_migrations
 from schemas.catalog import Catalog
@@ -111,6 +119,59 @@ async def test_a_batch_of_an_earlier_owner_or_offset_is_refused_whole(
                 await target.store("kafka-1", batch)
         store = PostgresEventStore(database, CODEC, SCHEMAS)
         assert len(await store.stored_ids("run-1")) == 2
+
+
+async def test_rows_that_are_known_in_part_are_completed_and_counted(
+    fresh_database: str, files: Files
+) -> None:
+    """New ones, one that is known, one twice in a batch, and positions that a restore wrote."""
+    settings = PostgresSettings(dsn=fresh_database)
+    await migrate(settings)
+    events = files(6)
+    async with Database(settings) as database:
+        target = await fill(database, events[:3])
+        claims = await target.claim("kafka-1", [0])
+        with psycopg.connect(fresh_database) as plain:
+            insert = "INSERT INTO event_positions VALUES ('kafka-1', 0, 3, %s)"
+            plain.execute(insert, [events[1].id])
+        again = [events[1], events[3], events[3], events[4]]
+        rows = [placed(event, 3 + number) for number, event in enumerate(again)]
+        rows.append(placed(events[5], 7, version=1))
+        stored = await target.store("kafka-1", Batch(rows=rows, claims=claims, next={0: 8}))
+        assert stored == (3, 2)
+        store = PostgresEventStore(database, CODEC, SCHEMAS)
+        followed = [event async for _, event in store.follow(Cursor("kafka-1", 0, 0))]
+        assert followed == [*events[:3], *again, events[5]]
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        (WRITER_ROLE, "UPDATE events SET type = ''"),
+        (WRITER_ROLE, "DELETE FROM events"),
+        (WRITER_ROLE, "TRUNCATE events"),
+        (WRITER_ROLE, "DELETE FROM event_positions"),
+        (WRITER_ROLE, "ALTER TABLE events DISABLE TRIGGER ALL"),
+        (WRITER_ROLE, "DROP TABLE events"),
+        (READER_ROLE, "INSERT INTO sink_offsets VALUES ('k', 0, 0, 1)"),
+        (READER_ROLE, "DELETE FROM events"),
+    ],
+)
+async def test_a_service_may_add_events_and_change_none(
+    fresh_database: str, files: Files, role: str, statement: Any
+) -> None:
+    """Refused for want of rights: before any trigger is asked, and none can be switched off."""
+    settings = PostgresSettings(dsn=fresh_database)
+    await migrate(settings)
+    async with Database(replace(settings, role=WRITER_ROLE)) as writing:
+        await fill(writing, files(3))
+    async with Database(replace(settings, role=role)) as database:
+        with pytest.raises(DatabaseRefused, match=r"permission denied|must be owner"):
+            async with database.transaction() as connection:
+                await connection.execute(statement)
+        async with database.transaction() as connection:
+            counted = await connection.execute("SELECT count(*) FROM events")
+            assert await counted.fetchone() == (3,)
 
 
 async def test_two_events_with_one_version_of_an_aggregate_are_told_apart(

@@ -178,6 +178,47 @@ async def test_postgres_stopped_in_the_middle_loses_nothing_and_work_goes_on(
         stop_postgres(tmp_path)
 
 
+@pytest.mark.slow
+async def test_a_sink_that_was_frozen_is_refused_when_it_comes_back(
+    archive: Archive, fresh_database: str, files: Files, tmp_path: Path
+) -> None:
+    """It stops with a batch in hand, for longer than its session: another one stores that."""
+    plan = archive.plan(fresh_database)
+    await migrate(plan.postgres)
+    await archive.put(files(60))
+    log = tmp_path / "frozen.log"
+    frozen = start_frozen(archive, fresh_database, log)
+    try:
+        is_stopped = psutil.Process(frozen.pid).status
+        await eventually(lambda: is_stopped() == psutil.STATUS_STOPPED)
+        async with running(plan):
+            await eventually(lambda: count(fresh_database) == 60)
+            frozen.send_signal(signal.SIGCONT)
+            await eventually(lambda: "taken over, joining again" in log.read_text())
+            await archive.put(files(40))
+            await eventually(lambda: count(fresh_database) == 100)
+    finally:
+        frozen.kill()
+        await asyncio.to_thread(frozen.wait, 60)
+    assert consistent(fresh_database)
+
+
+def start_frozen(archive: Archive, dsn: str, log: Path) -> subprocess.Popen[bytes]:
+    asked = {"bootstrap": archive.bootstrap, "name": archive.name, "dsn": dsn}
+    asked |= {"step": SinkStep.READ, "signal": "SIGSTOP"}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                *("-m", "tests.integration.connectors.crashing_sink"),
+                json.dumps({**asked, "hit": 2}),
+            ],
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+        )
+
+
 async def test_another_kafka_is_refused(archive: Archive, fresh_database: str) -> None:
     plan = archive.plan(fresh_database)
     await migrate(plan.postgres)

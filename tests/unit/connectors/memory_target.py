@@ -1,5 +1,6 @@
 """A SinkTarget in process, with switches for the troubles that a database can have."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
 from connectors.errors import DatabaseUnavailable, Fenced, ForeignCluster, VersionTaken
@@ -8,7 +9,10 @@ from connectors.sink_target import Batch, Claim, Stored
 
 
 class MemoryTarget:
-    """`away` counts calls that fail; `lose_reply` makes the next commit succeed unheard."""
+    """`away` counts calls that fail; `lose_reply` makes the next commit succeed unheard.
+
+    Nothing is stored while `open` is not set.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[str, EventRow] = {}
@@ -16,6 +20,9 @@ class MemoryTarget:
         self.topic_id: str | None = None
         self.away = 0
         self.lose_reply = False
+        self.calls = 0
+        self.open = asyncio.Event()
+        self.open.set()
 
     async def claim(self, topic_id: str, partitions: Iterable[int]) -> Mapping[int, Claim]:
         self._answer()
@@ -30,6 +37,8 @@ class MemoryTarget:
 
     async def store(self, topic_id: str, batch: Batch) -> Stored:
         self._answer()
+        self.calls += 1
+        await self.open.wait()
         stale = [at for at in batch.next if self.offsets[at] != batch.claims[at]]
         if stale:
             raise Fenced(stale)

@@ -1,8 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.event_row import EventRow
 from connectors.sink_batch import SinkBatch
-from connectors.sink_target import Claim
+from connectors.sink_target import Claim, PlacedRow, Position
 from streams.records import RawRecord, TopicPartition
 
 ONE = TopicPartition("store.events", 1)
@@ -39,6 +40,30 @@ def test_what_is_stored_already_is_left_out() -> None:
 def test_records_of_a_partition_that_is_not_owned_are_left_out() -> None:
     batch = SinkBatch.of({ONE: records(5)}, {})
     assert (list(batch.records), batch.next) == ([], {})
+
+
+def row_at(partition: int, offset: int) -> PlacedRow:
+    row = tuple.__new__(EventRow, (f"e-{partition}-{offset}",))
+    return PlacedRow(Position(partition, offset), row)
+
+
+def test_the_parts_of_a_large_batch_hold_whole_partitions_and_all_rows_once() -> None:
+    read = {
+        TopicPartition("store.events", at): records(*range(200), partition=at) for at in range(4)
+    }
+    batch = SinkBatch.of(read, {at: Claim(0, 1) for at in range(4)})
+    rows = [row_at(at, offset) for at in range(4) for offset in range(200)]
+    parts = batch.parts(2)
+    assert [sorted(part.next) for part in parts] == [[0, 2], [1, 3]]
+    stored = [placed for part in parts for placed in part.to_store(rows).rows]
+    assert sorted(placed.position for placed in stored) == [placed.position for placed in rows]
+
+
+def test_rows_that_are_stored_already_or_not_owned_are_left_out() -> None:
+    batch = SinkBatch.of({ONE: records(5, 6, 7)}, {1: Claim(6, 1)})
+    rows = [row_at(1, 5), row_at(1, 6), row_at(1, 7), row_at(2, 9)]
+    assert batch.to_store(rows).rows == rows[1:3]
+    assert batch.parts(2) == [batch]
 
 
 @given(

@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,6 +57,7 @@ class Bench:
     log: MemoryLog = field(default_factory=MemoryLog)
     target: MemoryTarget = field(default_factory=MemoryTarget)
     steps: list[SinkStep] = field(default_factory=list)
+    settings: SinkSettings = SETTINGS
 
     def put(self, *events: Event[Any]) -> None:
         for event in events:
@@ -74,7 +75,9 @@ class Bench:
             reading=SinkReading(EventReading(codec, schemas, lambda _type: True), with_json=True),
             clock=lambda: NOW,
         )
-        return StoreSink(edges, topic_id=topic_id, settings=SETTINGS, on_step=self.steps.append)
+        return StoreSink(
+            edges, topic_id=topic_id, settings=self.settings, on_step=self.steps.append
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[StoreSink]:
@@ -208,6 +211,42 @@ async def test_a_tombstone_moves_the_offset_and_nothing_else() -> None:
         await bench.until(lambda: bench.is_drained)
     assert bench.target.rows == {}
     assert bench.log.topic("dlq.wundr") == []
+
+
+async def test_the_next_batch_is_read_while_one_is_stored() -> None:
+    bench = Bench()
+    bench.put(*(started(number) for number in range(30)))
+    bench.target.open.clear()
+    async with bench.running():
+        await bench.until(lambda: bench.steps.count(SinkStep.READ) == 2)
+        assert SinkStep.STORED not in bench.steps
+        assert bench.target.rows == {}
+        bench.target.open.set()
+        await bench.until(lambda: bench.is_drained)
+    assert len(bench.target.rows) == 30
+
+
+async def test_what_was_read_ahead_of_a_rebalance_that_did_not_wait_is_read_again() -> None:
+    bench = Bench(settings=replace(SETTINGS, revoke_patience_s=0.01))
+    bench.put(*(started(number) for number in range(60)))
+    bench.target.open.clear()
+    async with bench.running() as first:
+        await bench.until(lambda: bench.steps.count(SinkStep.READ) == 2)
+        async with bench.running():
+            await bench.until(lambda: bench.steps.count(SinkStep.CLAIMED) >= 3)
+            bench.target.open.set()
+            await bench.until(lambda: bench.is_drained)
+            await bench.until(lambda: first.status.fenced > 0)
+    assert set(bench.target.rows) == {f"e-{number}" for number in range(60)}
+
+
+async def test_a_large_batch_is_stored_in_parts_and_each_advances_its_own_partitions() -> None:
+    bench = Bench(settings=replace(SETTINGS, batch_records=2_000))
+    bench.put(*(started(number) for number in range(2_000)))
+    async with bench.running() as sink:
+        await bench.until(lambda: bench.is_drained)
+    assert len(bench.target.rows) == sink.status.stored == 2_000
+    assert bench.target.calls > 1
 
 
 async def test_another_kafka_is_refused_with_a_remedy() -> None:
