@@ -55,4 +55,17 @@ def _trusted(text: str) -> LiteralString:
     return text
 
 
-QUERIES: Final = parse_queries((files(__name__) / "queries.sql").read_text(encoding="utf-8"))
+def load_queries() -> dict[str, LiteralString]:
+    """The queries of every `.sql` file here. Raises ValueError for a name that is there twice."""
+    found: dict[str, LiteralString] = {}
+    for entry in sorted(files(__name__).iterdir(), key=lambda entry: entry.name):
+        if entry.is_file() and entry.name.endswith(".sql"):
+            queries = parse_queries(entry.read_text(encoding="utf-8"))
+            repeated = found.keys() & queries.keys()
+            if repeated:
+                raise ValueError(f"{entry.name}: {', '.join(sorted(repeated))} is there twice")
+            found |= queries
+    return found
+
+
+QUERIES: Final = load_queries()

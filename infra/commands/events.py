@@ -102,7 +102,7 @@ async def _stored(
             return [await store.get_event(event_id)]
         if correlation is not None:
             return await store.get_events_by_correlation(correlation)
-        return await store.get_events(aggregate or "")
+        return await store.get_events(None, aggregate or "")
 
 
 async def _tail(pattern: str, count: int, *, from_start: bool, as_json: bool) -> None:

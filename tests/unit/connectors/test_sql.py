@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from connectors import sql
 from connectors.errors import MigrationChanged
 from connectors.postgres.migrations import pending
 from connectors.sql import QUERIES, Migration, load_migrations, parse_queries
@@ -17,6 +20,13 @@ def test_a_query_file_holds_names_purposes_and_statements() -> None:
 
 def test_a_query_without_a_line_of_purpose_is_not_found() -> None:
     assert parse_queries("-- one --\nSELECT 1\n") == {}
+
+
+def test_queries_of_every_file_are_loaded_and_none_hides_another() -> None:
+    folder = Path(sql.__file__).parent
+    named = [parse_queries(file.read_text()) for file in folder.glob("*.sql")]
+    assert len(named) > 1
+    assert sum(len(queries) for queries in named) == len(QUERIES)
 
 
 def test_no_query_has_two_statements() -> None:
