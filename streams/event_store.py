@@ -118,3 +118,17 @@ class EventAppender(Protocol):
         outcome is unknown then, and the same command may be tried again.
         """
         ...
+
+
+class CommandResults(Protocol):
+    """Remembers which commands were carried out."""
+
+    async def result_of(
+        self, aggregate_type: str, aggregate_id: str, command_id: str
+    ) -> Appended | None:
+        """What a command has brought about, as a repeat; None when it was not carried out."""
+        ...
+
+
+class CommandAppender(EventAppender, CommandResults, Protocol):
+    """Appends, and knows afterwards what a command has brought about."""
