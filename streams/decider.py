@@ -50,7 +50,8 @@ class AggregateModel(Protocol[C_contra, StateT]):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Without slots: with them, Python 3.11 cannot call `Decider[Command, State](...)`.
+@dataclass(frozen=True, kw_only=True)
 class Decider(Generic[CommandT, StateT]):
     """Implements AggregateModel by three functions.
 

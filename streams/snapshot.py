@@ -71,7 +71,8 @@ class NoSnapshots:
 NO_SNAPSHOTS: Final = NoSnapshots()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Without slots: with them, Python 3.11 cannot call `SnapshotForm[State](...)`.
+@dataclass(frozen=True, kw_only=True)
 class SnapshotForm(Generic[StateT]):
     """How a state becomes JSON and comes back.
 

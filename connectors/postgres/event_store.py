@@ -1,6 +1,6 @@
 """Stored events as queries. Events come back as light views over the bytes that were stored."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +11,7 @@ from connectors.page_size import PageSize
 from connectors.postgres.database import Database
 from connectors.sql import QUERIES
 from schemas.codec import Codec
+from schemas.errors import UnknownSchemaId
 from schemas.event import Event
 from streams.event_store import EVERYTHING, LAST_VERSION, Lift, Selection, as_stored
 from streams.reading import view_resolved
@@ -90,8 +91,8 @@ class PostgresEventStore:
                     "limit": pages.rows,
                 },
             )
-            for framed, _ in rows:
-                yield await self._view(framed)
+            for event in await self._views(rows):
+                yield event
             if not pages.goes_on(len(rows), sum(len(row[0]) for row in rows)):
                 return
             following = rows[-1][1] + 1
@@ -101,7 +102,10 @@ class PostgresEventStore:
         pages = PageSize()
         query, first, last = _query_in_time(selection.pattern)
         after: tuple[datetime, int] = (selection.since or _FIRST_TIME, -1)
+        until = selection.until or _LAST_TIME
         while True:
+            # No bound at the end, neither of time nor of type: to a planner without statistics it
+            # looks selective, and then all that is left is sorted for each page.
             rows = await self._rows(
                 query,
                 {
@@ -109,13 +113,14 @@ class PostgresEventStore:
                     "last_type": last,
                     "after_time": after[0],
                     "after_sequence": after[1],
-                    "until": selection.until or _LAST_TIME,
                     "limit": pages.rows,
                 },
             )
-            for row in rows:
-                yield await self._view(row[0])
-            if not pages.goes_on(len(rows), sum(len(row[0]) for row in rows)):
+            wanted = [row for row in rows if row[1] < until and row[3:] in ((), (first,))]
+            for event in await self._views(wanted):
+                yield event
+            is_full = pages.goes_on(len(rows), sum(len(row[0]) for row in rows))
+            if not is_full or len(wanted) < len(rows):
                 return
             after = (rows[-1][1], rows[-1][2])
 
@@ -170,12 +175,19 @@ class PostgresEventStore:
                 return
 
     async def _events(self, query: str, values: Mapping[str, Any]) -> list[Event[Any]]:
-        return [await self._view(row[0]) for row in await self._rows(query, values)]
+        return await self._views(await self._rows(query, values))
 
     async def _rows(self, query: str, values: Mapping[str, Any]) -> list[TupleRow]:
         async with self._database.transaction() as connection:
             found = await connection.execute(QUERIES[query], values)
             return await found.fetchall()
+
+    async def _views(self, rows: Sequence[TupleRow]) -> list[Event[Any]]:
+        """The events of rows that begin with their bytes."""
+        try:
+            return [self._lift(self._codec.view(row[0])) for row in rows]
+        except UnknownSchemaId:
+            return [await self._view(row[0]) for row in rows]
 
     async def _view(self, framed: bytes) -> Event[Any]:
         return self._lift(await view_resolved(self._codec, self._schemas, framed))

@@ -11,31 +11,27 @@ ORDER BY aggregate_version
 LIMIT %(limit)s
 
 -- events_in_time --
--- The next events in order of time.
+-- The next events in order of time, without an upper bound: see `stream`.
 SELECT framed, "timestamp", sequence
 FROM events
 WHERE ("timestamp", sequence) > (%(after_time)s, %(after_sequence)s)
-    AND "timestamp" < %(until)s
 ORDER BY "timestamp", sequence
 LIMIT %(limit)s
 
 -- events_of_type_in_time --
--- The next events of one type in order of time.
-SELECT framed, "timestamp", sequence
+-- The next events of one type in order of time; those of the types behind it follow.
+SELECT framed, "timestamp", sequence, type
 FROM events
-WHERE type = %(first_type)s
-    AND ("timestamp", sequence) > (%(after_time)s, %(after_sequence)s)
-    AND "timestamp" < %(until)s
-ORDER BY "timestamp", sequence
+WHERE (type, "timestamp", sequence) > (%(first_type)s, %(after_time)s, %(after_sequence)s)
+ORDER BY type, "timestamp", sequence
 LIMIT %(limit)s
 
 -- events_of_types_in_time --
--- The next events of a range of types in order of time.
+-- The next events of a range of types in order of time; IS NOT TRUE looks unselective: see `stream`.
 SELECT framed, "timestamp", sequence
 FROM events
-WHERE type BETWEEN %(first_type)s AND %(last_type)s
-    AND ("timestamp", sequence) > (%(after_time)s, %(after_sequence)s)
-    AND "timestamp" < %(until)s
+WHERE ("timestamp", sequence) > (%(after_time)s, %(after_sequence)s)
+    AND (type < %(first_type)s OR type > %(last_type)s) IS NOT TRUE
 ORDER BY "timestamp", sequence
 LIMIT %(limit)s
 

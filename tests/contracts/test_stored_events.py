@@ -212,6 +212,27 @@ async def test_a_stream_is_bounded_by_type_and_time(
     assert await ids_of(store.stream(selection)) == [events[number].id for number in numbers]
 
 
+async def test_a_stream_of_one_type_ends_before_the_next_type_and_spans_pages(
+    stored: tuple[EventQueries, Store],
+) -> None:
+    store, put = stored
+    factory = EventFactory(CATALOG, source="tests")
+    before = factory.create_from_mapping(
+        "setup.step.install.started",
+        {"sessionId": "s", "projectId": "p"},
+        aggregate_id="s",
+        timestamp=START,
+    )
+    behind = factory.create_from_mapping(
+        "system.worker.started", {"process": "p", "host": "h", "pid": 1}, timestamp=START
+    )
+    wanted = [started(number, session="s", correlation="c") for number in range(750)]
+    await put([before, behind, *wanted])
+    ids = [event.id for event in wanted]
+    assert await ids_of(store.stream(Selection(pattern="setup.step.validate.started"))) == ids
+    assert set(await ids_of(store.stream(Selection(pattern="setup.step.*")))) == {before.id, *ids}
+
+
 async def test_a_stream_that_is_left_early_leaves_the_store_usable(
     stored: tuple[EventQueries, Store],
 ) -> None:

@@ -3,9 +3,11 @@
 CREATE INDEX events_causation ON events (causation_id) WHERE causation_id IS NOT NULL;
 
 -- Pages are read in order of time, and any number of events may share a moment: with the sequence
--- in the index no page sorts them again.
+-- in the indexes no page sorts them again.
 CREATE INDEX events_time_order ON events ("timestamp", sequence);
 DROP INDEX IF EXISTS events_time;
+CREATE INDEX events_type_time_order ON events (type, "timestamp", sequence);
+DROP INDEX IF EXISTS events_type_time;
 
 -- The state of an aggregate at a version, so that its history need not be read from the beginning.
 -- Derived: any row may be removed. `schema_version` is that of the state, not of an event.

@@ -251,7 +251,7 @@ def counting_rig() -> Rig:
         initial=lambda: 0,
         decide=lambda _command, _state: [started()],
         evolve=lambda state, _event: state + 1,
-        snapshots=SnapshotForm(
+        snapshots=SnapshotForm[int](
             schema_version=1, dump=lambda state: {"n": state}, load=lambda kept: int(kept["n"])
         ),
     )

@@ -40,7 +40,7 @@ def decide(command: str, state: int) -> list[AnalysisStarted]:
     return [STARTED] if command == "always" or not state else []
 
 
-COUNTED: Decider[str, int] = Decider(
+COUNTED = Decider[str, int](
     aggregate_type="Analysis",
     initial=lambda: 0,
     decide=decide,
