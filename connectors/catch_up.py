@@ -28,7 +28,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from connectors.backoff import delays, pause, until_available
 from connectors.catch_up_course import RECENT, Course
-from connectors.page_size import PageSize
+from connectors.page import PAGE_ROWS, is_last
 from schemas.event import Event
 from schemas.topics import STORE_EVENTS
 from streams.log import PartitionFetcher
@@ -68,8 +68,8 @@ class StoredPage(NamedTuple):
 class StoredRecords(Protocol):
     """Reads the archive out of the database."""
 
-    async def page(self, topic_id: str, partition: int, offset: int, limit: int) -> StoredPage:
-        """The records of a partition from an offset on, at most `limit`.
+    async def page(self, topic_id: str, partition: int, offset: int, rows: int) -> StoredPage:
+        """The records of a partition from an offset on: so many, or as many bytes as a page has.
 
         Raises InfrastructureError.
         """
@@ -154,16 +154,15 @@ class CatchUp:
         self, courses: Mapping[int, Course], stop: asyncio.Event
     ) -> AsyncIterator[CatchUpBatch]:
         """A page of each partition in turn, until each has come to where the sink is."""
-        sizes = {partition: PageSize() for partition in courses}
-        while sizes:
-            for partition, size in tuple(sizes.items()):
+        behind = list(courses)
+        while behind:
+            for partition in tuple(behind):
                 course = courses[partition]
-                page = await self._page(partition, course.position, size.rows, stop)
+                page = await self._page(partition, course.position, PAGE_ROWS, stop)
                 if page is None:
                     return
-                weight = sum(len(record.framed) for record in page.records)
-                if not size.goes_on(len(page.records), weight):
-                    del sizes[partition]
+                if is_last(len(page.records), sum(len(it.framed) for it in page.records)):
+                    behind.remove(partition)
                     page = page._replace(is_last=True)
                 batch = await self._stored_batch(partition, course, page, stop)
                 if batch is None:
@@ -251,9 +250,9 @@ class CatchUp:
             await pause(LOOK_AGAIN_S, stop)
 
     async def _page(
-        self, partition: int, offset: int, limit: int, stop: asyncio.Event
+        self, partition: int, offset: int, rows: int, stop: asyncio.Event
     ) -> StoredPage | None:
-        page = partial(self._edges.stored.page, self._topic_id, partition, offset, limit)
+        page = partial(self._edges.stored.page, self._topic_id, partition, offset, rows)
         return None if stop.is_set() else await self._available(page, stop)
 
     async def _read(self, record: RawRecord, stop: asyncio.Event) -> _Found | None:

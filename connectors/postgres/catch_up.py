@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from connectors.catch_up import CatchUpBatch, StoredPage, StoredRecord
 from connectors.errors import CheckpointMoved
+from connectors.page import PAGE_BYTES
 from connectors.postgres.database import Connection, Database
 from connectors.sql import QUERIES
 
@@ -14,14 +15,15 @@ class PostgresStoredRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, topic_id: str, partition: int, offset: int, limit: int) -> StoredPage:
+    async def page(self, topic_id: str, partition: int, offset: int, rows: int) -> StoredPage:
         """See StoredRecords."""
         place = {"topic_id": topic_id, "partition": partition}
         async with self._database.transaction() as connection:
             # First how far the sink is: the statement after it sees at least what is below.
             stored = await (await connection.execute(QUERIES["sink_position"], place)).fetchone()
             found = await connection.execute(
-                QUERIES["stored_records"], {**place, "offset": offset, "limit": limit}
+                QUERIES["stored_records"],
+                {**place, "offset": offset, "rows": rows, "bytes": PAGE_BYTES},
             )
             records = [StoredRecord(*row) for row in await found.fetchall()]
         return StoredPage(records, 0 if stored is None else stored[0])

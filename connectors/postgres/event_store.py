@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from psycopg.rows import TupleRow
 
 from connectors.errors import EventNotFound
-from connectors.page_size import PageSize
+from connectors.page import PAGE_BYTES, PAGE_ROWS, is_last
 from connectors.postgres.database import Database
 from connectors.sql import QUERIES
 from schemas.codec import Codec
@@ -19,6 +19,7 @@ from streams.writer_schemas import WriterSchemas
 
 _LAST_CHARACTER: Final = "\U0010ffff"
 _PAGE: Final = 500
+_PAGE_BOUNDS: Final = {"rows": PAGE_ROWS, "bytes": PAGE_BYTES}
 _FIRST_TIME: Final = datetime.min.replace(tzinfo=UTC)
 _LAST_TIME: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -78,7 +79,6 @@ class PostgresEventStore:
         target_version: int | None = None,
     ) -> AsyncIterator[Event[Any]]:
         """See EventQueries."""
-        pages = PageSize()
         following, target = from_version, target_version or LAST_VERSION
         while following <= target:
             rows = await self._rows(
@@ -88,18 +88,17 @@ class PostgresEventStore:
                     "aggregate_id": aggregate_id,
                     "from_version": following,
                     "target_version": target,
-                    "limit": pages.rows,
+                    **_PAGE_BOUNDS,
                 },
             )
             for event in await self._views(rows):
                 yield event
-            if not pages.goes_on(len(rows), sum(len(row[0]) for row in rows)):
+            if _ends(rows):
                 return
             following = rows[-1][1] + 1
 
     async def stream(self, selection: Selection = EVERYTHING) -> AsyncIterator[Event[Any]]:
         """See EventQueries."""
-        pages = PageSize()
         query, first, last = _query_in_time(selection.pattern)
         after: tuple[datetime, int] = (selection.since or _FIRST_TIME, -1)
         until = selection.until or _LAST_TIME
@@ -113,14 +112,13 @@ class PostgresEventStore:
                     "last_type": last,
                     "after_time": after[0],
                     "after_sequence": after[1],
-                    "limit": pages.rows,
+                    **_PAGE_BOUNDS,
                 },
             )
             wanted = [row for row in rows if row[1] < until and row[3:] in ((), (first,))]
             for event in await self._views(wanted):
                 yield event
-            is_full = pages.goes_on(len(rows), sum(len(row[0]) for row in rows))
-            if not is_full or len(wanted) < len(rows):
+            if _ends(rows) or len(wanted) < len(rows):
                 return
             after = (rows[-1][1], rows[-1][2])
 
@@ -209,3 +207,8 @@ def _query_in_time(pattern: str) -> tuple[str, str | None, str | None]:
     if first is None:
         return "events_in_time", None, None
     return "events_of_type_in_time" if first == last else "events_of_types_in_time", first, last
+
+
+def _ends(rows: Sequence[TupleRow]) -> bool:
+    """Whether a page of rows that begin with their bytes is the last one."""
+    return is_last(len(rows), sum(len(row[0]) for row in rows))

@@ -3,37 +3,66 @@
 -- events_by_version --
 -- The next versions of one aggregate, in order.
 SELECT framed, aggregate_version
-FROM events
-WHERE aggregate_type = %(aggregate_type)s
-    AND aggregate_id = %(aggregate_id)s
-    AND aggregate_version BETWEEN %(from_version)s AND %(target_version)s
-ORDER BY aggregate_version
-LIMIT %(limit)s
+FROM (
+    SELECT
+        framed, aggregate_version,
+        sum(octet_length(framed)) OVER (ORDER BY aggregate_version ROWS UNBOUNDED PRECEDING)
+            - octet_length(framed) AS bytes_before
+    FROM events
+    WHERE aggregate_type = %(aggregate_type)s
+        AND aggregate_id = %(aggregate_id)s
+        AND aggregate_version BETWEEN %(from_version)s AND %(target_version)s
+    ORDER BY aggregate_version
+    LIMIT %(rows)s
+) AS page
+WHERE bytes_before < %(bytes)s
 
 -- events_in_time --
 -- The next events in order of time, without an upper bound: see `stream`.
 SELECT framed, "timestamp", sequence
-FROM events
-WHERE ("timestamp", sequence) > (%(after_time)s, %(after_sequence)s)
-ORDER BY "timestamp", sequence
-LIMIT %(limit)s
+FROM (
+    SELECT
+        framed, "timestamp", sequence,
+        sum(octet_length(framed)) OVER (ORDER BY "timestamp", sequence ROWS UNBOUNDED PRECEDING)
+            - octet_length(framed) AS bytes_before
+    FROM events
+    WHERE ("timestamp", sequence) > (%(after_time)s, %(after_sequence)s)
+    ORDER BY "timestamp", sequence
+    LIMIT %(rows)s
+) AS page
+WHERE bytes_before < %(bytes)s
 
 -- events_of_type_in_time --
 -- The next events of one type in order of time; those of the types behind it follow.
 SELECT framed, "timestamp", sequence, type
-FROM events
-WHERE (type, "timestamp", sequence) > (%(first_type)s, %(after_time)s, %(after_sequence)s)
-ORDER BY type, "timestamp", sequence
-LIMIT %(limit)s
+FROM (
+    SELECT
+        framed, "timestamp", sequence, type,
+        sum(octet_length(framed)) OVER (
+            ORDER BY type, "timestamp", sequence ROWS UNBOUNDED PRECEDING
+        ) - octet_length(framed) AS bytes_before
+    FROM events
+    WHERE (type, "timestamp", sequence) > (%(first_type)s, %(after_time)s, %(after_sequence)s)
+    ORDER BY type, "timestamp", sequence
+    LIMIT %(rows)s
+) AS page
+WHERE bytes_before < %(bytes)s
 
 -- events_of_types_in_time --
 -- The next events of a range of types in order of time; IS NOT TRUE looks unselective: see `stream`.
 SELECT framed, "timestamp", sequence
-FROM events
-WHERE ("timestamp", sequence) > (%(after_time)s, %(after_sequence)s)
-    AND (type < %(first_type)s OR type > %(last_type)s) IS NOT TRUE
-ORDER BY "timestamp", sequence
-LIMIT %(limit)s
+FROM (
+    SELECT
+        framed, "timestamp", sequence,
+        sum(octet_length(framed)) OVER (ORDER BY "timestamp", sequence ROWS UNBOUNDED PRECEDING)
+            - octet_length(framed) AS bytes_before
+    FROM events
+    WHERE ("timestamp", sequence) > (%(after_time)s, %(after_sequence)s)
+        AND (type < %(first_type)s OR type > %(last_type)s) IS NOT TRUE
+    ORDER BY "timestamp", sequence
+    LIMIT %(rows)s
+) AS page
+WHERE bytes_before < %(bytes)s
 
 -- events_by_causation --
 -- The causes of an event, the event and what it caused; who caused himself is not followed again.
@@ -104,14 +133,22 @@ SELECT next FROM sink_offsets WHERE topic_id = %(topic_id)s AND partition = %(pa
 
 -- stored_records --
 -- The next records of one partition, with the ids by which repeats are told.
-SELECT positions."offset", positions.event_id, events.framed
-FROM event_positions AS positions
-JOIN events USING (event_id)
-WHERE positions.topic_id = %(topic_id)s
-    AND positions.partition = %(partition)s
-    AND positions."offset" >= %(offset)s
-ORDER BY positions."offset"
-LIMIT %(limit)s
+SELECT "offset", event_id, framed
+FROM (
+    SELECT
+        positions."offset", positions.event_id, events.framed,
+        sum(octet_length(events.framed)) OVER (
+            ORDER BY positions."offset" ROWS UNBOUNDED PRECEDING
+        ) - octet_length(events.framed) AS bytes_before
+    FROM event_positions AS positions
+    JOIN events USING (event_id)
+    WHERE positions.topic_id = %(topic_id)s
+        AND positions.partition = %(partition)s
+        AND positions."offset" >= %(offset)s
+    ORDER BY positions."offset"
+    LIMIT %(rows)s
+) AS page
+WHERE bytes_before < %(bytes)s
 
 -- ids_before --
 -- The ids of the last records before an offset, the latest first.

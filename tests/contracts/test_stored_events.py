@@ -163,7 +163,7 @@ async def test_a_history_has_every_version_however_many_pages_it_takes(
     stored: tuple[EventQueries, Store],
 ) -> None:
     store, put = stored
-    events = [appended(version, session="s") for version in range(1, 1_002)]
+    events = [appended(version, session="s") for version in range(1, 2_102)]
     await put(events)
     assert await ids_of(store.history("SetupSession", "s")) == [event.id for event in events]
 
@@ -182,12 +182,12 @@ async def test_a_stream_has_every_event_of_one_moment_in_order_across_pages(
 ) -> None:
     store, put = stored
     early = started(-60, session="early", correlation="c")
-    at_once = [started(0, session=f"s{number}", correlation="c") for number in range(700)]
+    at_once = [started(0, session=f"s{number}", correlation="c") for number in range(2_050)]
     await put([*at_once, early])
     found = await ids_of(store.stream())
     assert found[0] == early.id
     assert set(found[1:]) == {event.id for event in at_once}
-    assert len(found) == 701
+    assert len(found) == 2_051
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ async def test_a_stream_of_one_type_ends_before_the_next_type_and_spans_pages(
     behind = factory.create_from_mapping(
         "system.worker.started", {"process": "p", "host": "h", "pid": 1}, timestamp=START
     )
-    wanted = [started(number, session="s", correlation="c") for number in range(750)]
+    wanted = [started(number, session="s", correlation="c") for number in range(2_100)]
     await put([before, behind, *wanted])
     ids = [event.id for event in wanted]
     assert await ids_of(store.stream(Selection(pattern="setup.step.validate.started"))) == ids

@@ -6,6 +6,8 @@ import psycopg
 import pytest
 
 from connectors.event_row import event_row
+from connectors.page import PAGE_BYTES, PAGE_ROWS
+from connectors.postgres.catch_up import PostgresStoredRecords
 from connectors.postgres.database import Database
 from connectors.postgres.event_store import PostgresEventStore
 from connectors.postgres.migrations import migrate
@@ -40,9 +42,9 @@ COUNTED: Decider[None, int] = Decider(
 )
 
 
-def version(number: int, aggregate_id: str = "a-1") -> Event[Any]:
+def version(number: int, aggregate_id: str = "a-1", root: str = "/") -> Event[Any]:
     data = AnalysisStarted(
-        analysis_id=aggregate_id, project_id="p", package="x", files=number, root="/"
+        analysis_id=aggregate_id, project_id="p", package="x", files=number, root=root
     )
     event: Event[Any] = factory_of().create(data)
     assert event.aggregate is not None
@@ -83,18 +85,36 @@ async def test_a_long_history_is_read_once_and_from_its_snapshot_after_that(
         assert await repository.load("a-1") == (10_050, 10_050, 50)
 
 
+async def test_a_page_of_large_events_is_as_heavy_as_a_page_of_small_ones(
+    fresh_database: str,
+) -> None:
+    settings = PostgresSettings(dsn=fresh_database)
+    await migrate(settings)
+    large = [version(number, root="x" * 700_000) for number in range(1, 21)]
+    small = [version(number) for number in range(21, 1_000)]
+    async with Database(settings) as database:
+        await fill(database, [*small[:500], *large, *small[500:]])
+        store = PostgresEventStore(database, CODEC, SCHEMAS)
+        found = [event.id async for event in store.history("Analysis", "a-1")]
+        assert found == [event.id for event in [*large, *small]]
+        streamed = [event.id async for event in store.stream()]
+        assert sorted(streamed) == sorted(found)
+        records = PostgresStoredRecords(database)
+        page = await records.page("kafka-1", 0, 0, PAGE_ROWS)
+        assert PAGE_BYTES <= sum(len(it.framed) for it in page.records) < PAGE_BYTES + 1_000_000
+
+
 PAGES: dict[str, dict[str, Any]] = {
     "events_by_version": {
         "aggregate_type": "Analysis",
         "aggregate_id": "a-1",
         "from_version": 1_900,
         "target_version": 1 << 62,
-        "limit": 100,
     },
-    "events_in_time": {"limit": 100},
-    "events_of_type_in_time": {"first_type": "analysis.started", "limit": 100},
-    "events_of_types_in_time": {"first_type": "analysis.", "last_type": "analysis.z", "limit": 100},
-    "stored_records": {"topic_id": "kafka-1", "partition": 0, "offset": 1_500, "limit": 100},
+    "events_in_time": {},
+    "events_of_type_in_time": {"first_type": "analysis.started"},
+    "events_of_types_in_time": {"first_type": "analysis.", "last_type": "analysis.z"},
+    "stored_records": {"topic_id": "kafka-1", "partition": 0, "offset": 1_500},
     "ids_before": {"topic_id": "kafka-1", "partition": 0, "offset": 1_500, "limit": 100},
 }
 

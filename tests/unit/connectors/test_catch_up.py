@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors import catch_up, page
 from connectors.catch_up import (
     CatchUp,
     CatchUpBatch,
@@ -56,7 +57,7 @@ class Store:
     moves_when_asked: int | None = None
     """How far the sink is, once it was asked for a single record."""
 
-    async def page(self, topic_id: str, partition: int, offset: int, limit: int) -> StoredPage:
+    async def page(self, topic_id: str, partition: int, offset: int, rows: int) -> StoredPage:
         if self.outages:
             self.outages -= 1
             raise DatabaseUnavailable
@@ -66,16 +67,16 @@ class Store:
             if record.offset < self.stored_up_to
             for event_id, framed in self._event(record.offset, record.value)
         ]
-        page = StoredPage(records[:limit], self.stored_up_to)
-        if limit == 1 and self.moves_when_asked is not None:
+        found = StoredPage(records[:rows], self.stored_up_to)
+        if rows == 1 and self.moves_when_asked is not None:
             self.stored_up_to = self.moves_when_asked
-        return page
+        return found
 
     async def ids_before(
         self, topic_id: str, partition: int, offset: int, limit: int
     ) -> Sequence[str]:
-        page = await self.page(topic_id, partition, 0, offset)
-        return [record.event_id for record in page.records if record.offset < offset][-limit:]
+        found = await self.page(topic_id, partition, 0, offset)
+        return [record.event_id for record in found.records if record.offset < offset][-limit:]
 
     def _event(self, offset: int, value: bytes | None) -> list[tuple[str, bytes]]:
         if offset in self.judged:
@@ -276,14 +277,19 @@ def test_a_checkpoint_never_moves_back_while_a_course_only_remembers() -> None:
     assert course.checkpoint == 13
 
 
-@pytest.mark.parametrize("limit", [1, 2])
-async def test_batches_follow_each_other_without_a_hole(limit: int) -> None:
+async def test_batches_follow_each_other_without_a_hole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catch_up, "PAGE_ROWS", 2)
+    monkeypatch.setattr(page, "PAGE_ROWS", 2)
     rig = Rig()
-    rig.put(0, 1, 2, 3, 4, 5)
-    rig.store.stored_up_to = 3
-    at = 0
-    for _ in range(limit):
-        for batch in await rig.read({0: at}, 6, 1):
-            assert batch.previous == at
-            at = batch.next
-    assert at in (3, 6)
+    rig.put(0, 1, 0, 2, 3, 4, 5)
+    rig.store.stored_up_to = 5
+    batches = await rig.read({}, 7)
+    assert [(batch.previous, batch.next, len(batch.events)) for batch in batches] == [
+        (0, 2, 2),
+        (2, 4, 1),
+        (4, 5, 1),
+        (5, 7, 2),
+    ]
+    assert ids(batches) == [f"id-{number}" for number in range(6)]
+    for start in (0, 2, 4, 5):
+        assert (await rig.read({0: start}, 7, 1))[0].previous == start
