@@ -132,7 +132,12 @@ async def test_no_page_reads_or_sorts_the_whole_table(
     with psycopg.connect(fresh_database, autocommit=True) as connection:
         if is_analysed:
             connection.execute("ANALYZE")
-        middle = {"after_time": events[1_500].timestamp, "after_sequence": 0}
+        middle = {
+            "after_time": events[1_500].timestamp,
+            "after_sequence": 0,
+            "rows": 100,
+            "bytes": 1_000_000,
+        }
         plans = {}
         for name, values in PAGES.items():
             query = f"EXPLAIN {QUERIES[name]}"
