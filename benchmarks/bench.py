@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +30,7 @@ class Stage:
     launcher: Launcher
     seconds: float
     say: Callable[[str], None]
-    postgres_dsn: str = ""
+    postgres_dsn: str = field(default="", repr=False)
 
     @contextmanager
     def run_folder(self) -> Iterator[Path]:

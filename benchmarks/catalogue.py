@@ -21,6 +21,7 @@ NAMES: Final = (
     "scale",
     "sink",
     "audit",
+    "history",
 )
 
 

@@ -10,6 +10,7 @@ WundrError
     ├── MigrationChanged      an applied migration file is not what it was
     ├── EventNotFound         no stored event has this id
     ├── ForeignCluster        the database knows another Kafka
+    ├── CheckpointMoved       a subscription is not where its reader left it
     ├── Fenced                another sink owns the partition now
     ├── ShardLost             another relay owns the shard of the outbox now
     ├── VersionTaken          two events claim one version of one aggregate
@@ -104,6 +105,21 @@ class ForeignCluster(ConnectorsError):
         super().__init__(
             f"This database was filled from store.events {', '.join(self.known)}, "
             f"the connected Kafka has store.events {topic_id}."
+        )
+
+
+class CheckpointMoved(ConnectorsError):
+    """A catch-up subscription is not where its reader left it."""
+
+    code = "connectors.checkpoint_moved"
+    remedy = "Let one process read a partition of a subscription, then load the checkpoints again."
+
+    def __init__(self, subscription: str, partition: int, expected: int) -> None:
+        self.subscription = subscription
+        self.partition = partition
+        super().__init__(
+            f"Partition {partition} of {subscription!r} is no longer at offset {expected}: "
+            "somebody else reads it, or an unconfirmed commit had succeeded."
         )
 
 

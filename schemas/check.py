@@ -9,12 +9,13 @@ from schemas.errors import CatalogFault, Fault
 from schemas.generation import changes
 from schemas.lint import lint
 from schemas.source import read_sources
+from schemas.upcast import upcast_faults
 
 
 def rule_faults(package: Path = PACKAGED.parent) -> list[Fault]:
     """What is wrong with the hand-written files themselves."""
     sources, faults = read_sources(package / PACKAGED.name)
-    return faults + lint(sources) + incompatibilities(sources)
+    return faults + lint(sources) + incompatibilities(sources) + upcast_faults(sources)
 
 
 def all_faults(package: Path = PACKAGED.parent) -> list[Fault]:

@@ -9,6 +9,7 @@
         ├── EventTooLarge           encoded, it passes the limit
         ├── NotAnEvent              bytes that were not framed by this platform
         ├── TruncatedEvent          bytes that end early or do not fit their writer schema
+        ├── UpcastFailed            an upcast gives data that do not fit the newer major
         ├── UnknownSchemaId         framed with a schema that this process has not learned
         ├── InvalidWriterSchema     a composed schema that no producer of the platform wrote
         ├── UnknownRoom             not `system`, `project.<id>` or `user.<id>`
@@ -116,6 +117,17 @@ class TruncatedEvent(SchemaError):
 
     code = "schemas.truncated_event"
     remedy = "Look at the raw bytes with `wundr dlq show`; their producer or their path is broken."
+
+
+class UpcastFailed(SchemaError):
+    """An upcast cannot read the data of an older major, or gives what its schema refuses."""
+
+    code = "schemas.upcast_failed"
+    remedy = "Correct the upcast in `schemas/upcast.py`: stored events never change."
+
+    def __init__(self, event_type: str, written: str, wanted: str, cause: Exception) -> None:
+        self.event_type = event_type
+        super().__init__(f"{event_type} {written} cannot be read as {wanted}: {cause!r}")
 
 
 class UnknownSchemaId(SchemaError):

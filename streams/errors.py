@@ -22,10 +22,15 @@ WundrError
     ├── UnknownSubscription     unsubscribe() of something that is not subscribed
     ├── VersionConflict         an aggregate has another version than its writer expected
     ├── AppendRequired          publish() of a type that only append() may write
-    └── PublishRequired         append() of a type that has no versions
+    ├── PublishRequired         append() of a type that has no versions
+    ├── AggregateNotFound       no event of such an aggregate is stored
+    ├── AggregateReadOnly       an aggregate that was built to be looked at is to change
+    ├── ForeignDecision         a decision holds an event of another aggregate
+    ├── HistoryGap              a version of an aggregate is missing
+    └── UnknownAggregateType    nobody has said how such aggregates are folded
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from schemas.errors import WundrError
@@ -221,6 +226,64 @@ class PublishRequired(StreamsError):
     def __init__(self, event_type: str) -> None:
         self.event_type = event_type
         super().__init__(f"{event_type} belongs to no appended aggregate type.")
+
+
+class AggregateNotFound(StreamsError):
+    """No event of this aggregate is stored."""
+
+    code = "streams.aggregate_not_found"
+    remedy = "Check type and id with `wundr events get --aggregate ID`."
+
+    def __init__(self, aggregate: str) -> None:
+        self.aggregate = aggregate
+        super().__init__(f"There is no event of {aggregate}.")
+
+
+class AggregateReadOnly(StreamsError):
+    """An aggregate without an event factory can be looked at, not changed."""
+
+    code = "streams.aggregate_read_only"
+    remedy = "Change it through a repository, or give it an EventFactory."
+
+    def __init__(self, aggregate: str) -> None:
+        self.aggregate = aggregate
+        super().__init__(f"{aggregate} was built without an event factory.")
+
+
+class ForeignDecision(StreamsError):
+    """A decision holds an event that belongs to another aggregate."""
+
+    code = "streams.foreign_decision"
+    remedy = "Decide events of the aggregate itself; let a handler react to them for others."
+
+    def __init__(self, event_type: str, aggregate: str) -> None:
+        self.event_type = event_type
+        super().__init__(f"{event_type} is no event of {aggregate}.")
+
+
+class HistoryGap(StreamsError):
+    """A version of an aggregate is missing."""
+
+    code = "streams.history_gap"
+    remedy = "Run `wundr store audit`: the store has lost an event, or was read while restored."
+
+    def __init__(self, aggregate: str, expected: int, found: int) -> None:
+        self.expected = expected
+        self.found = found
+        super().__init__(f"{aggregate}: version {expected} is missing, {found} comes next.")
+
+
+class UnknownAggregateType(StreamsError):
+    """Nobody has said how aggregates of this type are folded."""
+
+    code = "streams.unknown_aggregate_type"
+    remedy = "Check the spelling, or pass the model of the type, too."
+
+    def __init__(self, aggregate_type: str, known: Iterable[str]) -> None:
+        self.aggregate_type = aggregate_type
+        super().__init__(
+            f"{aggregate_type!r} has no model, only {', '.join(sorted(known)) or 'nothing'} has"
+        )
 
 
 class TopicMissing(InfrastructureError):

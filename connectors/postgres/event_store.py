@@ -1,19 +1,27 @@
 """Stored events as queries. Events come back as light views over the bytes that were stored."""
 
-from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from psycopg.rows import TupleRow
+
 from connectors.errors import EventNotFound
+from connectors.page import PAGE_BYTES, PAGE_ROWS, is_last
 from connectors.postgres.database import Database
 from connectors.sql import QUERIES
 from schemas.codec import Codec
+from schemas.errors import UnknownSchemaId
 from schemas.event import Event
+from streams.event_store import EVERYTHING, LAST_VERSION, Lift, Selection, as_stored
 from streams.reading import view_resolved
 from streams.writer_schemas import WriterSchemas
 
 _LAST_CHARACTER: Final = "\U0010ffff"
 _PAGE: Final = 500
+_PAGE_BOUNDS: Final = {"rows": PAGE_ROWS, "bytes": PAGE_BYTES}
+_FIRST_TIME: Final = datetime.min.replace(tzinfo=UTC)
+_LAST_TIME: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Cursor(NamedTuple):
@@ -25,33 +33,98 @@ class Cursor(NamedTuple):
 
 
 class PostgresEventStore:
-    """Implements StoredEvents, with queries by id, type, time and cursor beside it.
+    """Implements EventQueries, with queries by id, by type and by cursor beside it.
 
     Events of newer releases are read by the schemas that their producers announced. Every method
     may raise DatabaseUnavailable, and UnknownSchemaId for an event whose schema nobody announced.
     """
 
-    def __init__(self, database: Database, codec: Codec, schemas: WriterSchemas) -> None:
+    def __init__(
+        self,
+        database: Database,
+        codec: Codec,
+        schemas: WriterSchemas,
+        *,
+        lift: Lift = as_stored,
+    ) -> None:
+        """`lift`: what is made of each event that is read, such as `Upcasting.lift`."""
+        self._lift = lift
         self._database = database
         self._codec = codec
         self._schemas = schemas
 
     async def get_events(
         self,
+        aggregate_type: str | None,
         aggregate_id: str,
         from_version: int | None = None,
-        *,
-        aggregate_type: str | None = None,
+        target_version: int | None = None,
     ) -> list[Event[Any]]:
-        """The history of an aggregate in order; from a version on where it has versions."""
+        """See StoredEvents."""
         return await self._events(
             "events_by_aggregate",
             {
                 "aggregate_id": aggregate_id,
                 "from_version": from_version,
+                "target_version": target_version,
                 "aggregate_type": aggregate_type,
             },
         )
+
+    async def history(
+        self,
+        aggregate_type: str,
+        aggregate_id: str,
+        from_version: int = 1,
+        target_version: int | None = None,
+    ) -> AsyncIterator[Event[Any]]:
+        """See EventQueries."""
+        following, target = from_version, target_version or LAST_VERSION
+        while following <= target:
+            rows = await self._rows(
+                "events_by_version",
+                {
+                    "aggregate_type": aggregate_type,
+                    "aggregate_id": aggregate_id,
+                    "from_version": following,
+                    "target_version": target,
+                    **_PAGE_BOUNDS,
+                },
+            )
+            for event in await self._views(rows):
+                yield event
+            if _ends(rows):
+                return
+            following = rows[-1][1] + 1
+
+    async def stream(self, selection: Selection = EVERYTHING) -> AsyncIterator[Event[Any]]:
+        """See EventQueries."""
+        query, first, last = _query_in_time(selection.pattern)
+        after: tuple[datetime, int] = (selection.since or _FIRST_TIME, -1)
+        until = selection.until or _LAST_TIME
+        while True:
+            # No bound at the end, neither of time nor of type: to a planner without statistics it
+            # looks selective, and then all that is left is sorted for each page.
+            rows = await self._rows(
+                query,
+                {
+                    "first_type": first,
+                    "last_type": last,
+                    "after_time": after[0],
+                    "after_sequence": after[1],
+                    **_PAGE_BOUNDS,
+                },
+            )
+            wanted = [row for row in rows if row[1] < until and row[3:] in ((), (first,))]
+            for event in await self._views(wanted):
+                yield event
+            if _ends(rows) or len(wanted) < len(rows):
+                return
+            after = (rows[-1][1], rows[-1][2])
+
+    async def get_events_by_causation(self, event_id: str) -> list[Event[Any]]:
+        """See EventQueries."""
+        return await self._events("events_by_causation", {"event_id": event_id})
 
     async def get_events_by_correlation(self, correlation_id: str) -> list[Event[Any]]:
         """All events of one request or session, in order of time."""
@@ -100,13 +173,22 @@ class PostgresEventStore:
                 return
 
     async def _events(self, query: str, values: Mapping[str, Any]) -> list[Event[Any]]:
+        return await self._views(await self._rows(query, values))
+
+    async def _rows(self, query: str, values: Mapping[str, Any]) -> list[TupleRow]:
         async with self._database.transaction() as connection:
             found = await connection.execute(QUERIES[query], values)
-            rows = await found.fetchall()
-        return [await self._view(row[0]) for row in rows]
+            return await found.fetchall()
+
+    async def _views(self, rows: Sequence[TupleRow]) -> list[Event[Any]]:
+        """The events of rows that begin with their bytes."""
+        try:
+            return [self._lift(self._codec.view(row[0])) for row in rows]
+        except UnknownSchemaId:
+            return [await self._view(row[0]) for row in rows]
 
     async def _view(self, framed: bytes) -> Event[Any]:
-        return await view_resolved(self._codec, self._schemas, framed)
+        return self._lift(await view_resolved(self._codec, self._schemas, framed))
 
 
 def type_range(pattern: str) -> tuple[str | None, str | None]:
@@ -117,3 +199,16 @@ def type_range(pattern: str) -> tuple[str | None, str | None]:
         prefix = pattern.removesuffix("*")
         return prefix, prefix + _LAST_CHARACTER
     return pattern, pattern
+
+
+def _query_in_time(pattern: str) -> tuple[str, str | None, str | None]:
+    """The query that an index serves for this pattern, and the bounds that it takes."""
+    first, last = type_range(pattern)
+    if first is None:
+        return "events_in_time", None, None
+    return "events_of_type_in_time" if first == last else "events_of_types_in_time", first, last
+
+
+def _ends(rows: Sequence[TupleRow]) -> bool:
+    """Whether a page of rows that begin with their bytes is the last one."""
+    return is_last(len(rows), sum(len(row[0]) for row in rows))

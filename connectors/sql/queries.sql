@@ -61,6 +61,11 @@ WHERE aggregate_id = %(aggregate_id)s
         OR aggregate_version IS NULL
         OR aggregate_version >= %(from_version)s
     )
+    AND (
+        %(target_version)s::bigint IS NULL
+        OR aggregate_version IS NULL
+        OR aggregate_version <= %(target_version)s
+    )
 ORDER BY aggregate_type, aggregate_version NULLS LAST, sequence
 
 -- events_by_correlation --

@@ -49,7 +49,7 @@ def get(
     """
     if sum(given is not None for given in (event_id, correlation, aggregate)) != 1:
         raise typer.BadParameter("give one of ID, --correlation and --aggregate")
-    _show(asyncio.run(_stored(event_id, correlation, aggregate)), as_json=as_json)
+    show_events(asyncio.run(_stored(event_id, correlation, aggregate)), as_json=as_json)
 
 
 @app.command()
@@ -85,7 +85,7 @@ def publish(
         raise typer.BadParameter(f"the data is not JSON: {error}") from error
     if not isinstance(payload, dict):
         raise typer.BadParameter("the data is not a JSON object")
-    _show([asyncio.run(_publish(event_type, payload, aggregate))], as_json=as_json)
+    show_events([asyncio.run(_publish(event_type, payload, aggregate))], as_json=as_json)
 
 
 async def _stored(
@@ -95,20 +95,20 @@ async def _stored(
     kafka = KafkaSettings(bootstrap=endpoints.kafka_bootstrap, client_id="wundr-get")
     async with (
         Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database,
-        _schemas(kafka, Codec(Catalog.load())) as (schemas, codec, _),
+        open_schemas(kafka, Codec(Catalog.load())) as (schemas, codec, _),
     ):
         store = PostgresEventStore(database, codec, schemas)
         if event_id is not None:
             return [await store.get_event(event_id)]
         if correlation is not None:
             return await store.get_events_by_correlation(correlation)
-        return await store.get_events(aggregate or "")
+        return await store.get_events(None, aggregate or "")
 
 
 async def _tail(pattern: str, count: int, *, from_start: bool, as_json: bool) -> None:
     seen = 0
     async for event in _arriving(pattern, from_start=from_start):
-        _show([event], as_json=as_json)
+        show_events([event], as_json=as_json)
         seen += 1
         if seen == count:
             return
@@ -118,7 +118,7 @@ async def _arriving(pattern: str, *, from_start: bool) -> AsyncIterator[Event[An
     kafka = KafkaSettings(bootstrap=_endpoints().kafka_bootstrap, client_id="wundr-tail")
     catalog = Catalog.load()
     async with AsyncExitStack() as closing:
-        schemas, codec, _ = await closing.enter_async_context(_schemas(kafka, Codec(catalog)))
+        schemas, codec, _ = await closing.enter_async_context(open_schemas(kafka, Codec(catalog)))
         reader = KafkaReader(kafka, catalog.topics_for([pattern]))
         closing.push_async_callback(reader.close)
         await reader.start()
@@ -137,9 +137,10 @@ async def _arriving(pattern: str, *, from_start: bool) -> AsyncIterator[Event[An
 
 
 @asynccontextmanager
-async def _schemas(
+async def open_schemas(
     kafka: KafkaSettings, codec: Codec
 ) -> AsyncIterator[tuple[KafkaWriterSchemas, Codec, KafkaSender]]:
+    """What reading events of newer releases needs; closed behind the block."""
     sender = KafkaSender(kafka)
     schemas = KafkaWriterSchemas(kafka, sender, codec)
     try:
@@ -155,7 +156,7 @@ async def _publish(event_type: str, data: dict[str, Any], aggregate: str | None)
         event_type, data, aggregate_id=aggregate
     )
     kafka = KafkaSettings(bootstrap=_endpoints().kafka_bootstrap, client_id="wundr-publish")
-    async with _schemas(kafka, Codec(catalog)) as (schemas, codec, sender):
+    async with open_schemas(kafka, Codec(catalog)) as (schemas, codec, sender):
         await (await EventPublisher(catalog, codec, sender, schemas).publish(event))
     return event
 
@@ -164,7 +165,8 @@ def _endpoints() -> Endpoints:
     return require_endpoints(load_settings())
 
 
-def _show(events: Iterable[Event[Any]], *, as_json: bool) -> None:
+def show_events(events: Iterable[Event[Any]], *, as_json: bool) -> None:
+    """Print events to stdout: one JSON object a line, or a table."""
     if as_json:
         for event in events:
             sys.stdout.write(json.dumps(event_mapping(event), default=str) + "\n")

@@ -1,4 +1,4 @@
-"""`wundr store`: prove that Kafka and PostgreSQL agree; rebuild PostgreSQL from Kafka."""
+"""`wundr store`: look at aggregates; prove that Kafka and PostgreSQL agree; rebuild PostgreSQL."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from connectors.postgres.migrations import migrate
 from connectors.restore_service import RestorePlan, store_restore
 from connectors.settings import READER_ROLE, WRITER_ROLE, PostgresSettings
 from connectors.store_restore import RestoreReport
+from infra.commands.store_show import show
 from infra.settings import load_settings
 from infra.stack.local import require_endpoints
 from infra.topics import partition_counts, topic_ids
@@ -39,6 +40,9 @@ _MEANING: Final = {
 @app.callback()
 def store() -> None:
     """The event store in PostgreSQL."""
+
+
+app.command()(show)
 
 
 @app.command()

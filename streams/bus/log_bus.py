@@ -115,10 +115,8 @@ class LogBus:
         *,
         aggregate_type: str | None = None,
     ) -> list[Event[Any]]:
-        """See StoredEvents."""
-        return await self._log.stored.get_events(
-            aggregate_id, from_version, aggregate_type=aggregate_type
-        )
+        """See EventBus."""
+        return await self._log.stored.get_events(aggregate_type, aggregate_id, from_version)
 
     async def get_events_by_correlation(self, correlation_id: str) -> list[Event[Any]]:
         """See StoredEvents."""

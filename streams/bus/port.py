@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from schemas.event import Event
-from streams.event_store import StoredEvents
 from streams.handler import HandlerFunction
 from streams.receipt import Receipt
 
@@ -24,7 +23,7 @@ class Subscription:
         return f"{self.app}.{self.name}"
 
 
-class EventBus(StoredEvents, Protocol):
+class EventBus(Protocol):
     """Publishing and subscribing for one app, with the operations of the ADR.
 
     Two buses of one app compete for a subscription's events; each app gets a copy.
@@ -68,6 +67,20 @@ class EventBus(StoredEvents, Protocol):
         Infrastructure that is away ends no subscription, and a failing handler neither: what does
         is a defect. Raises UnknownSubscription.
         """
+        ...
+
+    async def get_events(
+        self,
+        aggregate_id: str,
+        from_version: int | None = None,
+        *,
+        aggregate_type: str | None = None,
+    ) -> list[Event[Any]]:
+        """The history of an aggregate in order, from a version on; see StoredEvents."""
+        ...
+
+    async def get_events_by_correlation(self, correlation_id: str) -> list[Event[Any]]:
+        """See StoredEvents."""
         ...
 
     async def close(self) -> None:

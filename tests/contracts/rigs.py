@@ -121,10 +121,10 @@ class JournalStore:
 
     async def get_events(
         self,
+        aggregate_type: str | None,
         aggregate_id: str,
         from_version: int | None = None,
-        *,
-        aggregate_type: str | None = None,
+        target_version: int | None = None,
     ) -> list[Event[Any]]:
         """See StoredEvents."""
         return [

@@ -66,8 +66,8 @@ async def test_stored_events_are_found_by_every_question(fresh_database: str, fi
         await fill(database, events)
         store = PostgresEventStore(database, CODEC, SCHEMAS)
         assert (await store.get_event(events[3].id)).payload == events[3].payload
-        assert await store.get_events("f3.py") == [events[3], events[13], events[23]]
-        assert await store.get_events("f3.py", aggregate_type="Analysis") == []
+        assert await store.get_events(None, "f3.py") == [events[3], events[13], events[23]]
+        assert await store.get_events("Analysis", "f3.py") == []
         assert set(await store.get_events_by_correlation("run-1")) == set(events)
         assert set(await store.stored_ids("run-1")) == {event.id for event in events}
         assert len(await store.recent("analysis.*", limit=7)) == 7

@@ -1,0 +1,1 @@
+"""Given, when, then: tests of aggregates, handlers and projections without a broker."""
