@@ -55,4 +55,16 @@ def _trusted(text: str) -> LiteralString:
     return text
 
 
-QUERIES: Final = parse_queries((files(__name__) / "queries.sql").read_text(encoding="utf-8"))
+def load_queries() -> dict[str, LiteralString]:
+    """The queries of all files beside this module. Raises ValueError when two share a name."""
+    queries: dict[str, LiteralString] = {}
+    found = [entry for entry in files(__name__).iterdir() if entry.name.endswith(".sql")]
+    for entry in sorted(found, key=lambda entry: entry.name):
+        parsed = parse_queries(entry.read_text(encoding="utf-8"))
+        if twice := queries.keys() & parsed.keys():
+            raise ValueError(f"{entry.name}: {', '.join(sorted(twice))} is in another file too")
+        queries |= parsed
+    return queries
+
+
+QUERIES: Final = load_queries()
