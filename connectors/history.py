@@ -1,7 +1,7 @@
 """The history that projections and replays read: stored events by partition and offset.
 
-A partition of the store is filled in order by one sink at a time, in transactions that also move its
-end: so everything below an end is there, and a reader that goes by offsets skips nothing.
+A partition of the store is filled in order by one sink at a time, in transactions that also move
+its end: so everything below an end is there, and a reader that goes by offsets skips nothing.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Folding stored events into rows, one batch at a time. Pure: rows in, changed rows out.
 
-The first event that cannot be folded ends a batch: what stands before it counts, the event is named,
-and nothing behind it is touched.
+The first event that cannot be folded ends a batch: what stands before it counts, the event is
+named, and nothing behind it is touched.
 """
 
 from collections.abc import Mapping, Sequence

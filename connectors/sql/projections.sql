@@ -74,12 +74,15 @@ WHERE (%(app)s::text IS NULL OR app = %(app)s) AND (%(name)s::text IS NULL OR na
 ORDER BY app, name
 
 -- create_version --
--- A further version of a projection, with nothing in it.
+-- A further version of a projection, with nothing in it; numbers are never used again.
+WITH numbered AS (
+    UPDATE projections
+    SET last_version = last_version + 1
+    WHERE app = %(app)s AND name = %(name)s
+    RETURNING last_version
+)
 INSERT INTO projection_versions (app, name, version, revision)
-SELECT
-    %(app)s, %(name)s, coalesce(max(version), 0) + 1, %(revision)s
-FROM projection_versions
-WHERE app = %(app)s AND name = %(name)s
+SELECT %(app)s, %(name)s, last_version, %(revision)s FROM numbered
 RETURNING version_id, version, revision
 
 -- find_versions --
@@ -92,24 +95,32 @@ ORDER BY version
 
 -- drop_versions --
 -- Removes versions that are neither read nor kept to go back to, and that nobody works on.
-DELETE FROM projection_versions AS old
-USING projections AS known
-WHERE old.app = %(app)s
-    AND old.name = %(name)s
-    AND known.app = old.app
-    AND known.name = old.name
-    AND old.version IS DISTINCT FROM known.live
-    AND old.version IS DISTINCT FROM known.previous
-    AND old.leased_until <= now()
+WITH old AS (
+    DELETE FROM projection_versions AS unused
+    USING projections AS known
+    WHERE unused.app = %(app)s
+        AND unused.name = %(name)s
+        AND known.app = unused.app
+        AND known.name = unused.name
+        AND unused.version IS DISTINCT FROM known.live
+        AND unused.version IS DISTINCT FROM known.previous
+        AND unused.leased_until <= now()
+    RETURNING unused.version_id
+)
+DELETE FROM projection_rows USING old WHERE projection_rows.version_id = old.version_id
 
 -- drop_version --
 -- Removes one version that is not read.
-DELETE FROM projection_versions AS old
-USING projections AS known
-WHERE old.version_id = %(version_id)s
-    AND known.app = old.app
-    AND known.name = old.name
-    AND old.version IS DISTINCT FROM known.live
+WITH old AS (
+    DELETE FROM projection_versions AS unused
+    USING projections AS known
+    WHERE unused.version_id = %(version_id)s
+        AND known.app = unused.app
+        AND known.name = unused.name
+        AND unused.version IS DISTINCT FROM known.live
+    RETURNING unused.version_id
+)
+DELETE FROM projection_rows USING old WHERE projection_rows.version_id = old.version_id
 
 -- claim_version --
 -- Takes a version over, unless somebody else has its lease.
@@ -128,8 +139,11 @@ SELECT %(version_id)s, topic_id, partition, 0 FROM sink_offsets
 ON CONFLICT DO NOTHING
 
 -- version_checkpoints --
--- Up to where a version is folded.
-SELECT partition, next FROM projection_checkpoints WHERE version_id = %(version_id)s
+-- Up to where a version is folded, in the topic that fills the store now.
+SELECT topic_id, partition, checkpoints.next
+FROM projection_checkpoints AS checkpoints
+JOIN sink_offsets USING (topic_id, partition)
+WHERE version_id = %(version_id)s
 
 -- renew_lease --
 -- The epoch's compare, and the lease anew: no row when somebody else has taken over.

@@ -8,6 +8,7 @@ CREATE TABLE projections (
     -- The version that is read. A rebuild changes this one number.
     live integer,
     previous integer,
+    last_version integer NOT NULL DEFAULT 0,
     PRIMARY KEY (app, name)
 );
 
@@ -39,8 +40,9 @@ CREATE TABLE projection_checkpoints (
     PRIMARY KEY (version_id, topic_id, partition)
 );
 
+-- No foreign key: it would look the version up again for every row.
 CREATE TABLE projection_rows (
-    version_id bigint NOT NULL REFERENCES projection_versions ON DELETE CASCADE,
+    version_id bigint NOT NULL,
     key text COLLATE "C" NOT NULL,
     state jsonb NOT NULL,
     -- How many events the state holds, and the offset of the last one by partition of the store.
