@@ -37,7 +37,10 @@ class Delivery(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """The state of one key as JSON, how many events it holds, and the last offset by partition."""
+    """The state of one key as JSON, how many events it holds, and the last offset by partition.
+
+    Partitions are text: the coverage is JSON where it is kept.
+    """
 
     key: str
     state: bytes
@@ -115,10 +118,14 @@ class _Entry:
 def keyed(projection: Projection, batch: Sequence[StoredEvent]) -> Keyed:
     """Tell which row each event belongs to."""
     deliveries: list[Delivery] = []
+    known: set[str] = set()
     key_of = projection.key_of
     for stored in batch:
         try:
-            deliveries.append(Delivery(_checked_key(key_of(stored.event)), stored))
+            key = key_of(stored.event)
+            if key not in known:
+                known.add(_checked_key(key))
+            deliveries.append(Delivery(key, stored))
         except Exception as error:  # noqa: BLE001  # a key function belongs to a team's app
             failure = FoldFailure.of(stored, error)
             return Keyed(deliveries=deliveries, failure=failure)

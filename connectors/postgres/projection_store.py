@@ -122,7 +122,10 @@ class PostgresProjectionStore:
 
     async def rows(self, version_id: int, keys: Sequence[str]) -> Mapping[str, Row]:
         """See ProjectionStore."""
-        found = await self._all("read_rows", {"version_id": version_id, "keys": list(keys)})
+        if not keys:
+            return {}
+        asked = {"version_id": version_id, "keys": orjson.dumps(keys).decode()}
+        found = await self._all("read_rows", asked)
         return {row[0]: _row(row) for row in found}
 
     async def write(self, claim: VersionClaim, batch: RowBatch) -> VersionClaim:
@@ -133,13 +136,7 @@ class PostgresProjectionStore:
             if batch.rows:
                 await connection.execute(
                     QUERIES["write_rows"],
-                    {
-                        "version_id": claim.version_id,
-                        "keys": [row.key for row in batch.rows],
-                        "states": [row.state.decode() for row in batch.rows],
-                        "events": [row.events for row in batch.rows],
-                        "coverages": [row.encoded_coverage().decode() for row in batch.rows],
-                    },
+                    {"version_id": claim.version_id, "rows": _document(batch.rows)},
                 )
         return replace(claim, next={**claim.next, **batch.next})
 
@@ -225,6 +222,16 @@ async def _advance(
     )
     if len(await moved.fetchall()) != len(partitions):
         raise TakenOver(claim.version_id)
+
+
+def _document(rows: Sequence[Row]) -> str:
+    """Rows as a JSON list; their states are JSON already."""
+    lines = [
+        b'{"key":%b,"state":%b,"events":%d,"coverage":%b}'
+        % (orjson.dumps(row.key), row.state, row.events, row.encoded_coverage())
+        for row in rows
+    ]
+    return (b"[" + b",".join(lines) + b"]").decode()
 
 
 def _owned(claim: VersionClaim) -> dict[str, Any]:
