@@ -8,7 +8,7 @@ ConnectorsError
 ├── FoldStopped            a fold raised at an event
 ├── NoPreviousVersion      there is nothing to go back to
 ├── LiveMoved              the pointer was moved by somebody else
-├── OnlyTables             the command works on rows, and the projection is a table
+├── TableRebuiltByWorkers  the command works on rows, and the projection is a table
 └── UnknownHandler         no handler of the app has this name
 """
 
@@ -96,14 +96,17 @@ class LiveMoved(ConnectorsError):
         super().__init__(f"Another version of {name!r} went live meanwhile; nothing was switched.")
 
 
-class OnlyTables(ConnectorsError):
-    """The command works on rows in Postgres, and the projection is a workers' table."""
+class TableRebuiltByWorkers(ConnectorsError):
+    """The projection is a table: its workers alone can build it anew."""
 
-    code = "connectors.only_tables"
+    code = "connectors.table_rebuilt_by_workers"
     remedy = (
-        "Stop the workers, delete the table's changelog topic with `kafka-topics`, and start them "
-        "again; or keep the projection in Postgres (`kept_in=KeptIn.POSTGRES`)."
+        "Restart its workers, one after the other, with `wundr worker APP --rebuild-tables`; for "
+        "versions side by side keep the projection in Postgres (kept_in=KeptIn.POSTGRES)."
     )
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Projection {name!r} is kept in its workers' tables, not in rows.")
 
 
 class UnknownHandler(ConnectorsError):
