@@ -53,3 +53,7 @@ class History(Protocol):
     ) -> Sequence[Event[Any]]:
         """All events of one aggregate up to a time, in order."""
         ...
+
+    async def stored(self, event_ids: Sequence[str]) -> dict[str, Event[Any]]:
+        """Those of some events that are stored, by id."""
+        ...

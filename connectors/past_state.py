@@ -11,7 +11,7 @@ from connectors.history import History, Wanted
 from connectors.history_pages import pages
 from connectors.projection_errors import FoldStopped
 from schemas.event import Event
-from streams.folding import FoldFailure, StoredEvent
+from streams.folding import FoldFailure, StoredEvent, keyed
 from streams.projection import Projection, State
 
 
@@ -92,7 +92,10 @@ async def _scanned(
     stream = pages(history, wanted, dict.fromkeys(ends, 0), ends)
     async with aclosing(stream):
         async for page in stream:
-            for stored in page.events:
-                if projection.key_of(stored.event) == key:
-                    found[stored.partition].append(stored)
+            batch = keyed(projection, page.events)
+            if batch.failure is not None:
+                raise FoldStopped(projection.name, batch.failure)
+            for delivery in batch.deliveries:
+                if delivery.key == key:
+                    found[delivery.stored.partition].append(delivery.stored)
     return heapq.merge(*found.values(), key=lambda stored: stored.event.timestamp_ms)

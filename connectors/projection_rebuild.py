@@ -6,6 +6,7 @@ read as ever; when it fails, nothing has changed.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -78,7 +79,7 @@ class Rebuild:
         owner: str,
         heard: RebuildListener = lambda _progress: None,
     ) -> None:
-        """`owner` is a name that no other process has."""
+        """Nothing is read or written before `run`. `owner` is a name that no other process has."""
         self._known = known
         self._projection = projection
         self._edges = edges
@@ -87,16 +88,17 @@ class Rebuild:
         self._events = 0
         self._passed = 0
 
-    async def run(self, *, switches: bool = True) -> RebuildReport:
+    async def run(self, *, switches: bool = True, since: datetime | None = None) -> RebuildReport:
         """Build, compare and switch; without `switches` the new version is removed again.
 
+        With `since` it holds only events from that time on, and those that are yet to come.
         Raises FoldStopped with the event named, LiveMoved, VersionInUse, TakenOver and
         DatabaseUnavailable: the live version stays what it is then.
         """
         store = self._edges.store
         before = await self._live()
         made = await store.create(self._known.app, self._known.name, self._projection.revision)
-        fold = await self._claimed(made)
+        fold = await self._claimed(made, since)
         parity = await self._compared(before, fold)
         if switches:
             await self._follow(fold)
@@ -119,11 +121,11 @@ class Rebuild:
         versions = await self._edges.store.versions(self._known.app, self._known.name)
         return next((it for it in versions if it.version == self._known.live), None)
 
-    async def _claimed(self, made: Version) -> VersionFold:
+    async def _claimed(self, made: Version, since: datetime | None) -> VersionFold:
         claim = await self._edges.store.claim(made.version_id, self._owner)
         if claim is None:
             raise VersionInUse(self._known.name, made.version)
-        return VersionFold(self._projection, self._edges, claim)
+        return VersionFold(self._projection, self._edges, claim, since)
 
     async def _compared(self, before: Version | None, fold: VersionFold) -> Parity | None:
         """Compare at the very checkpoint of the live version; None when it has folded nothing."""

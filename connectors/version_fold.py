@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from connectors.history import History, Wanted
 from connectors.history_pages import Page, pages
@@ -39,11 +40,18 @@ def quietly(_progress: FoldProgress) -> None:
 class VersionFold:
     """The owner of one version, as long as its claim holds."""
 
-    def __init__(self, projection: Projection, edges: ProjectionEdges, claim: VersionClaim) -> None:
+    def __init__(
+        self,
+        projection: Projection,
+        edges: ProjectionEdges,
+        claim: VersionClaim,
+        since: datetime | None = None,
+    ) -> None:
+        """`since`: events that are older by their own time are left out."""
         self.claim = claim
         self._projection = projection
         self._edges = edges
-        self._wanted = Wanted(patterns=projection.patterns)
+        self._wanted = Wanted(patterns=projection.patterns, since=since)
 
     def behind(self, ends: Mapping[int, int]) -> int:
         """How many offsets of known partitions are not folded yet."""
@@ -69,7 +77,7 @@ class VersionFold:
 
     async def _apply(self, page: Page) -> Folded:
         batch = keyed(self._projection, page.events)
-        rows = await self._edges.store.rows(self.claim.version_id, batch.keys())
+        rows = await self._edges.store.rows(self.claim.version_id, batch.distinct_keys())
         folded = fold_rows(self._projection, rows, batch.deliveries)
         failure = folded.failure or batch.failure
         following = page.next if failure is None else _up_to_failure(page, failure)

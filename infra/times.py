@@ -1,12 +1,17 @@
-"""Times and versions as people write them on a command line."""
+"""Times, versions and offsets as people write them on a command line."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 import typer
 
 from connectors.past_state import AsOf
+
+OFFSETS: Final = re.compile(r"(?P<partition>\d+):(?P<first>\d+)(-(?P<end>\d*))?")
 
 
 def point_in_time(text: str, option: str) -> datetime:
@@ -27,3 +32,17 @@ def as_of(text: str | None) -> AsOf | None:
     if text.isdecimal():
         return AsOf(version=int(text))
     return AsOf(time=point_in_time(text, "--at"))
+
+
+def offsets(given: Iterable[str]) -> Mapping[int, tuple[int, int | None]]:
+    """Ranges of offsets by partition, from `PARTITION:FIRST-END`. Raises BadParameter."""
+    found: dict[int, tuple[int, int | None]] = {}
+    for text in given:
+        parsed = OFFSETS.fullmatch(text)
+        if parsed is None:
+            raise typer.BadParameter(
+                f"{text!r} is no range: write it as 2:1000-2000, or 2:1000", param_hint="--offset"
+            )
+        end = parsed["end"]
+        found[int(parsed["partition"])] = (int(parsed["first"]), None if not end else int(end))
+    return found

@@ -90,7 +90,7 @@ class Keyed:
     deliveries: Sequence[Delivery]
     failure: FoldFailure | None = None
 
-    def keys(self) -> Sequence[str]:
+    def distinct_keys(self) -> Sequence[str]:
         """Every key once."""
         return [*dict.fromkeys(delivery.key for delivery in self.deliveries)]
 

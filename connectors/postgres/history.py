@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+
 from connectors.history import Span, Wanted
 from connectors.postgres.database import Database
 from connectors.postgres.event_store import type_range
@@ -77,6 +79,17 @@ class PostgresHistory:
             )
             rows = await found.fetchall()
         return [await view_resolved(self._codec, self._schemas, row[0]) for row in rows]
+
+    async def stored(self, event_ids: Sequence[str]) -> dict[str, Event[Any]]:
+        """See History."""
+        if not event_ids:
+            return {}
+        asked = {"event_ids": orjson.dumps(event_ids).decode()}
+        async with self._database.transaction() as connection:
+            found = await connection.execute(QUERIES["history_by_ids"], asked)
+            rows = await found.fetchall()
+        views = [await view_resolved(self._codec, self._schemas, row[0]) for row in rows]
+        return {event.id: event for event in views}
 
     async def _topic(self) -> str:
         if self._topic_id == NO_TOPIC:

@@ -57,6 +57,12 @@ WHERE aggregate_id = %(aggregate_id)s
     AND (%(until)s::timestamptz IS NULL OR "timestamp" <= %(until)s)
 ORDER BY aggregate_version NULLS LAST, sequence
 
+-- history_by_ids --
+-- Events by their ids, which are given as a JSON list.
+SELECT framed
+FROM events
+WHERE event_id = ANY (ARRAY(SELECT jsonb_array_elements_text(%(event_ids)s::jsonb)))
+
 -- register_projection --
 -- Writes down where a projection is defined.
 INSERT INTO projections (app, name, module)

@@ -7,6 +7,7 @@ import json
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -17,10 +18,10 @@ from connectors.past_state import AsOf, state_as_of
 from connectors.projection_errors import TableRebuiltByWorkers, UnknownRow
 from connectors.projection_rebuild import Rebuild, RebuildProgress, RebuildReport, go_back
 from connectors.projection_service import projection_edges
-from connectors.version_fold import ProjectionEdges
+from connectors.projection_store import KnownProjection
 from infra.progress_bar import progress_bar
 from infra.stored_projections import Found, find_projection, known_projections, projection_plan
-from infra.times import as_of
+from infra.times import as_of, point_in_time
 from streams.runtime.collecting import collect_garbage_less_often
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -71,6 +72,9 @@ def rebuild(
     dry_run: Annotated[
         bool, typer.Option(help="Build and compare, switch nothing, leave nothing.")
     ] = False,
+    since: Annotated[
+        str | None, typer.Option(help="Only events from this time on, and those yet to come.")
+    ] = None,
     app_path: AppPath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -82,7 +86,8 @@ def rebuild(
         _say(asyncio.run(_back(name, app_path)), as_json=as_json)
         return
     collect_garbage_less_often()
-    report = asyncio.run(_rebuilt(name, app_path, switches=not dry_run))
+    begin = None if since is None else point_in_time(since, "--since")
+    report = asyncio.run(_rebuilt(name, app_path, begin, switches=not dry_run))
     _show_report(report, as_json=as_json)
 
 
@@ -143,7 +148,9 @@ async def _got(name: str, key: str, moment: AsOf | None, app_path: str | None) -
         }
 
 
-async def _rebuilt(name: str, app_path: str | None, *, switches: bool) -> RebuildReport:
+async def _rebuilt(
+    name: str, app_path: str | None, since: datetime | None, *, switches: bool
+) -> RebuildReport:
     async with projection_edges(projection_plan("wundr-rebuild")) as edges:
         found = await find_projection(edges, name, app_path)
         with progress_bar() as advance:
@@ -151,21 +158,20 @@ async def _rebuilt(name: str, app_path: str | None, *, switches: bool) -> Rebuil
             def heard(progress: RebuildProgress) -> None:
                 advance(progress.phase, progress.offsets, progress.of, progress.events)
 
-            return await _rebuild_of(found, edges, heard).run(switches=switches)
+            rebuild = Rebuild(_rows_of(found), found.projection, edges, uuid.uuid4().hex, heard)
+            return await rebuild.run(switches=switches, since=since)
 
 
-def _rebuild_of(found: Found, edges: ProjectionEdges, heard: Any) -> Rebuild:
+def _rows_of(found: Found) -> KnownProjection:
     if found.known is None:
         raise TableRebuiltByWorkers(found.projection.name)
-    return Rebuild(found.known, found.projection, edges, uuid.uuid4().hex, heard)
+    return found.known
 
 
 async def _back(name: str, app_path: str | None) -> Mapping[str, Any]:
     async with projection_edges(projection_plan("wundr-rebuild")) as edges:
         found = await find_projection(edges, name, app_path)
-        if found.known is None:
-            raise TableRebuiltByWorkers(name)
-        known = await go_back(found.known, edges)
+        known = await go_back(_rows_of(found), edges)
         return {"name": name, "live": known.live, "previous": known.previous}
 
 
