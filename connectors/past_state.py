@@ -4,8 +4,8 @@ import heapq
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Self
 
 from connectors.history import History, Wanted
 from connectors.history_pages import pages
@@ -25,6 +25,25 @@ class AsOf:
     time: datetime | None = None
     version: int | None = None
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """A whole number is a version, else a time in ISO 8601, UTC where it names no zone.
+
+        Raises ValueError.
+        """
+        if text.isdecimal():
+            return cls(version=int(text))
+        return cls(time=parsed_time(text))
+
+
+def parsed_time(text: str) -> datetime:
+    """A time in ISO 8601; UTC where it names no zone. Raises ValueError."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no time: write it as 2026-11-25T13:00:00Z") from error
+    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastState:
@@ -35,6 +54,19 @@ class PastState:
     events: int
     last_event_id: str
     last_event_at: datetime
+
+    def as_mapping(self, projection: str) -> Mapping[str, Any]:
+        """For JSON."""
+        return {
+            "projection": projection,
+            "key": self.key,
+            "state": self.state,
+            "events": self.events,
+            "last_event": {
+                "id": self.last_event_id,
+                "timestamp": self.last_event_at.isoformat(timespec="milliseconds"),
+            },
+        }
 
 
 async def state_as_of(

@@ -58,6 +58,17 @@ class LiveRow(NamedTuple):
     row: Row
     version: int
 
+    def as_mapping(self, projection: str) -> Mapping[str, Any]:
+        """For JSON."""
+        return {
+            "projection": projection,
+            "key": self.row.key,
+            "state": self.row.decoded(),
+            "events": self.row.events,
+            "version": self.version,
+            "coverage": dict(self.row.coverage),
+        }
+
 
 class Difference(NamedTuple):
     """A key whose states differ; None where a version has no row of it. States are JSON."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import typer
 
-from connectors.past_state import AsOf
+from connectors.past_state import AsOf, parsed_time
 
 OFFSETS: Final = re.compile(r"(?P<partition>\d+):(?P<first>\d+)(-(?P<end>\d*))?")
 
@@ -17,21 +17,17 @@ OFFSETS: Final = re.compile(r"(?P<partition>\d+):(?P<first>\d+)(-(?P<end>\d*))?"
 def point_in_time(text: str, option: str) -> datetime:
     """A time in ISO 8601; UTC where it names no zone. Raises BadParameter."""
     try:
-        parsed = datetime.fromisoformat(text)
+        return parsed_time(text)
     except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is no time: write it as 2026-11-25T13:00:00Z", param_hint=option
-        ) from error
-    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def as_of(text: str | None) -> AsOf | None:
     """A time, or a version where it is a whole number. Raises BadParameter."""
-    if text is None:
-        return None
-    if text.isdecimal():
-        return AsOf(version=int(text))
-    return AsOf(time=point_in_time(text, "--at"))
+    try:
+        return None if text is None else AsOf.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--at") from error
 
 
 def offsets(given: Iterable[str]) -> Mapping[int, tuple[int, int | None]]:

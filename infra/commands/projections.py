@@ -120,32 +120,18 @@ async def _listed(app_path: str | None) -> list[Mapping[str, Any]]:
         return listed
 
 
-async def _got(name: str, key: str, moment: AsOf | None, app_path: str | None) -> dict[str, Any]:
+async def _got(name: str, key: str, moment: AsOf | None, app_path: str | None) -> Mapping[str, Any]:
     async with projection_edges(projection_plan("wundr-projections")) as edges:
         found = await find_projection(edges, name, app_path)
         if moment is None and found.known is not None:
             live = await edges.store.live_row(found.app.name, name, key)
             if live is None:
                 raise UnknownRow(name, key)
-            row, version = live
-            return {
-                "projection": name,
-                "key": key,
-                "state": row.decoded(),
-                "events": row.events,
-                "version": version,
-                "coverage": dict(row.coverage),
-            }
+            return live.as_mapping(name)
         past = await state_as_of(found.projection, edges.history, key, moment or AsOf())
         if past is None:
             raise UnknownRow(name, key)
-        return {
-            "projection": name,
-            "key": key,
-            "state": past.state,
-            "events": past.events,
-            "last_event": {"id": past.last_event_id, "timestamp": past.last_event_at.isoformat()},
-        }
+        return past.as_mapping(name)
 
 
 async def _rebuilt(
