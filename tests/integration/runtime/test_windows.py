@@ -35,7 +35,7 @@ def closed_in(found: Mapping[str, Windowed]) -> list[tuple[str, str]]:
 
 async def until_some_are_closed(team: Team) -> dict[str, Windowed]:
     async with asyncio.timeout(40):
-        while not closed_in(found := await windows_of(team)):
+        while not closed_in(found := await windows_of(team)):  # noqa: ASYNC110  # other processes
             await asyncio.sleep(0.1)
         return found
 
