@@ -21,8 +21,8 @@ from benchmarks.system import OURS, System
 class Stage:
     """What a bench is given to run on.
 
-    `bootstrap` is empty for a bench without Kafka; `folder` outlives the bench; `seconds` is how
-    long a run should measure; `say` tells people what is going on.
+    `bootstrap` and `postgres_dsn` are empty for a bench without servers; `folder` outlives the
+    bench; `seconds` is how long a run should measure; `say` tells people what is going on.
     """
 
     folder: Path
@@ -30,6 +30,7 @@ class Stage:
     launcher: Launcher
     seconds: float
     say: Callable[[str], None]
+    postgres_dsn: str = ""
 
     @contextmanager
     def run_folder(self) -> Iterator[Path]:

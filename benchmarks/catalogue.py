@@ -16,6 +16,7 @@ NAMES: Final = (
     "latency",
     "overload",
     "recovery",
+    "rebuild",
     "scale",
 )
 
