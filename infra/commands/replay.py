@@ -33,28 +33,36 @@ from streams.runtime.loading import load_app
 app = typer.Typer(add_completion=False)
 
 
+Target = Annotated[str, typer.Argument(metavar="APP", help="Import path of the app.")]
+Named = Annotated[str, typer.Argument(metavar="HANDLER", help="Name of the handler.")]
+Since = Annotated[str | None, typer.Option(help="Only events from this time on.")]
+Until = Annotated[str | None, typer.Option(help="Only events up to this time.")]
+Type = Annotated[
+    str | None, typer.Option("--type", help="A type or a pattern; the handler's otherwise.")
+]
+Key = Annotated[str | None, typer.Option(help="Only events of one key: TYPE/ID.")]
+Offsets = Annotated[
+    list[str] | None,
+    typer.Option(help="Offsets of the store: PARTITION:FIRST-END; several times, END optional."),
+]
+DryRun = Annotated[
+    bool, typer.Option(help="Send nothing: show what is emitted that was not, and what changes.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON line.")]
+
+
 @app.command()
 def replay(
-    target: Annotated[str, typer.Argument(metavar="APP", help="Import path of the app.")],
-    handler: Annotated[str, typer.Argument(metavar="HANDLER", help="Name of the handler.")],
+    target: Target,
+    handler: Named,
     *,
-    since: Annotated[str | None, typer.Option(help="Only events from this time on.")] = None,
-    until: Annotated[str | None, typer.Option(help="Only events up to this time.")] = None,
-    event_type: Annotated[
-        str | None, typer.Option("--type", help="A type or a pattern; the handler's otherwise.")
-    ] = None,
-    key: Annotated[str | None, typer.Option(help="Only events of one key: TYPE/ID.")] = None,
-    offset: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Offsets of the store: PARTITION:FIRST-END; several times, END optional."
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(help="Send nothing: show what is emitted that was not, and what it changes."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line.")] = False,
+    since: Since = None,
+    until: Until = None,
+    event_type: Type = None,
+    key: Key = None,
+    offset: Offsets = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run a handler on stored events. What it emits and is stored already is not sent again.
 

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,8 +16,12 @@ from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
 from infra.stored_projections import projection_plan
 from schemas.envelope import Priority
+from streams.runtime.loading import load_app
 from streams.settings import KafkaSettings
 from streams.table_store import TableStore
+
+if TYPE_CHECKING:
+    from streams.runtime.running import WorkerSettings
 
 PLATFORM: Final = "platform"
 WORKER_LINGER_MS: Final = 20
@@ -71,9 +75,7 @@ def worker(
     Example: wundr worker examples.analysis.app
     """
     # Faust takes half a second to import: `wundr worker --help` must not wait for it.
-    from streams.runtime.loading import load_app
     from streams.runtime.running import WorkerSettings
-    from streams.runtime.worker import run_app_worker, run_platform_worker
 
     kafka, data_dir = _places()
     settings = WorkerSettings(
@@ -89,17 +91,23 @@ def worker(
         store=store,
         rebuilds_tables=rebuild_tables,
     )
+    _run(target, settings)
+
+
+def _run(target: str, settings: WorkerSettings) -> None:
+    from streams.runtime.worker import run_app_worker, run_platform_worker
+
     if target == PLATFORM:
         run_until_signalled(lambda stop: run_platform_worker(settings, stop))
-    else:
-        team_app = load_app(target)
-        reads = StoredReads(team_app, partial(projection_edges, projection_plan("wundr-reads")))
+        return
+    team_app = load_app(target)
+    reads = StoredReads(team_app, partial(projection_edges, projection_plan("wundr-reads")))
 
-        async def run(stop: asyncio.Event) -> None:
-            async with aclosing(reads):
-                await run_app_worker(team_app, settings, stop, reads)
+    async def run(stop: asyncio.Event) -> None:
+        async with aclosing(reads):
+            await run_app_worker(team_app, settings, stop, reads)
 
-        run_until_signalled(run)
+    run_until_signalled(run)
 
 
 def _places() -> tuple[KafkaSettings, Path]:

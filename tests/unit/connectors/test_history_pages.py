@@ -1,0 +1,92 @@
+"""History as pages: everything once, in order, up to the end, across gaps of any width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.history import Span, Wanted
+from connectors.history_pages import pages
+from schemas.event import Event
+from streams.folding import StoredEvent
+from tests.unit.streams.tabling import event
+
+EVERYTHING = Wanted(patterns=("*",))
+
+
+class MemoryHistory:
+    """Implements History over offsets by partition; counts the pages that it was asked for."""
+
+    def __init__(self, offsets: Mapping[int, Sequence[int]]) -> None:
+        self.asked = 0
+        self._offsets = offsets
+
+    async def ends(self) -> Mapping[int, int]:
+        return {it: max(offsets, default=-1) + 1 for it, offsets in self._offsets.items()}
+
+    async def page(self, spans: Sequence[Span], wanted: Wanted) -> Sequence[StoredEvent]:
+        self.asked += 1
+        return [
+            StoredEvent(span.partition, offset, event(offset))
+            for span in spans
+            for offset in sorted(self._offsets[span.partition])
+            if span.start <= offset < span.until
+        ]
+
+    async def after_gap(self, partition: int, start: int) -> int | None:
+        return min((it for it in self._offsets[partition] if it >= start), default=None)
+
+    async def of_aggregate(self, *_: object) -> Sequence[Event[Any]]:
+        return ()
+
+    async def stored(self, event_ids: Sequence[str]) -> dict[str, Event[Any]]:
+        return {}
+
+
+STORED = st.dictionaries(
+    st.integers(0, 3), st.sets(st.integers(0, 300), min_size=1, max_size=40), min_size=1
+)
+
+
+@given(stored=STORED, width=st.integers(1, 60), start=st.integers(0, 50))
+async def test_every_event_comes_once_and_the_last_page_ends_where_history_ends(
+    stored: dict[int, set[int]], width: int, start: int
+) -> None:
+    history = MemoryHistory({it: sorted(offsets) for it, offsets in stored.items()})
+    ends = await history.ends()
+    at = dict.fromkeys(ends, start)
+    found: list[tuple[int, int]] = []
+    async with aclosing(pages(history, EVERYTHING, at, ends, width)) as stream:
+        async for page in stream:
+            for partition, offset, _ in page.events:
+                assert at[partition] <= offset < page.next[partition]
+                found.append((partition, offset))
+            at |= page.next
+    wanted = {
+        (it, offset) for it, offsets in stored.items() for offset in offsets if offset >= start
+    }
+    assert sorted(found) == sorted(wanted)
+    assert all(at[it] == max(end, start) for it, end in ends.items())
+
+
+async def test_a_wide_gap_is_one_question() -> None:
+    history = MemoryHistory({0: [0, 10_000_000]})
+    stream = pages(history, EVERYTHING, {0: 0}, await history.ends(), 100)
+    async with aclosing(stream):
+        assert [[it.offset for it in page.events] async for page in stream if page.events] == [
+            [0],
+            [10_000_000],
+        ]
+    assert history.asked == 3
+
+
+async def test_a_stream_that_is_left_early_reads_nothing_more() -> None:
+    history = MemoryHistory({0: range(1_000)})
+    async with aclosing(pages(history, EVERYTHING, {0: 0}, {0: 1_000}, 10)) as stream:
+        async for _ in stream:
+            break
+    assert history.asked <= 2
