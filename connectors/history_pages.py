@@ -12,6 +12,12 @@ from streams.folding import StoredEvent
 PAGE_OFFSETS: Final = 8_000
 """How many offsets a page spans at most, over all partitions."""
 
+FIRST_OFFSETS: Final = 1_000
+"""How many the first page spans, whose events may be of any size."""
+
+PAGE_BYTES: Final = 8 * 1024 * 1024
+"""What the events of a page are to take: pages become wider or narrower until they do."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
@@ -30,23 +36,33 @@ async def pages(
 ) -> AsyncGenerator[Page, None]:
     """Everything wanted from `starts` on, below `ends`. Holds two pages; close it when left early.
 
-    Partitions without a start are left out. Raises as History does.
+    No page spans more than `width` offsets. Partitions without a start are left out. Raises as
+    History does.
     """
-    at = dict(starts)
+    at, span = dict(starts), min(width, FIRST_OFFSETS)
     ahead: asyncio.Task[Page | None] | None = None
     try:
         while True:
-            page = await (ahead or _page(history, wanted, at, ends, width))
+            page = await (ahead or _page(history, wanted, at, ends, span))
             if page is None:
                 return
             at |= page.next
-            ahead = asyncio.create_task(_page(history, wanted, dict(at), ends, width))
+            span = min(width, next_span(span, page))
+            ahead = asyncio.create_task(_page(history, wanted, dict(at), ends, span))
             yield page
     finally:
         if ahead is not None:
             ahead.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await ahead
+
+
+def next_span(span: int, page: Page) -> int:
+    """How many offsets the page behind this one should span."""
+    size = sum(len(stored.event.framed or b"") for stored in page.events)
+    if size > PAGE_BYTES:
+        return max(1, span * PAGE_BYTES // size)
+    return 2 * span if 2 * size <= PAGE_BYTES else span
 
 
 async def _page(

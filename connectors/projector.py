@@ -14,9 +14,11 @@ from typing import Any, Final
 import structlog
 
 from connectors.backoff import delays, pause
+from connectors.errors import ConnectorsError, NotMigrated
 from connectors.projection_errors import FoldStopped, TakenOver
 from connectors.projection_store import Version
 from connectors.version_fold import FoldProgress, ProjectionEdges, VersionFold
+from schemas.errors import SchemaError, WundrError
 from streams.errors import InfrastructureError
 from streams.folding import FoldFailure
 from streams.projection import Projection
@@ -88,26 +90,23 @@ class Projector:
         self._is_registered = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`; what is away is waited for. Raises DatabaseRefused."""
+        """Work until `stop`; what is away is waited for. Raises NotMigrated."""
         waits = self._schedule()
         while not stop.is_set():
             try:
                 await self._follow_live(stop)
                 waits = self._schedule()
-            except FoldStopped as error:
-                self.status.state = ProjectorState.STOPPED
-                self.status.failure = error.failure
-                told = str(error.failure)
-                _log.error("projection stopped", name=self.name, at=told)  # it is named
-                await self._until_switched(stop)
+            except (InfrastructureError, SchemaError) as error:
+                await self._wait(error, next(waits), stop)
             except TakenOver as error:
                 _log.warning("taken over", name=self.name, reason=error.message)
-            except InfrastructureError as error:
-                self.status.state = ProjectorState.WAITING
-                self.status.waiting_for = error.code
-                delay = next(waits)
-                _log.warning("waiting", code=error.code, reason=error.message, seconds=delay)
-                await pause(delay, stop)
+            except FoldStopped as error:
+                await self._stand_still(str(error.failure), error.failure, stop)
+            except NotMigrated:
+                raise
+            except ConnectorsError as error:
+                # Postgres will never take this: one projection stands still, and no other.
+                await self._stand_still(error.message, None, stop)
 
     async def _follow_live(self, stop: asyncio.Event) -> None:
         """Fold the live version for as long as it is live and ours."""
@@ -160,8 +159,19 @@ class Projector:
         versions = await store.versions(settings.app, self.name)
         return next(version for version in versions if version.version == known.live)
 
-    async def _until_switched(self, stop: asyncio.Event) -> None:
+    async def _wait(self, error: WundrError, delay_s: float, stop: asyncio.Event) -> None:
+        self.status.state = ProjectorState.WAITING
+        self.status.waiting_for = error.code
+        _log.warning("waiting", code=error.code, reason=error.message, seconds=delay_s)
+        await pause(delay_s, stop)
+
+    async def _stand_still(
+        self, reason: str, failure: FoldFailure | None, stop: asyncio.Event
+    ) -> None:
         """Wait until a version is live that has not stopped."""
+        self.status.state = ProjectorState.STOPPED
+        self.status.failure = failure
+        _log.error("projection stopped", name=self.name, reason=reason)
         stopped = self.status.version
         while not stop.is_set():
             await pause(self._settings.look_again_s, stop)

@@ -6,14 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from connectors.errors import DatabaseUnavailable
 from connectors.projection_errors import FoldStopped, NoPreviousVersion, TakenOver
 from connectors.projection_rebuild import Rebuild, RebuildProgress, go_back
-from connectors.projection_store import KnownProjection, RowBatch, Version
+from connectors.projection_store import (
+    KnownProjection,
+    ProjectionStore,
+    RowBatch,
+    Version,
+    VersionClaim,
+)
 from connectors.projector import Projector, ProjectorSettings, ProjectorState
-from connectors.version_fold import VersionFold
+from connectors.version_fold import ProjectionEdges, VersionFold
 from streams.folding import Row
 from streams.projection import Projection
 from tests.integration.projections.stored import (
@@ -158,6 +166,54 @@ async def test_an_owner_that_was_taken_over_writes_nothing(store: Store) -> None
         await rows.write(second, late)
     assert advanced.next[0] == 1
     assert await store.rows_of(version) == {}
+
+
+class LosesAnswers:
+    """A store that commits and does not say so, every second time."""
+
+    def __init__(self, store: ProjectionStore) -> None:
+        self._store = store
+        self.lost = 0
+        self._writes = 0
+
+    async def write(self, claim: VersionClaim, batch: RowBatch) -> VersionClaim:
+        advanced = await self._store.write(claim, batch)
+        self._writes += 1
+        if self._writes % 2:
+            self.lost += 1
+            raise DatabaseUnavailable("the answer to COMMIT is lost")
+        return advanced
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+async def test_a_commit_whose_answer_is_lost_counts_nothing_twice(store: Store) -> None:
+    events = files(100)
+    await store.put(events)
+    losing = LosesAnswers(store.edges.store)
+    edges = ProjectionEdges(history=store.edges.history, store=losing)
+    settings = ProjectorSettings(
+        app="team", module="team.app", owner="one", poll_s=0.02, first_delay_s=0.01
+    )
+    worker = Projector(PER_PROJECT, edges, settings)
+    async with running(worker):
+        for begin in range(100, 400, 50):
+            more = files(50, first=begin)
+            await store.put(more)
+            events += more
+            await until_at_end(store, await live_of_app(store, PER_PROJECT))
+    live = await live_of(store, PER_PROJECT)
+    assert losing.lost > 1
+    assert await store.rows_of(live.version_id) == folded(PER_PROJECT, events)
+
+
+async def live_of_app(store: Store, projection: Projection) -> Version:
+    """The live version, as soon as the projection is written down."""
+    async with asyncio.timeout(30):
+        while not await store.edges.store.find(projection.name, "team"):  # noqa: ASYNC110  # by a task
+            await asyncio.sleep(0.02)
+    return await live_of(store, projection)
 
 
 async def test_another_process_goes_on_when_an_owner_falls_silent(store: Store) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.history import Span, Wanted
-from connectors.history_pages import pages
+from connectors.history_pages import PAGE_BYTES, Page, next_span, pages
 from schemas.event import Event
 from streams.folding import StoredEvent
 from tests.unit.streams.tabling import event
@@ -90,3 +90,22 @@ async def test_a_stream_that_is_left_early_reads_nothing_more() -> None:
         async for _ in stream:
             break
     assert history.asked <= 2
+
+
+class Sized:
+    """An event of so many bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.framed = bytes(size)
+
+
+def page_of(*sizes: int) -> Page:
+    events: Any = [StoredEvent(0, number, Sized(size)) for number, size in enumerate(sizes)]  # type: ignore[arg-type]  # all that is asked of an event here
+    return Page(events=events, next={})
+
+
+def test_pages_grow_while_their_events_are_small_and_shrink_when_they_are_large() -> None:
+    assert next_span(1_000, page_of(100, 200)) == 2_000
+    assert next_span(1_000, page_of(PAGE_BYTES * 3 // 4)) == 1_000
+    assert next_span(1_000, page_of(PAGE_BYTES, PAGE_BYTES)) == 500
+    assert next_span(1, page_of(PAGE_BYTES, PAGE_BYTES)) == 1
