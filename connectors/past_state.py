@@ -1,7 +1,6 @@
 """The state of one key as of a time or a version: the fold of its stored history up to there."""
 
-import heapq
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,17 +109,8 @@ async def _events(
             if projection.wants(event.type):
                 yield StoredEvent(-1, -1, event)
         return
-    for stored in await _scanned(projection, history, key, until):
-        yield stored
-
-
-async def _scanned(
-    projection: Projection, history: History, key: str, until: datetime | None
-) -> Iterable[StoredEvent]:
-    """All partitions, those of one key brought together by time; each keeps its order."""
     ends = await history.ends()
     wanted = Wanted(patterns=projection.patterns, until=until)
-    found: Mapping[int, list[StoredEvent]] = {partition: [] for partition in ends}
     stream = pages(history, wanted, dict.fromkeys(ends, 0), ends)
     async with aclosing(stream):
         async for page in stream:
@@ -129,5 +119,4 @@ async def _scanned(
                 raise FoldStopped(projection.name, batch.failure)
             for delivery in batch.deliveries:
                 if delivery.key == key:
-                    found[delivery.stored.partition].append(delivery.stored)
-    return heapq.merge(*found.values(), key=lambda stored: stored.event.timestamp_ms)
+                    yield delivery.stored

@@ -76,6 +76,8 @@ class VersionFold:
         return events
 
     async def _apply(self, page: Page) -> Folded:
+        if not page.events and page.next.items() <= self.claim.next.items():
+            return Folded(rows=(), events=0)
         batch = keyed(self._projection, page.events)
         rows = await self._edges.store.rows(self.claim.version_id, batch.distinct_keys())
         folded = fold_rows(self._projection, rows, batch.deliveries)
@@ -88,6 +90,8 @@ class VersionFold:
 
 
 def _up_to_failure(page: Page, failure: FoldFailure) -> Mapping[int, int]:
-    """The checkpoints before a failing event: a page is folded partition after partition."""
-    reached = {it: at for it, at in page.next.items() if it < failure.partition}
-    return {**reached, failure.partition: failure.offset}
+    """Where each partition goes on when nothing from the failing event on was folded."""
+    places = [(stored.partition, stored.offset) for stored in page.events]
+    failing = places.index((failure.partition, failure.offset))
+    # The first of a partition is the one that counts: so they are gone through backwards.
+    return {**page.next, **dict(reversed(places[failing:]))}

@@ -22,6 +22,7 @@ from connectors.projection_store import (
 )
 from connectors.projector import Projector, ProjectorSettings, ProjectorState
 from connectors.version_fold import ProjectionEdges, VersionFold
+from schemas.event import Event
 from streams.folding import Row
 from streams.projection import Projection
 from tests.integration.projections.stored import (
@@ -324,3 +325,27 @@ async def test_a_dry_rebuild_compares_and_leaves_nothing(store: Store) -> None:
     assert not report.is_switched
     versions = await store.edges.store.versions("team", PER_PROJECT.name)
     assert [it.version for it in versions] == [1]
+
+
+async def test_two_rebuilds_of_a_fold_that_depends_on_order_come_to_the_same(store: Store) -> None:
+    events = files(3_000, aggregates=7)
+    await store.put(events)
+    in_order = replace(PER_PROJECT, fold=append_lines)
+    await store.edges.store.register("team", "team.app", in_order)
+    await (await rebuild(store, in_order)).run()
+    await store.put(files(500, first=3_000, aggregates=7))
+    live = await live_of(store, in_order)
+    for project, state in (await store.rows_of(live.version_id)).items():
+        own = [it for it in events if it.data.project_id == project]
+        times = {it.data.lines: it.timestamp_ms for it in own}
+        assert sorted(state["lines"]) == sorted(times)
+        assert [times[line] for line in state["lines"]] == sorted(times.values())
+    report = await (await rebuild(store, in_order)).run()
+    assert report.parity is not None
+    assert (report.parity.rows, report.parity.differences) == (2, 0)
+    assert report.events == 3_500
+
+
+def append_lines(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
+    """A fold that is not commutative."""
+    return {"lines": [*state.get("lines", ()), event.data.lines]}

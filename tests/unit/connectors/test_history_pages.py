@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -31,7 +32,7 @@ class MemoryHistory:
     async def page(self, spans: Sequence[Span], wanted: Wanted) -> Sequence[StoredEvent]:
         self.asked += 1
         return [
-            StoredEvent(span.partition, offset, event(offset))
+            StoredEvent(span.partition, offset, at_time(timestamp_of(span.partition, offset)))
             for span in spans
             for offset in sorted(self._offsets[span.partition])
             if span.start <= offset < span.until
@@ -45,6 +46,12 @@ class MemoryHistory:
 
     async def stored(self, event_ids: Sequence[str]) -> dict[str, Event[Any]]:
         return {}
+
+
+def at_time(timestamp_ms: int) -> Event[Any]:
+    """An event of this time."""
+    made = event(1)
+    return Event(made.envelope._replace(timestamp_ms=timestamp_ms), made.data)
 
 
 STORED = st.dictionaries(
@@ -109,3 +116,40 @@ def test_pages_grow_while_their_events_are_small_and_shrink_when_they_are_large(
     assert next_span(1_000, page_of(PAGE_BYTES * 3 // 4)) == 1_000
     assert next_span(1_000, page_of(PAGE_BYTES, PAGE_BYTES)) == 500
     assert next_span(1, page_of(PAGE_BYTES, PAGE_BYTES)) == 1
+
+
+@given(stored=STORED, width=st.integers(1, 60))
+async def test_partitions_are_merged_by_time_whatever_the_width_of_a_page(
+    stored: dict[int, set[int]], width: int
+) -> None:
+    history = MemoryHistory({it: sorted(offsets) for it, offsets in stored.items()})
+    ends = await history.ends()
+    found: list[StoredEvent] = []
+    async with aclosing(pages(history, EVERYTHING, dict.fromkeys(ends, 0), ends, width)) as stream:
+        async for page in stream:
+            found += page.events
+    merged = heapq.merge(
+        *(
+            [(timestamp_of(it, offset), it, offset) for offset in sorted(stored[it])]
+            for it in sorted(stored)
+        ),
+        key=lambda place: place[0],
+    )
+    assert [(it.partition, it.offset) for it in found] == [place[1:] for place in merged]
+
+
+def timestamp_of(partition: int, offset: int) -> int:
+    """Partitions differ in how fast their time goes by."""
+    return offset * (partition + 1)
+
+
+async def test_a_page_ends_before_what_is_held_back() -> None:
+    history = MemoryHistory({0: range(100), 3: range(100)})
+    at = {0: 0, 3: 0}
+    async with aclosing(pages(history, EVERYTHING, at, {0: 100, 3: 100}, 20)) as stream:
+        async for page in stream:
+            for partition, offset, _ in page.events:
+                assert at[partition] == offset
+                at[partition] += 1
+            assert page.next == at
+    assert at == {0: 100, 3: 100}
