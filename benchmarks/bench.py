@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,8 +21,8 @@ from benchmarks.system import OURS, System
 class Stage:
     """What a bench is given to run on.
 
-    `bootstrap` and `postgres_dsn` are empty for a bench without servers; `folder` outlives the
-    bench; `seconds` is how long a run should measure; `say` tells people what is going on.
+    `bootstrap` and `dsn` are empty for a bench without servers; `folder` outlives the bench;
+    `seconds` is how long a run should measure; `say` tells people what is going on.
     """
 
     folder: Path
@@ -30,7 +30,7 @@ class Stage:
     launcher: Launcher
     seconds: float
     say: Callable[[str], None]
-    postgres_dsn: str = ""
+    dsn: str = field(default="", repr=False)
 
     @contextmanager
     def run_folder(self) -> Iterator[Path]:

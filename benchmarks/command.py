@@ -87,11 +87,7 @@ def _stage(bench: Bench, folder: Path, seconds: float, screen: Screen) -> Iterat
     # A broker of its own: what runs in this folder is neither disturbed nor filled up.
     own = load_settings({}, provider=ProviderName.EMBEDDED, state_dir=folder / "stack")
     with running_stack(own) as endpoints:
-        yield replace(
-            stage,
-            bootstrap=endpoints.kafka_bootstrap,
-            postgres_dsn=endpoints.postgres_dsn,
-        )
+        yield replace(stage, bootstrap=endpoints.kafka_bootstrap, dsn=endpoints.postgres_dsn)
 
 
 def _keep(result: dict[str, Any], request: Request) -> None:

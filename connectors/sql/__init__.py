@@ -56,14 +56,14 @@ def _trusted(text: str) -> LiteralString:
 
 
 def load_queries() -> dict[str, LiteralString]:
-    """The queries of all files beside this module. Raises ValueError when two share a name."""
+    """The named queries of every file beside this module. Raises ValueError for a name twice."""
     queries: dict[str, LiteralString] = {}
     found = [entry for entry in files(__name__).iterdir() if entry.name.endswith(".sql")]
     for entry in sorted(found, key=lambda entry: entry.name):
-        parsed = parse_queries(entry.read_text(encoding="utf-8"))
-        if twice := queries.keys() & parsed.keys():
-            raise ValueError(f"{entry.name}: {', '.join(sorted(twice))} is in another file too")
-        queries |= parsed
+        named = parse_queries(entry.read_text(encoding="utf-8"))
+        if twice := queries.keys() & named.keys():
+            raise ValueError(f"{entry.name}: {', '.join(sorted(twice))} is named twice")
+        queries |= named
     return queries
 
 
