@@ -26,7 +26,7 @@ class Rebuilding:
 
     def prepare(self) -> None:
         """See Driver."""
-        self._dsn = own_database(self._stage.postgres_dsn, f"{DATABASE}_{self._events}")
+        self._dsn = own_database(self._stage.dsn, f"{DATABASE}_{self._events}")
         asyncio.run(fill(self._dsn, self._events, self._stage.say))
 
     def run(self, system: System) -> Measurement:

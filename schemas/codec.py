@@ -77,8 +77,14 @@ class Codec:
 
         Damage in the data shows when the data is touched, as TruncatedEvent.
         """
-        view = self._views.get(value[:HEADER_SIZE]) or self._view_of(value)
-        return view(value)
+        return self.view_of(value)(value)
+
+    def view_of(self, value: bytes) -> EventView:
+        """What views these bytes, and all others of the same schema: the same five bytes before.
+
+        Raises NotAnEvent, UnknownSchemaId.
+        """
+        return self._views.get(value[:HEADER_SIZE]) or self._view_of(value)
 
     def learn(self, composed_json: str) -> WriterSchema:
         """Take in the schema of another writer; its id follows from its text.

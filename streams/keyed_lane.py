@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from streams.errors import LaneStopped
-from streams.lane import STOP_S, above
+from streams.lane import RECORD_BYTES, STOP_S, above, bytes_of
 from streams.processor import Process
 from streams.records import RawRecord, TopicPartition
 from streams.turns import Pace
@@ -41,6 +41,7 @@ class KeyedLane:
         self._source = source
         self._on_room = on_room
         self._waiting: deque[RawRecord] = deque()
+        self._waiting_bytes = 0
         self._begun: dict[Key, deque[RawRecord]] = {}
         self._workers: set[asyncio.Task[None]] = set()
         self._taken = -1
@@ -59,12 +60,13 @@ class KeyedLane:
         if new and not self._is_draining:
             self._taken = new[-1].offset
             self._waiting.extend(new)
+            self._waiting_bytes += bytes_of(new)
             self._changed.set()
 
     @property
     def waiting(self) -> int:
         """See Lane."""
-        return len(self._waiting)
+        return max(len(self._waiting), self._waiting_bytes // RECORD_BYTES)
 
     @property
     def unfinished(self) -> int:
@@ -85,6 +87,7 @@ class KeyedLane:
         """See Lane."""
         self._is_draining = True
         self._waiting.clear()
+        self._waiting_bytes = 0
         if self._workers:
             await asyncio.wait(set(self._workers), timeout=deadline_s)
 
@@ -107,7 +110,9 @@ class KeyedLane:
                 await self._changed.wait()
             await self._pace.turn(self._source.topic, self._waiting[0].timestamp_ms)
             if self._can_begin() and not self._is_stopped:
-                self._begin(self._waiting.popleft())
+                record = self._waiting.popleft()
+                self._waiting_bytes -= bytes_of([record])
+                self._begin(record)
                 self._on_room()
 
     def _can_begin(self) -> bool:

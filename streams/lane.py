@@ -8,10 +8,17 @@ import structlog
 
 from streams.records import RawRecord, TopicPartition
 
-LANE_RECORDS: Final = 8_000
-"""How many records of one partition may wait in memory; below half of it more are read."""
+RECORD_BYTES: Final = 1_024
+"""A record of more counts as several where they wait: memory is what is bounded."""
 
-WAITING_RECORDS: Final = 64_000
+LANE_RECORDS: Final = 1_000
+"""How many records of one partition may wait in memory; below half of it more are read.
+
+Few, so that records are still in the cache of the processor when their work begins: the client
+keeps what it has fetched as compressed bytes.
+"""
+
+WAITING_RECORDS: Final = 16_000
 """How many records of all partitions may wait before only lanes that are nearly idle get more."""
 
 NEARLY_IDLE: Final = 250
@@ -32,7 +39,7 @@ class Lane(Protocol):
 
     @property
     def waiting(self) -> int:
-        """How many records wait for their work to begin."""
+        """How many records wait for their work to begin; large ones count as several."""
         ...
 
     @property
@@ -68,6 +75,11 @@ class Lane(Protocol):
 
 OpenLane = Callable[[TopicPartition, Callable[[], None]], Lane]
 """A new lane of a partition; it calls back whenever fewer of its records wait."""
+
+
+def bytes_of(records: Sequence[RawRecord]) -> int:
+    """How large the values of these records are."""
+    return sum([len(record.value or b"") for record in records])
 
 
 def above(offset: int, records: Sequence[RawRecord]) -> Sequence[RawRecord]:

@@ -2,25 +2,37 @@
 
 Folds are trusted: states are encoded once per batch. When one fails, the entry is taken back and
 the events of the batch are folded into it again one by one, so that only the failing one is missed.
+
+Most events are plain: read where they were published, in order, never seen before. That is found
+out for many at once, and nothing but their fold is done to each. All others are looked at singly.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from itertools import repeat
+from typing import Any, Final, NamedTuple
 
 import orjson
 import structlog
 
 from schemas.event import Event
 from streams.coverage import Coverage
+from streams.emission import EMISSION
 from streams.errors import StateNotStorable, StoreFailed
 from streams.place import Places
 from streams.projection import NO_STATE, Projection, State, joined
-from streams.records import RawRecord
+from streams.records import ORIGIN, RawRecord
 from streams.table import Changes, OpenEntry, TablePartition
 from streams.window import Claim, Slot
 
 Delivery = tuple[RawRecord, Event[Any]]
 """An event with the record that brought it, whose key is the entry's."""
+
+NOT_PLAIN: Final = frozenset({ORIGIN, EMISSION})
+"""Headers of records that have another place beside the one where they were read."""
+
+BEYOND: Final = sys.maxsize
+"""The reach of an entry whose events must be looked at singly: no offset lies above it."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,13 +68,90 @@ class OpenTable:
         self._window = partition.window.claims
         self._generation = partition.table.generation
         self._failed: list[FailedFold] = []
+        self._source: str | None = None
+        self._plain: list[tuple[Sequence[RawRecord], Sequence[Event[Any]]]] = []
+        self._ahead: dict[bytes, OpenEntry] = {}
+        self._has_folded_singly = False
 
     def fold(self, record: RawRecord, event: Event[Any]) -> None:
         """See TableBatch."""
+        self._begin_singly()
         self._fold(_Run(((record, event),)))
+
+    def fold_in_order(
+        self, source: str, records: Sequence[RawRecord], events: Sequence[Event[Any]]
+    ) -> Sequence[Delivery]:
+        """See TableBatch."""
+        ids = [event.id for event in events]
+        keys = [record.key or b"" for record in records]
+        offsets = [record.offset for record in records]
+        last = dict(zip(keys, offsets, strict=True))
+        if not self._are_plain(source, records, ids) or not self._open_below(offsets[0], last):
+            return self.fold_all(zip(records, events, strict=True))
+        fold, opened = self._projection.fold, self._entries
+        self._plain.append((records, events))
+        try:
+            for key, event in zip(keys, events, strict=True):
+                entry = opened[key]
+                state = fold(entry.state, event)
+                entry.state = state if type(state) is dict else self._checked(state)
+        except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
+            log.info("to be folded singly", table=self._projection.name, error=repr(error))
+            return self._fold_plain_again()
+        for key, offset in last.items():
+            opened[key].reach = offset
+        self._claims.update(zip(ids, zip(repeat(source), offsets), strict=False))
+        return ()
+
+    def _are_plain(self, source: str, records: Sequence[RawRecord], ids: Sequence[str]) -> bool:
+        """Whether all stand where they were published, and none of them was seen before."""
+        self._source = self._source or source
+        if self._has_folded_singly or source != self._source:
+            return False
+        names = {name for record in records for name, _ in record.headers}
+        known = set(ids)
+        return (
+            NOT_PLAIN.isdisjoint(names)
+            and len(known) == len(ids)
+            and self._claims.keys().isdisjoint(known)
+            and self._window.keys().isdisjoint(known)
+        )
+
+    def _open_below(self, offset: int, keys: Iterable[bytes]) -> bool:
+        """Whether all entries can be opened, and hold nothing from this offset on."""
+        opened, open_entry = self._entries, self._open
+        try:
+            entries = {key: opened.get(key) or open_entry(key) for key in keys}
+        except StoreFailed:
+            raise
+        except Exception as error:  # noqa: BLE001  # met again by whoever looks at them singly
+            log.info("to be folded singly", table=self._projection.name, error=repr(error))
+            return False
+        if any(entry.reach >= offset for entry in entries.values()):
+            return False
+        self._ahead.update(entries)
+        return True
+
+    def _fold_plain_again(self) -> Sequence[Delivery]:
+        """Take back all plain events that are not settled, and look at them singly."""
+        again = [pair for run in self._plain for pair in zip(*run, strict=True)]
+        for entry in self._ahead.values():
+            entry.state = self._stored_state(entry)
+            entry.reach = self._reach_of(entry)
+        for _, event in again:
+            self._claims.pop(event.id, None)
+        self._plain.clear()
+        self._ahead.clear()
+        return self.fold_all(again)
+
+    def _begin_singly(self) -> None:
+        """What is folded singly stands on states that are known to be storable."""
+        self._settle_plain()
+        self._has_folded_singly = True
 
     def fold_all(self, deliveries: Iterable[Delivery]) -> Sequence[Delivery]:
         """See TableBatch."""
+        self._begin_singly()
         run = _Run(deliveries)
         while True:
             try:
@@ -134,17 +223,51 @@ class OpenTable:
 
     def settle(self) -> Sequence[FailedFold]:
         """See TableBatch."""
-        for entry in self._entries.values():
-            if entry.folded:
-                try:
-                    entry.stored = self._storable(entry.state)
-                except StateNotStorable:
-                    self._fold_again(entry)
-                else:
-                    entry.folded.clear()
-                    entry.is_changed = True
+        self._settle_plain()
+        if self._has_folded_singly:
+            for entry in self._entries.values():
+                if entry.folded:
+                    self._settle_entry(entry)
+                entry.reach = self._reach_of(entry)
+            self._has_folded_singly = False
         failed, self._failed = self._failed, []
         return failed
+
+    def _settle_plain(self) -> None:
+        """Encode what plain events have made of entries."""
+        if not self._plain:
+            return
+        assert self._source is not None, "plain events have a source"
+        try:
+            encoded = [self._storable(entry.state) for entry in self._ahead.values()]
+        except StateNotStorable:
+            for record, event in self._fold_plain_again():
+                self._fold_or_leave_out(record, event)
+            return
+        for entry, state in zip(self._ahead.values(), encoded, strict=True):
+            entry.stored = state
+            entry.coverage.positions[self._source] = entry.reach
+            entry.is_changed = True
+        self._plain.clear()
+        self._ahead.clear()
+
+    def _fold_or_leave_out(self, record: RawRecord, event: Event[Any]) -> None:
+        try:
+            self._fold(_Run(((record, event),)))
+        except StoreFailed:
+            raise
+        except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
+            self.leave_out(record)
+            self._failed.append(FailedFold(self._projection, record, event, error))
+
+    def _settle_entry(self, entry: OpenEntry) -> None:
+        try:
+            entry.stored = self._storable(entry.state)
+        except StateNotStorable:
+            self._fold_again(entry)
+        else:
+            entry.folded.clear()
+            entry.is_changed = True
 
     def changes(self) -> Changes:
         """What is to be written, the ids first; nothing is folded after that."""
@@ -163,8 +286,15 @@ class OpenTable:
     def _open(self, key: bytes) -> OpenEntry:
         entry = self._noted.get(key) or self._taken(key)
         entry.state = self._stored_state(entry)
+        entry.reach = self._reach_of(entry)
         self._entries[key] = entry
         return entry
+
+    def _reach_of(self, entry: OpenEntry) -> int:
+        coverage = entry.coverage
+        if coverage.recent or self._source is None:
+            return BEYOND
+        return coverage.positions.get(self._source, -1)
 
     def _taken(self, key: bytes) -> OpenEntry:
         # A key stands in pages and queries as text; what is no text may be a key of our own.

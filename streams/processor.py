@@ -3,47 +3,56 @@
 The pump above may change, the meaning below does not.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from schemas.errors import SchemaError
-from schemas.event import Event, EventFactory
+from schemas.event import Event
 from schemas.topics import repartition_topic
-from streams.attempts import Attempts, Failed, Pause
+from streams.attempts import Failed, Pause
 from streams.batch_handling import BatchHandling, Delivered
 from streams.burial import Burial
+from streams.edges import Edges
 from streams.handler import BatchHandler, Handler
 from streams.handling import Handling
-from streams.log import RecordSender
-from streams.open_table import Delivery
-from streams.projecting import TableBatch
 from streams.projection import Projection
-from streams.publisher import EventPublisher
-from streams.reading import KNOWN_TYPES, EventReading, Unreadable
+from streams.reading import KNOWN_TYPES, Unreadable
 from streams.receipt import Receipt
 from streams.records import ORIGIN, OutgoingRecord, RawRecord, TopicPartition
 from streams.table import Table
-from streams.turns import AtOnce, Pace
+from streams.table_folding import FOLD_AT_ONCE, Collected, Folding
 from streams.workload import Workload
 
 LOOK_EVERY: Final = 32
 """After how many records it is looked whether the slice is over."""
 
-FOLD_AT_ONCE: Final = 256
-"""How many events are folded before it is looked whether the slice is over."""
+SETTLE_EVERY: Final = 1_024
+"""After how many events states are encoded: once for many events of a key, and before the events
+have left the cache of the processor, which would have to fetch them again to forget them."""
+
+More = Callable[[], Sequence[RawRecord]]
+"""The records that have come since, to become part of the same work.
+
+Nothing when there are none, or when the work has become large or old enough.
+"""
+
+
+def no_more() -> Sequence[RawRecord]:
+    """For work that is whole from its begin."""
+    return ()
 
 
 class Process(Protocol):
     """Works on records of one partition, in order."""
 
-    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+    async def process(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+    ) -> None:
         """Return when all the work of these records is done, receipts included.
 
-        When it raises or is cancelled, the records count as unfinished and are read again.
+        Whoever writes once for many records asks for `more`, which are part of the work then. When
+        it raises or is cancelled, all these records count as unfinished and are read again.
         """
         ...
 
@@ -53,19 +62,6 @@ class Process(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edges:
-    """The ways out of a processor, passed in: bus, log, clock, tries, its share of the time."""
-
-    publisher: EventPublisher
-    sender: RecordSender
-    factory: EventFactory
-    reading: EventReading
-    attempts: Attempts
-    clock: Callable[[], datetime]
-    pace: Pace = field(default_factory=AtOnce)
-
-
 class _Takers(NamedTuple):
     """Who takes events of one type from one topic."""
 
@@ -73,21 +69,18 @@ class _Takers(NamedTuple):
     batch_handlers: tuple[BatchHandler, ...]
     folded: tuple[Projection, ...]
     rekeyed: tuple[Projection, ...]
-
-    @property
-    def rest(self) -> bool:
-        """Whether any of the less frequent ones is among them."""
-        return bool(self.batch_handlers or self.rekeyed)
+    are_frequent: bool
+    """Whether none but handlers and folds is among them."""
 
 
 class _Work:
     """What the records of one call bring about."""
 
-    __slots__ = ("batches", "foldings", "receipts")
+    __slots__ = ("batches", "collected", "receipts")
 
     def __init__(self) -> None:
         self.receipts: list[Receipt] = []
-        self.foldings: dict[str, list[Delivery]] = {}
+        self.collected: defaultdict[str, Collected] = defaultdict(Collected)
         self.batches: dict[BatchHandler, list[Delivered]] = {}
 
 
@@ -97,7 +90,6 @@ class AppProcessor:
     def __init__(self, workload: Workload, edges: Edges, tables: Mapping[str, Table]) -> None:
         self._workload = workload
         self._edges = edges
-        self._tables = tables
         self._burial = Burial(
             app=workload.app, group=workload.group, sender=edges.sender, clock=edges.clock
         )
@@ -110,13 +102,12 @@ class AppProcessor:
             in_order=workload.concurrency == 1,
         )
         self._batch_handling = BatchHandling(self._handling, edges.attempts, self._burial)
-        self._changing: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._folding = Folding(workload.projections, edges, tables, self._burial)
         self._by_repartition_topic = {
             repartition_topic(workload.app, known.name): known
             for known in workload.projections
             if known.key is not None
         }
-        self._projections = {known.name: known for known in workload.projections}
         self._takers: dict[tuple[str, str], _Takers] = {}
 
     @property
@@ -124,32 +115,65 @@ class AppProcessor:
         """What the subscription waits for, when infrastructure is away."""
         return self._edges.attempts.pause
 
-    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+    async def process(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+    ) -> None:
         """See Process. Tables are changed after the handlers have run."""
         work = _Work()
         if self._workload.reactions:
-            await self._deliver_all(source, records, work)
-            for handler, batch in work.batches.items():
-                await self._batch_handling.handle(handler, batch, work.receipts)
-            if work.foldings:
-                async with self._changing[source.partition]:
-                    changes = TableBatch(self._tables, source.partition)
-                    await self._fold_all(source, changes, work)
-                    await self._write(changes, work)
+            await self._react(source, records, more, work)
         else:
-            for record in self._edges.reading.unknown(records):
-                # Known from now on, or known to be unknown: nobody else waits for that.
-                await self._look_up(record)
-            async with self._changing[source.partition]:
-                changes = TableBatch(self._tables, source.partition)
-                for begin in range(0, len(records), FOLD_AT_ONCE):
-                    await self._deliver_all(source, records[begin : begin + FOLD_AT_ONCE], work)
-                    await self._fold_all(source, changes, work)
-                    await self._settle(changes, work)
-                    work.foldings.clear()
-                await self._write(changes, work)
+            while records:
+                records = await self._fold_as_they_come(source, records, more, work)
         for receipt in work.receipts:
             await receipt
+
+    async def _react(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More, work: _Work
+    ) -> None:
+        while records:
+            await self._deliver_all(source, records, work)
+            records = more()
+        for handler, batch in work.batches.items():
+            await self._batch_handling.handle(handler, batch, work.receipts)
+        if work.collected:
+            async with self._folding.held(source) as changes:
+                await self._folding.fold(source, changes, work.collected, work.receipts)
+                await self._folding.write(changes, work.receipts)
+
+    async def _fold_as_they_come(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More, work: _Work
+    ) -> Sequence[RawRecord]:
+        """Fold until nothing more comes, then write once for all.
+
+        Returns the records that are left because somebody must be let go first.
+        """
+        await self._learn(records)
+        unsettled = 0
+        async with self._folding.held(source) as changes:
+            while records:
+                part, records = records[:FOLD_AT_ONCE], records[FOLD_AT_ONCE:]
+                if not self._deliver_together(source, part, work):
+                    await self._deliver_all(source, part, work)
+                await self._folding.fold(source, changes, work.collected, work.receipts)
+                work.collected.clear()
+                unsettled += len(part)
+                if unsettled >= SETTLE_EVERY:
+                    await self._folding.settle(changes, work.receipts)
+                    unsettled = 0
+                records = records or more()
+                if self._folding.is_wanted(source) or self._edges.reading.unknown(records):
+                    break
+            await self._folding.write(changes, work.receipts)
+        return records
+
+    async def _learn(self, records: Sequence[RawRecord]) -> None:
+        """Look up schemas that are not known yet while nobody else waits for that.
+
+        They are known from now on, or known to be unknown.
+        """
+        for record in self._edges.reading.unknown(records):
+            await self._look_up(record)
 
     async def _look_up(self, record: RawRecord) -> None:
         async def attempt() -> None:
@@ -182,9 +206,37 @@ class AppProcessor:
             await self._deliver_some(records[begin:end], work)
             begin = end
 
+    def _deliver_together(
+        self, source: TopicPartition, records: Sequence[RawRecord], work: _Work
+    ) -> bool:
+        """Deliver records that bring plain events for projections alone; False for others."""
+        events = self._edges.reading.view_all(records)
+        if events is None:
+            return False
+        types: defaultdict[str, set[str]] = defaultdict(set)
+        every = {event.type for event in events}
+        for event_type in every:
+            takers = self._takers.get((source.topic, event_type)) or self._takers_of(
+                source.topic, event_type
+            )
+            if not takers.are_frequent:
+                return False
+            for projection in takers.folded:
+                types[projection.name].add(event_type)
+        for name, wanted in types.items():
+            collected = work.collected[name]
+            if wanted == every:
+                collected.take(records, events)
+            else:
+                for record, event in zip(records, events, strict=True):
+                    if event.type in wanted:
+                        collected.add(record, event)
+        return True
+
     async def _deliver_some(self, records: Sequence[RawRecord], work: _Work) -> None:
         """To handlers one by one, to the rest at the end of the batch."""
         view, takers_by_type = self._edges.reading.view, self._takers
+        collected = work.collected
         for record in records:
             try:
                 event = view(record)
@@ -192,16 +244,16 @@ class AppProcessor:
                 event = await self._read(record, work)
             if event is None:
                 continue
-            takers = takers_by_type.get((record.topic, event.type))
-            if takers is None:
-                takers = self._takers_of(record.topic, event.type)
+            takers = takers_by_type.get((record.topic, event.type)) or self._takers_of(
+                record.topic, event.type
+            )
             for handler in takers.handlers:
                 unfinished = self._handling.begin(handler, record, event)
                 if unfinished is not None:
                     work.receipts += await unfinished
             for projection in takers.folded:
-                work.foldings.setdefault(projection.name, []).append((record, event))
-            if takers.rest:
+                collected[projection.name].add(record, event)
+            if not takers.are_frequent:
                 await self._deliver_to(takers, record, event, work)
 
     async def _deliver_to(
@@ -217,14 +269,20 @@ class AppProcessor:
         workload = self._workload
         own = self._by_repartition_topic.get(topic)
         if own is not None:
-            takers = _Takers((), (), (own,) if own.wants(event_type) else (), ())
+            folded = (own,) if own.wants(event_type) else ()
+            takers = _Takers((), (), folded, (), are_frequent=True)
         else:
             wanting = [known for known in workload.projections if known.wants(event_type)]
+            batch_handlers = tuple(
+                known for known in workload.batch_handlers if known.wants(event_type)
+            )
+            rekeyed = tuple(known for known in wanting if known.key is not None)
             takers = _Takers(
                 tuple(known for known in workload.handlers if known.wants(event_type)),
-                tuple(known for known in workload.batch_handlers if known.wants(event_type)),
+                batch_handlers,
                 tuple(known for known in wanting if known.key is None),
-                tuple(known for known in wanting if known.key is not None),
+                rekeyed,
+                are_frequent=not (batch_handlers or rekeyed),
             )
         if len(self._takers) < KNOWN_TYPES:
             self._takers[topic, event_type] = takers
@@ -248,47 +306,6 @@ class AppProcessor:
             await self._bury(record, failed, projection.name, work)
         for outgoing in forwarded:
             work.receipts.append(await self._edges.sender.send(outgoing))
-
-    async def _write(self, changes: TableBatch, work: _Work) -> None:
-        await self._settle(changes, work)
-        written = [await self._edges.sender.send(change) for change in changes.changelog()]
-        changes.store([await receipt for receipt in written])
-
-    async def _settle(self, changes: TableBatch, work: _Work) -> None:
-        for failed in changes.settle():
-            failure = Failed(error=failed.error, tries=1)
-            await self._bury(failed.record, failure, failed.projection.name, work)
-
-    async def _fold_all(self, source: TopicPartition, changes: TableBatch, work: _Work) -> None:
-        pace = self._edges.pace
-        for name, deliveries in work.foldings.items():
-            projection = self._projections[name]
-            for begin in range(0, len(deliveries), FOLD_AT_ONCE):
-                if pace.is_over():
-                    await pace.turn(source.topic, deliveries[begin][0].timestamp_ms)
-                undone = changes.fold_all(projection, deliveries[begin : begin + FOLD_AT_ONCE])
-                for record, event in undone:
-                    await self._fold(projection, record, event, changes, work)
-
-    async def _fold(
-        self,
-        projection: Projection,
-        record: RawRecord,
-        event: Event[Any],
-        changes: TableBatch,
-        work: _Work,
-    ) -> None:
-        """Fold one event that failed, or that stands behind one."""
-
-        async def attempt() -> None:
-            changes.fold(projection, record, event)
-
-        failed = await self._edges.attempts.run(
-            attempt, waiting_for=f"projection {projection.name}"
-        )
-        if failed is not None:
-            changes.leave_out(projection, record)
-            await self._bury(record, failed, projection.name, work)
 
     async def _bury(self, record: RawRecord, failed: Failed, name: str, work: _Work) -> None:
         work.receipts.append(await self._burial.bury(record, failed, name))

@@ -8,15 +8,16 @@ from streams.open_table import Delivery, FailedFold, OpenTable
 from streams.place import Places
 from streams.projection import Projection
 from streams.receipt import Acknowledgement
-from streams.records import OutgoingRecord, RawRecord
+from streams.records import OutgoingRecord, RawRecord, TopicPartition
 from streams.table import Changes, Table
 
 
 class TableBatch:
     """The changes of one batch to the tables of one partition.
 
-    Nothing is visible before `store`. The order of calls: `fold_all`; for each that it leaves
-    undone `fold`, and `leave_out` when that is given up; `settle`; `changelog`; `store`.
+    Nothing is visible before `store`. The order of calls: `fold_all` or `fold_in_order`; for each
+    that it leaves undone `fold`, and `leave_out` when that is given up; `settle`; `changelog`;
+    `store`.
     """
 
     def __init__(self, tables: Mapping[str, Table], partition: int) -> None:
@@ -36,6 +37,19 @@ class TableBatch:
         StoreFailed, which is no event's fault: the batch cannot go on.
         """
         return self._opened(projection).fold_all(deliveries)
+
+    def fold_in_order(
+        self,
+        projection: Projection,
+        source: TopicPartition,
+        records: Sequence[RawRecord],
+        events: Sequence[Event[Any]],
+    ) -> Sequence[Delivery]:
+        """`fold_all` for events that were read from one partition by these records, in its order.
+
+        At least one.
+        """
+        return self._opened(projection).fold_in_order(str(source), records, events)
 
     def fold(self, projection: Projection, record: RawRecord, event: Event[Any]) -> None:
         """Fold one event unless it is a repeat. When it raises, the entry is as before.

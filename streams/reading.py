@@ -8,7 +8,9 @@ from typing import Any, Final
 from schemas.codec import Codec
 from schemas.errors import SchemaError, UnknownSchemaId
 from schemas.event import Event
+from schemas.framing import HEADER_SIZE
 from schemas.headers import CE_TYPE
+from schemas.prefix_reader import EventView
 from streams.records import RawRecord, first_header
 from streams.writer_schemas import WriterSchemas
 
@@ -33,6 +35,7 @@ class EventReading:
         self._is_wanted_header = lru_cache(KNOWN_TYPES)(
             lambda header: wants(header.decode(errors="replace"))
         )
+        self._views: dict[bytes, EventView] = {}
 
     def view(self, record: RawRecord) -> Event[Any] | None:
         """The event; None when nobody wants it.
@@ -42,20 +45,43 @@ class EventReading:
         value = record.value
         if value is None:
             return None
-        for name, content in record.headers:
-            if name == CE_TYPE:
-                if not self._is_wanted_header(content):
-                    return None
-                break
+        view = self._views.get(value[:HEADER_SIZE])
+        if view is not None:
+            event = view(value)
+            return event if self._is_wanted(event.type) else None
+        return self._view_first(record, value)
+
+    def view_all(self, records: Sequence[RawRecord]) -> list[Event[Any]] | None:
+        """The events, when all are wanted and none of them must be looked at closer; else None."""
+        views = self._views
+        values = [record.value for record in records]
+        if None in values:
+            return None
+        try:
+            events = [views[value[:HEADER_SIZE]](value) for value in values if value is not None]
+        except (KeyError, SchemaError):
+            return None
+        return events if all(map(self._is_wanted, {event.type for event in events})) else None
+
+    def _view_first(self, record: RawRecord, value: bytes) -> Event[Any] | None:
+        """The header decides, until it is known that events of this schema are wanted."""
+        if self._is_unwanted(record):
+            return None
         event = self._codec.view(value)
-        return event if self._is_wanted(event.type) else None
+        if not self._is_wanted(event.type):
+            return None
+        self._views[value[:HEADER_SIZE]] = self._codec.view_of(value)
+        return event
 
     def unknown(self, records: Sequence[RawRecord]) -> list[RawRecord]:
         """Records with a schema that is not known yet: `read` may take its time with them."""
+        known = self._views
         return [
             record
             for record in records
-            if record.value is not None and not self._codec.can_view(record.value)
+            if (value := record.value) is not None
+            and value[:HEADER_SIZE] not in known
+            and not self._codec.can_view(value)
         ]
 
     async def read(self, record: RawRecord) -> Event[Any] | Unreadable | None:

@@ -6,19 +6,22 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from streams.errors import LaneStopped
-from streams.lane import STOP_S, above
+from streams.lane import RECORD_BYTES, STOP_S, above, bytes_of
 from streams.processor import Process
 from streams.records import RawRecord, TopicPartition
 from streams.turns import Pace
 from streams.watermark import Watermark
 
-LARGEST_BATCH: Final = 4_000
+LARGEST_BATCH: Final = 8_000
 """How many records of one partition are processed in one call at most.
 
 The more there are, the fewer records a table writes to its changelog: one for each changed key.
 """
 
-BATCH_S: Final = 0.2
+LARGEST_BATCH_BYTES: Final = 16 * 1024 * 1024
+"""How large the values of one call's records may become before no more are given."""
+
+BATCH_S: Final = 0.5
 """How long a call may take before the next one gets fewer records.
 
 What a lane has in work when its partition is taken away is finished first, or repeated.
@@ -37,7 +40,11 @@ class SerialLane:
         self._on_room = on_room
         self._fetched: deque[Sequence[RawRecord]] = deque()
         self._waiting = 0
+        self._waiting_bytes = 0
         self._in_work = 0
+        self._bytes_in_work = 0
+        self._begun: list[int] = []
+        self._began = 0.0
         self._taken = -1
         self._batch = _BatchSize()
         self._watermark = Watermark()
@@ -56,13 +63,14 @@ class SerialLane:
             self._taken = new[-1].offset
             self._fetched.append(new)
             self._waiting += len(new)
+            self._waiting_bytes += bytes_of(new)
             self._idle.clear()
             self._arrived.set()
 
     @property
     def waiting(self) -> int:
         """See Lane."""
-        return self._waiting
+        return max(self._waiting, self._waiting_bytes // RECORD_BYTES)
 
     @property
     def unfinished(self) -> int:
@@ -89,7 +97,7 @@ class SerialLane:
         """See Lane."""
         self._is_draining = True
         self._fetched.clear()
-        self._waiting = 0
+        self._waiting = self._waiting_bytes = 0
         if not self._in_work:
             return
         waiting = asyncio.create_task(self._idle.wait())
@@ -113,28 +121,42 @@ class SerialLane:
                 await self._arrived.wait()
                 continue
             await self._pace.turn(self._source.topic, self._fetched[0][0].timestamp_ms)
-            records = self._next_batch()
+            self._began = loop.time()
+            records = self._more()
             if not records or self._is_stopped:
                 continue
-            began = loop.time()
-            self._watermark.begin(records[0].offset, records[-1].offset)
-            await self._process.process(self._source, records)
-            self._watermark.finish(records[0].offset)
-            self._in_work = 0
-            self._batch.took(len(records), loop.time() - began)
+            await self._process.process(self._source, records, self._more)
+            for first in self._begun:
+                self._watermark.finish(first)
+            self._begun.clear()
+            in_work, self._in_work, self._bytes_in_work = self._in_work, 0, 0
+            self._batch.took(in_work, loop.time() - self._began)
 
-    def _next_batch(self) -> list[RawRecord]:
-        records: list[RawRecord] = []
-        while self._fetched and len(records) < self._batch.records:
-            room = self._batch.records - len(records)
-            part = self._fetched.popleft()
-            records += part[:room]
-            if len(part) > room:
-                self._fetched.appendleft(part[room:])
+    def _more(self) -> Sequence[RawRecord]:
+        """The next records of a batch, as they were fetched together; see More."""
+        room = self._batch.records - self._in_work
+        if not self._fetched or room <= 0 or self._is_large_or_old():
+            return ()
+        records = self._fetched.popleft()
+        if len(records) > room:
+            self._fetched.appendleft(records[room:])
+            records = records[:room]
+        self._watermark.begin(records[0].offset, records[-1].offset)
+        self._begun.append(records[0].offset)
         self._waiting -= len(records)
-        self._in_work = len(records)
+        size = bytes_of(records)
+        self._waiting_bytes -= size
+        self._in_work += len(records)
+        self._bytes_in_work += size
         self._on_room()
         return records
+
+    def _is_large_or_old(self) -> bool:
+        """Whether a batch that has begun holds enough, or has lasted long enough."""
+        if not self._in_work:
+            return False
+        lasted = asyncio.get_running_loop().time() - self._began
+        return self._bytes_in_work > LARGEST_BATCH_BYTES or lasted > BATCH_S
 
 
 class _BatchSize:

@@ -37,15 +37,17 @@ class OpenEntry:
 
     `stored` is its last state that is known to be storable, as JSON, None where there is none;
     `state` what the batch makes of it, and `folded` what that holds beyond `stored`. Every batch
-    begins with what JSON gives back, so that a restart changes nothing.
+    begins with what JSON gives back, so that a restart changes nothing. `reach` is the furthest
+    offset of the batch's source that the entry holds, ahead of its coverage until it is settled.
     """
 
-    __slots__ = ("coverage", "folded", "is_changed", "state", "stored")
+    __slots__ = ("coverage", "folded", "is_changed", "reach", "state", "stored")
 
+    reach: int
     state: State
 
     def __init__(self, coverage: Coverage, stored: bytes | None) -> None:
-        """`state` is set by the batch that opens the entry."""
+        """`state` and `reach` are set by the batch that opens the entry."""
         self.coverage = coverage
         self.stored = stored
         self.folded: list[tuple[RawRecord, Event[Any]]] = []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -15,12 +17,14 @@ from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
 from infra.stored_projections import projection_plan
+from infra.topics import topic_ids
 from schemas.envelope import Priority
 from streams.runtime.loading import load_app
 from streams.settings import KafkaSettings
 from streams.table_store import TableStore
 
 if TYPE_CHECKING:
+    from streams.app import App
     from streams.runtime.running import WorkerSettings
 
 PLATFORM: Final = "platform"
@@ -101,6 +105,7 @@ def _run(target: str, settings: WorkerSettings) -> None:
         run_until_signalled(lambda stop: run_platform_worker(settings, stop))
         return
     team_app = load_app(target)
+    settings = replace(settings, log_ids=_log_ids(team_app, settings))
     reads = StoredReads(team_app, partial(projection_edges, projection_plan("wundr-reads")))
 
     async def run(stop: asyncio.Event) -> None:
@@ -108,6 +113,14 @@ def _run(target: str, settings: WorkerSettings) -> None:
             await run_app_worker(team_app, settings, stop, reads)
 
     run_until_signalled(run)
+
+
+def _log_ids(team_app: App, settings: WorkerSettings) -> Mapping[str, str]:
+    """The ids of the changelogs, which files on disk outlive."""
+    changelogs = list(team_app.workload().changelogs().values())
+    if settings.store is TableStore.MEMORY or not changelogs:
+        return {}
+    return topic_ids(settings.kafka.bootstrap, changelogs)
 
 
 def _places() -> tuple[KafkaSettings, Path]:

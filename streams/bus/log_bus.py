@@ -13,12 +13,13 @@ from schemas.event import Event, EventFactory, system_clock
 from streams.app import App
 from streams.attempts import Attempts, Sleep
 from streams.bus.port import Subscription
+from streams.edges import Edges
 from streams.errors import DuplicateName, UnknownSubscription
 from streams.event_store import StoredEvents
 from streams.group_pump import GroupPump
 from streams.handler import HandlerFunction
 from streams.log import AssignmentListener, GroupReader, RecordSender
-from streams.processor import AppProcessor, Edges
+from streams.processor import AppProcessor
 from streams.publisher import NO_JOURNAL, EventPublisher, Journal
 from streams.reading import EventReading
 from streams.receipt import Receipt

@@ -9,7 +9,8 @@ from aiokafka import TopicPartition as KafkaPartition
 from streams.errors import BrokerUnavailable
 from streams.kafka.clients import connect, new_fetching_consumer, stop
 from streams.kafka.errors import kafka_errors
-from streams.kafka.reader import ours, raw_records
+from streams.kafka.raw_fetching import give_raw_records
+from streams.kafka.reader import ours
 from streams.records import RawRecord, TopicPartition
 from streams.settings import KafkaSettings
 
@@ -27,6 +28,7 @@ class KafkaFetcher:
     async def start(self, starts: Mapping[TopicPartition, int]) -> None:
         """See PartitionFetcher. An offset that is no longer kept means the first that is."""
         consumer = await connect(self._settings, partial(new_fetching_consumer, self._settings))
+        give_raw_records(consumer)
         consumer.assign([KafkaPartition(*source) for source in starts])
         for source, offset in starts.items():
             consumer.seek(KafkaPartition(*source), offset)
@@ -42,7 +44,7 @@ class KafkaFetcher:
                 timeout_ms=int(timeout_s * 1_000),
                 max_records=max_records,
             )
-        return raw_records(fetched)
+        return {TopicPartition(*source): records for source, records in fetched.items()}
 
     async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         """See PartitionFetcher."""

@@ -13,9 +13,10 @@ from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
 from streams.app import App
 from streams.attempts import Attempts, Sleep
+from streams.edges import Edges
 from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
-from streams.processor import AppProcessor, Edges
+from streams.processor import AppProcessor
 from streams.projection import Entry, State
 from streams.publisher import EventPublisher
 from streams.reading import EventReading

@@ -18,6 +18,7 @@ from streams.burial import Burial
 from streams.log import RecordSender
 from streams.platform.archive import archived, event_id
 from streams.platform.route import routed
+from streams.processor import More, no_more
 from streams.reading import view_resolved
 from streams.receipt import Receipt
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
@@ -54,15 +55,19 @@ class PlatformProcessor:
         """What it waits for, when infrastructure is away."""
         return self._edges.attempts.pause
 
-    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+    async def process(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+    ) -> None:
         """See Process."""
         receipts: list[Receipt] = []
         routable: list[RawRecord] = []
-        for record in records:
-            archiving = await self._archive(record)
-            receipts.append(await self._edges.sender.send(archiving))
-            if archiving.topic == STORE_EVENTS:
-                routable.append(record)
+        while records:
+            for record in records:
+                archiving = await self._archive(record)
+                receipts.append(await self._edges.sender.send(archiving))
+                if archiving.topic == STORE_EVENTS:
+                    routable.append(record)
+            records = more()
         for record in routable:
             receipts += await self._route(record)
         for receipt in receipts:

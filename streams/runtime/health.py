@@ -6,7 +6,7 @@ from typing import Any
 
 from streams.attempts import Pause
 from streams.lane import Lanes
-from streams.processor import Process
+from streams.processor import More, Process, no_more
 from streams.records import RawRecord, TopicPartition
 from streams.runtime.member import GroupMember
 
@@ -18,10 +18,20 @@ class CountingProcess:
         self._process = process
         self.processed = 0
 
-    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+    async def process(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+    ) -> None:
         """See Process."""
-        await self._process.process(source, records)
-        self.processed += len(records)
+        begun = len(records)
+
+        def counted() -> Sequence[RawRecord]:
+            nonlocal begun
+            came = more()
+            begun += len(came)
+            return came
+
+        await self._process.process(source, records, counted)
+        self.processed += begun
 
     @property
     def pause(self) -> Pause | None:

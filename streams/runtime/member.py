@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, cast
 
@@ -64,12 +64,13 @@ class _StockApp(_LaneApp):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """How a member stands in its group: see WorkerSettings for `instance` and `store`."""
+    """How a member stands in its group: see WorkerSettings for what is optional."""
 
     kafka: KafkaSettings
     data_dir: Path
     instance: str | None = None
     store: TableStore = TableStore.MEMORY
+    log_ids: Mapping[str, str] = field(default_factory=dict)
     recovery_deadline_s: float = DEADLINE_S
     rebuilds_tables: bool = False
 
@@ -255,8 +256,9 @@ class GroupMember:
         return KafkaFetcher(self._membership.kafka)
 
     def _store(self, changelog: str) -> EntryStore:
-        folder = self._membership.data_dir / (self._membership.instance or "tables") / changelog
-        return open_store(self._membership.store, folder, changelog)
+        membership = self._membership
+        folder = membership.data_dir / (membership.instance or "tables") / changelog
+        return open_store(membership.store, folder, membership.log_ids.get(changelog, changelog))
 
     @property
     def _consumer(self) -> LaneConsumer:

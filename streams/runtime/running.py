@@ -49,7 +49,8 @@ class WorkerSettings:
     all only for subscriptions without tables. A worker with an `instance` name that comes back
     within the session timeout keeps its partitions. `http_port` 0 takes a free one; at `http_host`
     the other workers ask it, too. With a `store` on disk each worker of a machine needs an
-    `instance` name or a `data_dir` of its own. With `rebuilds_tables` it folds the archive anew
+    `instance` name or a `data_dir` of its own, and `log_ids`: the broker's id of each changelog, by
+    which a store knows the log that it follows. With `rebuilds_tables` it folds the archive anew
     into each partition of its tables that it gets, once.
     """
 
@@ -59,6 +60,7 @@ class WorkerSettings:
     lanes: frozenset[Priority] = EVERY_LANE
     instance: str | None = None
     store: TableStore = TableStore.MEMORY
+    log_ids: Mapping[str, str] = field(default_factory=dict)
     recovery_deadline_s: float = DEADLINE_S
     rebuilds_tables: bool = False
     http_host: str = LOOPBACK

@@ -13,6 +13,7 @@ from schemas.event import EventFactory, system_clock
 from schemas.topics import all_events_topics
 from streams.app import App
 from streams.attempts import Attempts
+from streams.edges import Edges
 from streams.impatient_schemas import ImpatientSchemas
 from streams.journal import FileJournal
 from streams.kafka.fetcher import KafkaFetcher
@@ -28,7 +29,7 @@ from streams.platform.processor import (
     PlatformEdges,
     PlatformProcessor,
 )
-from streams.processor import AppProcessor, Edges
+from streams.processor import AppProcessor
 from streams.publisher import NO_JOURNAL, EventPublisher, Journal
 from streams.reading import EventReading
 from streams.rebuilding import RebuildEdges, TableRebuild
@@ -205,6 +206,7 @@ def _member(
         data_dir=settings.data_dir,
         instance=settings.instance,
         store=settings.store,
+        log_ids=settings.log_ids,
         recovery_deadline_s=settings.recovery_deadline_s,
         rebuilds_tables=settings.rebuilds_tables,
     )

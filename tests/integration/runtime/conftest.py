@@ -17,6 +17,7 @@ from schemas.topics import TopicSpec, platform_topics
 from streams.attempts import Pause
 from streams.kafka.sender import KafkaSender
 from streams.lane import Lanes
+from streams.processor import More, no_more
 from streams.records import RawRecord, TopicPartition
 from streams.runtime.member import GroupMember, Membership
 from streams.serial_lane import SerialLane
@@ -105,7 +106,9 @@ class Recorder:
     release: asyncio.Event = field(default_factory=asyncio.Event)
     pause: Pause | None = None
 
-    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+    async def process(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+    ) -> None:
         """See Process."""
         for record in records:
             if (record.partition, record.offset) in self.held:

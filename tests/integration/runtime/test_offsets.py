@@ -17,6 +17,7 @@ from streams.errors import PartitionMismatch, TopicMissing
 from streams.kafka.offsets import committed_offsets
 from streams.kafka.reader import KafkaReader
 from streams.kafka.sender import KafkaSender
+from streams.processor import More, no_more
 from streams.records import OutgoingRecord, TopicPartition
 from streams.runtime.consumer import LaneConsumer
 from streams.runtime.errors import WorkerFailed
@@ -131,7 +132,7 @@ async def test_a_failing_process_stops_the_member_and_commits_nothing_past_it(
     kafka: KafkaSettings, unique: str, make_topics: MakeTopics, sender: KafkaSender, tmp_path: Path
 ) -> None:
     class Failing(Recorder):
-        async def process(self, source: Any, records: Any) -> None:
+        async def process(self, source: Any, records: Any, more: More = no_more) -> None:
             raise RuntimeError("a defect")
 
     group = f"{unique}.main"

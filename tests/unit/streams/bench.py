@@ -12,15 +12,17 @@ from schemas.event import Event, EventFactory
 from schemas.headers import event_headers
 from streams.app import App
 from streams.attempts import Attempts
+from streams.edges import Edges
 from streams.log import RecordSender
 from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
-from streams.processor import AppProcessor, Edges
+from streams.processor import AppProcessor
 from streams.publisher import EventPublisher
 from streams.reading import EventReading
 from streams.records import RawRecord
 from streams.retry import RetrySchedule
 from streams.table import MemoryTable
+from streams.turns import AtOnce, Pace
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -34,6 +36,7 @@ class Bench:
     factory: EventFactory
     log: MemoryLog = field(default_factory=MemoryLog)
     slept: list[float] = field(default_factory=list)
+    pace: Pace = field(default_factory=AtOnce)
 
     def publisher(self) -> EventPublisher:
         """A publisher into the log."""
@@ -59,6 +62,7 @@ class Bench:
             reading=EventReading(self.codec, schemas, app.workload().wants),
             attempts=Attempts(RetrySchedule(), self.sleep),
             clock=lambda: NOW,
+            pace=self.pace,
         )
         return AppProcessor(app.workload(), edges, tables or {})
 

@@ -87,15 +87,36 @@ def batch_on(target: Table) -> TableBatch:
 def fold_each(
     batch: TableBatch, deliveries: Iterable[tuple[RawRecord, Event[Any]]]
 ) -> Sequence[RawRecord]:
-    """What a processor does with a batch; returns the dead letters."""
+    """What a rebuild does with events from anywhere; returns the dead letters."""
+    return _fold_singly(batch, batch.fold_all(COLLECTED, deliveries))
+
+
+def fold_read(
+    batch: TableBatch, *parts: Sequence[tuple[RawRecord, Event[Any]]]
+) -> Sequence[RawRecord]:
+    """What a processor does with a batch that it reads in parts; returns the dead letters."""
+    undone: list[tuple[RawRecord, Event[Any]]] = []
     buried: list[RawRecord] = []
-    for delivered, happened in batch.fold_all(COLLECTED, deliveries):
+    for part in parts:
+        if part:
+            records, events = zip(*part, strict=True)
+            undone += batch.fold_in_order(COLLECTED, records[0].source, records, events)
+            buried += _fold_singly(batch, undone, settles=False)
+            undone.clear()
+    return [*buried, *_fold_singly(batch, ())]
+
+
+def _fold_singly(
+    batch: TableBatch, undone: Iterable[tuple[RawRecord, Event[Any]]], *, settles: bool = True
+) -> list[RawRecord]:
+    buried: list[RawRecord] = []
+    for delivered, happened in undone:
         try:
             batch.fold(COLLECTED, delivered, happened)
         except FoldFailed:
             batch.leave_out(COLLECTED, delivered)
             buried.append(delivered)
-    failed: Sequence[FailedFold] = batch.settle()
+    failed: Sequence[FailedFold] = batch.settle() if settles else ()
     return [*buried, *(found.record for found in failed)]
 
 

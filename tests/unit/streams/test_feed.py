@@ -13,6 +13,7 @@ from streams.errors import BrokerUnavailable
 from streams.lane import LANE_RECORDS, Lanes
 from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemoryLog, MemorySender
+from streams.processor import More, no_more
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
 from streams.runtime.feed import Feed
 from streams.serial_lane import SerialLane
@@ -31,7 +32,9 @@ class Seen:
         self.is_open.set()
         self.pause: Pause | None = None
 
-    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+    async def process(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+    ) -> None:
         await self.is_open.wait()
         self.offsets[source] += [record.offset for record in records]
 

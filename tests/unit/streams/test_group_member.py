@@ -12,6 +12,7 @@ import pytest
 
 from streams.attempts import Pause
 from streams.lane import Lanes
+from streams.processor import More, no_more
 from streams.records import RawRecord, TopicPartition
 from streams.runtime.errors import RecoveryOverdue, WorkerFailed
 from streams.runtime.member import GroupMember, Membership
@@ -27,7 +28,9 @@ class Nothing:
 
     pause: Pause | None = None
 
-    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+    async def process(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+    ) -> None:
         """See Process."""
         await asyncio.Event().wait()
 

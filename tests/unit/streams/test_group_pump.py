@@ -14,6 +14,7 @@ from streams.group_pump import GroupPump
 from streams.log import AssignmentListener, GroupReader
 from streams.memory.group import MemoryGroupReader
 from streams.memory.log import MemoryLog
+from streams.processor import More, no_more
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
 
 TOPIC, GROUP = "events.domain.low", "team.main"
@@ -30,7 +31,9 @@ class Recorder:
         self._errors = list(errors)
         self._progress = asyncio.Condition()
 
-    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+    async def process(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+    ) -> None:
         if self._errors:
             self.failed.set()
             raise self._errors.pop(0)
@@ -172,11 +175,13 @@ class Hanging(Recorder):
         self.released = asyncio.Event()
         self.a_begins = asyncio.Event()
 
-    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+    async def process(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+    ) -> None:
         if source == A:
             self.a_begins.set()
         await self.released.wait()
-        await super().process(source, records)
+        await super().process(source, records, more)
 
 
 async def run_scripted(

@@ -12,7 +12,7 @@ from streams.attempts import Pause
 from streams.errors import LaneStopped
 from streams.keyed_lane import BEGUN_RECORDS, KeyedLane
 from streams.lane import LANE_RECORDS, Lanes, OpenLane
-from streams.processor import Process
+from streams.processor import More, Process, no_more
 from streams.records import RawRecord, TopicPartition
 from streams.serial_lane import LARGEST_BATCH, SerialLane
 from streams.turns import AtOnce, Turns
@@ -32,7 +32,9 @@ class Gate:
         self.pause: Pause | None = None
         self._fails_at = fails_at
 
-    async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+    async def process(
+        self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+    ) -> None:
         self.calls.append(len(records))
         await self.open.wait()
         for record in records:
@@ -205,7 +207,9 @@ async def test_a_closed_lane_is_forgotten_and_begins_anew(open_lane: OfKind) -> 
 
 async def test_a_lane_that_was_cancelled_from_within_is_a_failure(open_lane: OfKind) -> None:
     class Cancelled(Gate):
-        async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+        async def process(
+            self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+        ) -> None:
             raise asyncio.CancelledError
 
     lanes = Lanes(open_lane(Cancelled()))
@@ -228,7 +232,9 @@ async def test_batches_grow_while_they_are_quick_and_stay_in_order() -> None:
 
 async def test_a_slow_key_holds_up_no_other_and_no_commit_passes_it() -> None:
     class SlowKey(Gate):
-        async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+        async def process(
+            self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+        ) -> None:
             if records[0].key == b"slow":
                 await self.open.wait()
             self.seen += [(record.partition, record.offset) for record in records]
@@ -270,7 +276,9 @@ async def test_work_that_does_not_end_when_it_is_stopped_is_a_failure_and_holds_
     enough = asyncio.Event()
 
     class Deaf(Gate):
-        async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+        async def process(
+            self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+        ) -> None:
             self.calls.append(len(records))
             while not enough.is_set():
                 try:
@@ -308,7 +316,9 @@ async def test_a_drain_ends_each_key_with_the_record_in_work() -> None:
 
 async def test_a_hot_key_that_fills_the_lane_lets_others_begin() -> None:
     class OneByOne(Gate):
-        async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+        async def process(
+            self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+        ) -> None:
             for _ in range(10):
                 await asyncio.sleep(0)
             self.calls.append(records[0].offset)
@@ -328,7 +338,9 @@ async def test_a_critical_backlog_lets_the_event_loop_go() -> None:
     others = 0
 
     class Paced(Gate):
-        async def process(self, source: TopicPartition, records: Sequence[RawRecord]) -> None:
+        async def process(
+            self, source: TopicPartition, records: Sequence[RawRecord], more: More = no_more
+        ) -> None:
             for given in records:
                 await turns.turn(source.topic, given.timestamp_ms)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -195,3 +196,92 @@ async def test_lanes_of_different_partitions_do_not_wait_for_each_other(
     assert len(entry_changes(bench, "team.main-plain-changelog")) == 2
     sender.acknowledge.set()
     await asyncio.gather(*lanes)
+
+
+def counting_app() -> App:
+    app = App("team")
+
+    @app.projection("plain", on=("*",), initial=dict)
+    def plain(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
+        return {"seen": state.get("seen", 0) + 1}
+
+    return app
+
+
+async def test_records_that_come_meanwhile_are_written_once_together(
+    bench: Bench, started: MakeEvent
+) -> None:
+    table = MemoryTable("team.main-plain-changelog")
+    processor = bench.processor(counting_app(), {"plain": table})
+    pieces = [[bench.record(started(), offset) for offset in (at, at + 1)] for at in (0, 2, 4)]
+    rest = iter([*pieces[1:], []])
+    await processor.process(pieces[0][0].source, pieces[0], lambda: next(rest))
+    (change,) = entry_changes(bench, "team.main-plain-changelog")
+    assert Entry.decode(change.value or b"").state == {"seen": 6}
+
+
+class ShortSlices:
+    """Implements Pace: everybody gets a turn after each step."""
+
+    async def turn(self, topic: str, since_ms: int) -> None:
+        """See Pace."""
+        await asyncio.sleep(0)
+
+    def is_over(self) -> bool:
+        """See Pace."""
+        return True
+
+
+async def test_a_critical_batch_goes_between_the_parts_of_a_long_one(
+    bench: Bench, started: MakeEvent
+) -> None:
+    bench.pace = ShortSlices()
+    processor = bench.processor(counting_app(), {"plain": MemoryTable("team.main-plain-changelog")})
+    low = [bench.record(started(), at)._replace(topic="events.domain.low") for at in range(9)]
+    urgent = bench.record(started())._replace(topic="events.domain.critical")
+    rest = iter([*([record] for record in low[1:]), []])
+    lowest = asyncio.create_task(processor.process(low[0].source, low[:1], lambda: next(rest)))
+    await asyncio.sleep(0)
+    await asyncio.gather(lowest, processor.process(urgent.source, [urgent]))
+    changes = entry_changes(bench, "team.main-plain-changelog")
+    entries = [Entry.decode(change.value or b"") for change in changes]
+    assert len(entries) == 3
+    assert "events.domain.critical/0" not in entries[0].coverage.positions
+    assert entries[1].state["seen"] == entries[0].state["seen"] + 1
+    assert "events.domain.critical/0" in entries[1].coverage.positions
+    assert entries[2].state == {"seen": 10}
+
+
+async def test_events_of_several_types_reach_the_projections_that_want_them(
+    bench: Bench, started: MakeEvent
+) -> None:
+    app = App("team")
+
+    @app.projection("all", on=("*",), initial=dict)
+    def every(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
+        return {"types": [*state.get("types", ()), event.type]}
+
+    @app.projection("some", on=("analysis.completed",), initial=dict)
+    def some(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
+        return {"types": [*state.get("types", ()), event.type]}
+
+    tables = {name: MemoryTable(f"team.main-{name}-changelog") for name in ("all", "some")}
+    processor = bench.processor(app, tables)
+    types = ["analysis.started", "analysis.completed", "analysis.started"]
+    make: dict[str, Callable[[], Event[Any]]] = {
+        "analysis.started": started,
+        "analysis.completed": partial(completed, bench),
+    }
+    for begin in (0, 3):
+        # The second time it is known that events of these schemas are wanted.
+        records = [bench.record(make[name](), begin + at) for at, name in enumerate(types)]
+        await processor.process(records[0].source, records)
+    for name, expected in (("all", 2 * types), ("some", 2 * types[1:2])):
+        stored = Entry.decode(tables[name].get("Analysis/a1") or b"").state["types"]
+        assert stored == expected
+
+
+def completed(bench: Bench) -> Event[Any]:
+    counts = dict.fromkeys(("files", "failed", "functions", "classes", "lines", "durationMs"), 1)
+    data = {"analysisId": "a1", "projectId": "p1", "package": "json", **counts}
+    return bench.factory.create_from_mapping("analysis.completed", data)

@@ -16,7 +16,7 @@ from tests.unit.streams.tabling import (
     batch_on,
     changes_of,
     event,
-    fold_each,
+    fold_read,
     ids_in,
     record,
     recovered,
@@ -112,7 +112,7 @@ class TableAmongCrashes(RuleBasedStateMachine):
         batch = batch_on(self.table)
         numbers = {it.offset: number for it, number in taken}
         deliveries = [(it, self.seen(number)) for it, number in taken]
-        for buried in fold_each(batch, deliveries):
+        for buried in fold_read(batch, deliveries[:2], deliveries[2:]):
             if (buried, numbers[buried.offset]) not in self.buried:
                 self.buried.append((buried, numbers[buried.offset]))
         return batch, batch.changelog()

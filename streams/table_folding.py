@@ -1,0 +1,119 @@
+"""The projections of a subscription at work: collected events into tables, written once a batch."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from schemas.event import Event
+from streams.attempts import Failed
+from streams.burial import Burial
+from streams.edges import Edges
+from streams.projecting import TableBatch
+from streams.projection import Projection
+from streams.receipt import Receipt
+from streams.records import RawRecord, TopicPartition
+from streams.table import Table
+from streams.table_access import TableAccess
+
+FOLD_AT_ONCE: Final = 128
+"""How many events are folded before it is looked whether the slice is over."""
+
+
+class Collected:
+    """Events on their way into the table of one projection, with the records that brought them."""
+
+    __slots__ = ("events", "records")
+
+    def __init__(self) -> None:
+        self.records: list[RawRecord] = []
+        self.events: list[Event[Any]] = []
+
+    def add(self, record: RawRecord, event: Event[Any]) -> None:
+        """One more."""
+        self.records.append(record)
+        self.events.append(event)
+
+    def take(self, records: Sequence[RawRecord], events: Sequence[Event[Any]]) -> None:
+        """Many more, as many records as events."""
+        self.records += records
+        self.events += events
+
+
+class Folding:
+    """Changes the tables of a partition. What cannot be folded is left out and buried."""
+
+    def __init__(
+        self,
+        projections: Sequence[Projection],
+        edges: Edges,
+        tables: Mapping[str, Table],
+        burial: Burial,
+    ) -> None:
+        self._projections = {known.name: known for known in projections}
+        self._edges = edges
+        self._tables = tables
+        self._burial = burial
+        self._access = TableAccess()
+
+    @asynccontextmanager
+    async def held(self, source: TopicPartition) -> AsyncIterator[TableBatch]:
+        """The tables of this partition are nobody else's meanwhile; `write` is for the end."""
+        async with self._access.held(source):
+            yield TableBatch(self._tables, source.partition)
+
+    def is_wanted(self, source: TopicPartition) -> bool:
+        """See TableAccess."""
+        return self._access.is_wanted(source)
+
+    async def fold(
+        self,
+        source: TopicPartition,
+        changes: TableBatch,
+        collected: Mapping[str, Collected],
+        receipts: list[Receipt],
+    ) -> None:
+        """Fold events that were read from `source`, in its order, some at a time."""
+        pace = self._edges.pace
+        for name, given in collected.items():
+            projection = self._projections[name]
+            for begin in range(0, len(given.events), FOLD_AT_ONCE):
+                end = begin + FOLD_AT_ONCE
+                if pace.is_over():
+                    await pace.turn(source.topic, given.records[begin].timestamp_ms)
+                undone = changes.fold_in_order(
+                    projection, source, given.records[begin:end], given.events[begin:end]
+                )
+                for record, event in undone:
+                    await self._fold_singly(projection, record, event, changes, receipts)
+
+    async def settle(self, changes: TableBatch, receipts: list[Receipt]) -> None:
+        """Encode what was folded, and bury what no table could hold."""
+        for failed in changes.settle():
+            failure = Failed(error=failed.error, tries=1)
+            receipts.append(await self._burial.bury(failed.record, failure, failed.projection.name))
+
+    async def write(self, changes: TableBatch, receipts: list[Receipt]) -> None:
+        """Return when the changelogs have the changes: now they are visible."""
+        await self.settle(changes, receipts)
+        written = [await self._edges.sender.send(change) for change in changes.changelog()]
+        changes.store([await receipt for receipt in written])
+
+    async def _fold_singly(
+        self,
+        projection: Projection,
+        record: RawRecord,
+        event: Event[Any],
+        changes: TableBatch,
+        receipts: list[Receipt],
+    ) -> None:
+        """Fold one event that failed, or that stands behind one."""
+
+        async def attempt() -> None:
+            changes.fold(projection, record, event)
+
+        failed = await self._edges.attempts.run(
+            attempt, waiting_for=f"projection {projection.name}"
+        )
+        if failed is not None:
+            changes.leave_out(projection, record)
+            receipts.append(await self._burial.bury(record, failed, projection.name))

@@ -1,0 +1,81 @@
+"""Events that are folded many at once: the same tables as from events that are folded singly."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.emission import EMISSION, Emission
+from streams.open_table import Delivery
+from streams.projecting import TableBatch
+from streams.projection import Entry
+from streams.records import ORIGIN, Origin, OutgoingRecord
+from streams.window import is_reserved
+from tests.unit.streams.tabling import (
+    PARTITION,
+    batch_on,
+    event,
+    event_id,
+    fold_each,
+    fold_read,
+    record,
+    table,
+)
+
+NUMBERS = 9
+READ = st.lists(
+    st.tuples(st.integers(0, NUMBERS - 1), st.sampled_from(["plain"] * 5 + ["emitted", "copied"])),
+    max_size=12,
+)
+WAYS = st.lists(
+    st.sampled_from(["good"] * 6 + ["raises", "spoils"]), min_size=NUMBERS, max_size=NUMBERS
+)
+
+
+def delivered(offset: int, number: int, way: str, kind: str) -> Delivery:
+    headers: list[tuple[str, bytes]] = []
+    if kind == "emitted":
+        headers.append(
+            (EMISSION, Emission("team", "notify", Origin("cause", 0, offset), 0).encode())
+        )
+    elif kind == "copied":
+        headers.append((ORIGIN, Origin("elsewhere", PARTITION, offset).encode()))
+    return record(offset, b"k%d" % (number % 3), "t", *headers), event(number, way)
+
+
+@given(batches=st.lists(READ, max_size=4), ways=WAYS, cut=st.integers(0, 12))
+@settings(max_examples=300, deadline=None)
+def test_events_that_are_folded_many_at_once_end_as_those_that_are_folded_singly(
+    batches: list[list[tuple[int, str]]], ways: list[str], cut: int
+) -> None:
+    together, singly = table(), table()
+    offset = 0
+    for batch in batches:
+        deliveries = []
+        for number, kind in batch:
+            deliveries.append(delivered(offset, number, ways[number], kind))
+            offset += 1
+        one, other = batch_on(together), batch_on(singly)
+        buried = fold_read(one, deliveries[:cut], deliveries[cut:])
+        assert sorted(buried) == sorted(fold_each(other, deliveries))
+        assert {change.key: Entry.decode(change.value or b"") for change in entries_of(one)} == {
+            change.key: Entry.decode(change.value or b"") for change in entries_of(other)
+        }
+        one.store()
+        other.store()
+    assert dict(together.items()) == dict(singly.items())
+
+
+def entries_of(batch: TableBatch) -> list[OutgoingRecord]:
+    return [change for change in batch.changelog() if not is_reserved(change.key or b"")]
+
+
+def test_a_fold_that_fails_late_takes_back_what_was_folded_at_once_before() -> None:
+    batch = batch_on(table())
+    good = [(record(at, b"k%d" % (at % 3)), event(at)) for at in range(6)]
+    failing = [(record(6, b"k0"), event(6, "raises")), (record(7, b"k0"), event(7))]
+    assert [it.offset for it in fold_read(batch, good, failing)] == [6]
+    states = {change.key: Entry.decode(change.value or b"") for change in entries_of(batch)}
+    assert states[b"k0"].state == {"ids": [event_id(number) for number in (0, 3, 7)]}
+    assert states[b"k1"].state == {"ids": [event_id(number) for number in (1, 4)]}
+    assert states[b"k0"].coverage.missing == {f"t/{PARTITION}": {6}}
