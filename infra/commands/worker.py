@@ -78,8 +78,7 @@ def worker(
 
     Example: wundr worker examples.analysis.app
     """
-    # Faust takes half a second to import: `wundr worker --help` must not wait for it.
-    from streams.runtime.running import WorkerSettings
+    from streams.runtime.running import WorkerSettings  # not for `--help`: Faust takes its time
 
     kafka, data_dir = _places()
     settings = WorkerSettings(

@@ -143,7 +143,6 @@ async def test_tables_from_the_archive_equal_what_was_sent_and_so_do_their_chang
         archive.append(archived(record, envelope.id, envelope))
     # What the platform's worker had in hand when it was killed is archived twice.
     await send_all(sender, [*archive, *archive[-50:]])
-
     schemas = KafkaWriterSchemas(kafka, sender, CODEC)
     edges = RebuildEdges(
         reading=EventReading(CODEC, schemas, workload.wants),
