@@ -118,6 +118,12 @@ def shown(table: Table) -> Counter[str]:
     return Counter({key: state["events"] for key, state in states if state})
 
 
+def archived_as_is(record: RawRecord) -> OutgoingRecord:
+    """What the platform's worker makes of a record."""
+    envelope = CODEC.view(record.value or b"").envelope
+    return archived(record, envelope.id, envelope)
+
+
 async def test_tables_from_the_archive_equal_what_was_sent_and_so_do_their_changelogs(
     kafka: KafkaSettings, sender: KafkaSender, make_topics: MakeTopics, unique: str
 ) -> None:
@@ -137,10 +143,7 @@ async def test_tables_from_the_archive_equal_what_was_sent_and_so_do_their_chang
     )
     for group in (workload.group, archive_group):
         await commit_all(kafka, group, topic)
-    archive = []
-    for record in await records_of(kafka, topic, EVENTS):
-        envelope = CODEC.view(record.value or b"").envelope
-        archive.append(archived(record, envelope.id, envelope))
+    archive = [archived_as_is(record) for record in await records_of(kafka, topic, EVENTS)]
     # What the platform's worker had in hand when it was killed is archived twice.
     await send_all(sender, [*archive, *archive[-50:]])
     schemas = KafkaWriterSchemas(kafka, sender, CODEC)
