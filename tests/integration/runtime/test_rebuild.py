@@ -118,6 +118,11 @@ def shown(table: Table) -> Counter[str]:
     return Counter({key: state["events"] for key, state in states if state})
 
 
+def published(topic: str, event: Event[Any]) -> OutgoingRecord:
+    """The record of an event in a topic of the test."""
+    return OutgoingRecord(topic, event.key.encode(), CODEC.encode(event), event_headers(event))
+
+
 def archived_as_is(record: RawRecord) -> OutgoingRecord:
     """What the platform's worker makes of a record."""
     envelope = CODEC.view(record.value or b"").envelope
@@ -134,13 +139,7 @@ async def test_tables_from_the_archive_equal_what_was_sent_and_so_do_their_chang
     topic, archive_group = f"events.domain.{unique}", f"{unique}.archive"
     await make_topics(topic)
     events = [processed(unique, number) for number in range(EVENTS)]
-    await send_all(
-        sender,
-        [
-            OutgoingRecord(topic, it.key.encode(), CODEC.encode(it), event_headers(it))
-            for it in events
-        ],
-    )
+    await send_all(sender, [published(topic, event) for event in events])
     for group in (workload.group, archive_group):
         await commit_all(kafka, group, topic)
     archive = [archived_as_is(record) for record in await records_of(kafka, topic, EVENTS)]
