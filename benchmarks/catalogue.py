@@ -18,6 +18,7 @@ NAMES: Final = (
     "latency",
     "overload",
     "recovery",
+    "rebuild",
     "scale",
     "sink",
     "audit",

@@ -43,6 +43,9 @@ COMMANDS: Final = (
     Command("worker", "infra.commands.worker", "Run one worker of an app."),
     Command("sink", "infra.commands.sink", "Write the event store's topic to PostgreSQL."),
     Command("relay", "infra.commands.relay", "Send appended events to Kafka."),
+    Command("project", "infra.commands.project", "Keep an app's Postgres projections up to date."),
+    Command("projections", "infra.commands.projections", "List, read and rebuild projections."),
+    Command("replay", "infra.commands.replay", "Read history again, into one handler."),
     Command("gateway", "infra.commands.gateway", "Serve browsers."),
     Command("token", "infra.commands.token", "Mint a development token for the gateway."),
     Command("events", "infra.commands.events", "Look at and send events."),
@@ -111,7 +114,7 @@ def _overview(arguments: Sequence[str]) -> int:
         out.write(f"wundr: there is no command {arguments[0]!r}.\n\n")
     out.write("Usage: wundr COMMAND [OPTIONS]     wundr COMMAND --help explains one\n\n")
     for command in COMMANDS:
-        out.write(f"  {command.name:<10} {command.help}\n")
+        out.write(f"  {command.name:<11} {command.help}\n")
     out.write("\nStart with: wundr demo\n")
     return 0 if asked else 2
 

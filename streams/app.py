@@ -23,7 +23,7 @@ from streams.handler import (
     Reaction,
     check_annotation,
 )
-from streams.projection import Fold, KeyOf, Projection, State
+from streams.projection import Fold, KeptIn, KeyOf, Projection, State
 from streams.workload import FaustSetup, Workload
 
 __all__ = ["MAIN", "App"]
@@ -48,6 +48,20 @@ class HandlerOptions(TypedDict, total=False):
 
     deadline_s: float
     concurrency: int
+
+
+class ProjectionOptions(TypedDict, total=False):
+    """What may be said of a projection beside its events and its first state."""
+
+    key: KeyOf
+    """Events are brought together by it, so totals are exact with any number of workers; without,
+    entries are keyed as the events' records are."""
+
+    kept_in: KeptIn
+    """Tables are folded by `wundr worker`, Postgres rows by `wundr project`."""
+
+    revision: int
+    """Raised when the fold of a Postgres projection changes; see Projection."""
 
 
 class App:
@@ -109,18 +123,15 @@ class App:
         *,
         on: Sequence[str],
         initial: Callable[[], State],
-        key: KeyOf | None = None,
+        **options: Unpack[ProjectionOptions],
     ) -> Callable[[Fold], Fold]:
-        """Register a fold under a name.
-
-        With `key` events are repartitioned by it, so totals are exact
-        with any number of workers; without, entries are keyed as the events' records are."""
+        """Register a fold under a name. Raises InvalidPattern, DuplicateName."""
         patterns = tuple(validate_pattern(pattern) for pattern in on)
 
         def register(fold: Fold) -> Fold:
             self._refuse_duplicate(name, [known.name for known in self._projections])
             self._projections.append(
-                Projection(name=name, patterns=patterns, fold=fold, initial=initial, key=key)
+                Projection(name=name, patterns=patterns, fold=fold, initial=initial, **options)
             )
             return fold
 
@@ -154,15 +165,20 @@ class App:
         """All projections as registered."""
         return tuple(self._projections)
 
+    def projections_in(self, kept_in: KeptIn) -> tuple[Projection, ...]:
+        """The projections that are kept in one place."""
+        return tuple(known for known in self._projections if known.kept_in is kept_in)
+
     def subscriptions(self) -> tuple[str, ...]:
         """The names of all subscriptions that have something to work on; `main` first."""
         named = {known.subscription for known in self._reactions}
         own = sorted(named - {MAIN})
-        has_main = MAIN in named or self._projections or self._faust_setups or not own
+        tables = self.projections_in(KeptIn.TABLE)
+        has_main = MAIN in named or tables or self._faust_setups or not own
         return (MAIN, *own) if has_main else tuple(own)
 
     def workload(self, subscription: str = MAIN) -> Workload:
-        """What a subscription works on; projections belong to `main`.
+        """What a subscription works on; tables belong to `main`.
 
         Raises InvalidHandler when some of it needs the order that other parts give up.
         """
@@ -173,7 +189,7 @@ class App:
             batch_handlers=tuple(
                 known for known in self.batch_handlers if known.subscription == subscription
             ),
-            projections=self.projections if subscription == MAIN else (),
+            projections=self.projections_in(KeptIn.TABLE) if subscription == MAIN else (),
             faust_setups=tuple(self._faust_setups) if subscription == MAIN else (),
         )
         if workload.projections and workload.concurrency > 1:
@@ -211,7 +227,7 @@ class App:
                 config={"cleanup.policy": "compact", **COPIES},
                 why=f"changelog of projection {known.name}",
             )
-            for known in self._projections
+            for known in self.projections_in(KeptIn.TABLE)
         ]
         return (*failures, *repartitions, *changelogs)
 

@@ -5,6 +5,7 @@ A read model folded from events, one entry per key, each event applied exactly o
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -21,11 +22,21 @@ NO_STATE: Final = b"null"
 """Stands for the state of a key whose events have all failed so far: it is shown to nobody."""
 
 
+class KeptIn(StrEnum):
+    """Where the entries of a projection are kept."""
+
+    TABLE = "table"
+    """In the workers' memory, with a changelog in Kafka: an answer costs no database."""
+    POSTGRES = "postgres"
+    """In rows beside the event store: for SQL, and for rebuilds beside the live version."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:
     """A named fold.
 
-    `key` is None when the entry's key is the record's own key (no repartition needed).
+    `key` is None when the entry's key is the record's own key (no repartition needed). `revision`
+    is raised when the fold changes: rows of one revision are never folded further by another.
     """
 
     name: str
@@ -33,6 +44,12 @@ class Projection:
     fold: Fold
     initial: Callable[[], State]
     key: KeyOf | None = None
+    kept_in: KeptIn = KeptIn.TABLE
+    revision: int = 1
+
+    def key_of(self, event: Event[Any]) -> str:
+        """The key of the entry that an event belongs to. Raises what the team's function raises."""
+        return event.key if self.key is None else self.key(event)
 
     def wants(self, event_type: str) -> bool:
         """Whether events of this type are folded."""

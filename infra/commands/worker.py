@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from connectors.projection_service import StoredReads, projection_edges
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
+from infra.stored_projections import projection_plan
 from infra.topics import topic_ids
 from schemas.envelope import Priority
+from streams.runtime.loading import load_app
 from streams.settings import KafkaSettings
 from streams.table_store import TableStore
 
@@ -31,6 +37,12 @@ Target = Annotated[
 RunFile = Annotated[Path | None, typer.Option(help="Write the pid and the port of the pages here.")]
 Journal = Annotated[
     Path | None, typer.Option(help="Append every event that was published and acknowledged.")
+]
+HttpHost = Annotated[
+    str, typer.Option(help="Address of the pages; other workers of the app ask there, too.")
+]
+Rebuild = Annotated[
+    bool, typer.Option("--rebuild-tables", help="Fold the archive anew into the tables it gets.")
 ]
 HttpPort = Annotated[int, typer.Option(help="Port of the pages; 0 takes a free one.")]
 Subscriptions = Annotated[
@@ -54,25 +66,25 @@ def worker(
     target: Target,
     run_file: RunFile = None,
     journal: Journal = None,
+    http_host: HttpHost = "127.0.0.1",
     http_port: HttpPort = 0,
     subscription: Subscriptions = None,
     lanes: Lanes = "",
     instance: Instance = None,
     store: Store = TableStore.MEMORY,
+    rebuild_tables: Rebuild = False,
 ) -> None:
     """Join the app's groups and work until SIGTERM; it drains, commits and exits with 0.
 
     Example: wundr worker examples.analysis.app
     """
-    # Faust takes half a second to import: `wundr worker --help` must not wait for it.
-    from streams.runtime.loading import load_app
-    from streams.runtime.running import WorkerSettings
-    from streams.runtime.worker import run_app_worker, run_platform_worker
+    from streams.runtime.running import WorkerSettings  # not for `--help`: Faust takes its time
 
     kafka, data_dir = _places()
     settings = WorkerSettings(
         kafka=kafka,
         data_dir=data_dir,
+        http_host=http_host,
         http_port=http_port,
         run_file=run_file,
         journal=journal,
@@ -80,13 +92,26 @@ def worker(
         lanes=_priorities(lanes),
         instance=instance,
         store=store,
+        rebuilds_tables=rebuild_tables,
     )
+    _run(target, settings)
+
+
+def _run(target: str, settings: WorkerSettings) -> None:
+    from streams.runtime.worker import run_app_worker, run_platform_worker
+
     if target == PLATFORM:
         run_until_signalled(lambda stop: run_platform_worker(settings, stop))
-    else:
-        team_app = load_app(target)
-        settings = replace(settings, log_ids=_log_ids(team_app, settings))
-        run_until_signalled(lambda stop: run_app_worker(team_app, settings, stop))
+        return
+    team_app = load_app(target)
+    settings = replace(settings, log_ids=_log_ids(team_app, settings))
+    reads = StoredReads(team_app, partial(projection_edges, projection_plan("wundr-reads")))
+
+    async def run(stop: asyncio.Event) -> None:
+        async with aclosing(reads):
+            await run_app_worker(team_app, settings, stop, reads)
+
+    run_until_signalled(run)
 
 
 def _log_ids(team_app: App, settings: WorkerSettings) -> Mapping[str, str]:

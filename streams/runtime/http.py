@@ -1,4 +1,7 @@
-"""Pages of a worker on loopback: `/live`, `/tables/NAME`, `/tables/NAME/KEY`; all read only."""
+"""Pages of a worker, all read only.
+
+`/live`, `/tables/NAME`, `/tables/NAME/KEY`, `/api/projections/NAME/KEY`.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
@@ -7,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from streams.projection import Entry
+from streams.runtime.projection_pages import NothingStored, ProjectionPages, StoredProjections
 from streams.table import StoredEntry
 
 LOOPBACK: Final = "127.0.0.1"
@@ -32,6 +36,10 @@ class TableView(Protocol):
         """One entry."""
         ...
 
+    def owner(self, name: str, key: str) -> str | None:
+        """The address of the worker that owns the key; None while nobody does."""
+        ...
+
     def entries(self, name: str) -> Iterator[StoredEntry]:
         """The entries of all partitions that this worker owns."""
         ...
@@ -40,20 +48,28 @@ class TableView(Protocol):
 class WorkerPages:
     """The HTTP server of one worker."""
 
-    def __init__(self, live: Callable[[], Mapping[str, Any]], tables: TableView) -> None:
+    def __init__(
+        self,
+        live: Callable[[], Mapping[str, Any]],
+        tables: TableView,
+        stored: StoredProjections | None = None,
+    ) -> None:
+        """`stored`: where projections are read that are kept in a database."""
         self._live = live
         self._tables = tables
+        self._projections = ProjectionPages(tables, stored or NothingStored())
         self._runner: web.AppRunner | None = None
 
-    async def start(self, port: int) -> int:
-        """Listen on loopback; returns the port, a free one where 0 is asked for."""
+    async def start(self, port: int, host: str = LOOPBACK) -> int:
+        """Listen; returns the port, a free one where 0 is asked for."""
         app = web.Application()
         app.router.add_get("/live", self._live_page)
         app.router.add_get("/tables/{name}", self._table_page)
         app.router.add_get("/tables/{name}/{key:.+}", self._entry_page)
+        app.router.add_get("/api/projections/{name}/{key:.+}", self._projections.answer)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, LOOPBACK, port)
+        site = web.TCPSite(self._runner, host, port)
         await site.start()
         bound: int = self._runner.addresses[0][1]
         return bound
@@ -62,6 +78,7 @@ class WorkerPages:
         """Stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._projections.close()
 
     async def _live_page(self, request: web.Request) -> web.Response:
         return _json(self._live())

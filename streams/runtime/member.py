@@ -72,6 +72,7 @@ class Membership:
     store: TableStore = TableStore.MEMORY
     log_ids: Mapping[str, str] = field(default_factory=dict)
     recovery_deadline_s: float = DEADLINE_S
+    rebuilds_tables: bool = False
 
 
 class GroupMember:
@@ -106,6 +107,7 @@ class GroupMember:
         self._app.serve = self._serve
         self._serving: asyncio.Task[None] | None = None
         self._rebuild: Rebuild | None = None
+        self._rebuilt: set[int] = set()
         self._failure: BaseException | None = None
         for setup in setups:
             setup(self._app)
@@ -183,6 +185,17 @@ class GroupMember:
         """The partition that a key belongs to: the same in all topics, which have one count."""
         return partition_of(key.encode(), self._membership.kafka.partitions)
 
+    def answer_at(self, url: str) -> None:
+        """Where the pages of this worker are, for the other members; to be said before `start`."""
+        self._app.conf.canonical_url = URL(url)
+
+    def owner_of(self, changelog: str, partition: int) -> str | None:
+        """Where the owner of a table's partition answers, as the group's leader has told all."""
+        for url, topics in self._app.assignor.tables_metadata().items():
+            if partition in topics.get(changelog, ()):
+                return str(url)
+        return None
+
     def _fail(self, error: BaseException) -> None:
         self._failure = error
 
@@ -218,6 +231,13 @@ class GroupMember:
     async def _recover(self) -> None:
         """Bring the tables back from their changelogs, or else from the archive."""
         partitions = self._table_partitions()
+        if self._rebuild is not None and self._membership.rebuilds_tables:
+            missing = partitions - self._rebuilt
+            if missing:
+                log.info("tables are rebuilt from the archive", group=self._group)
+                await self._rebuild(self.tables, missing)
+                self._rebuilt |= missing
+            partitions -= missing
         try:
             await self._recovery.recover(self.tables, partitions)
         except RecoveryOverdue as error:

@@ -22,6 +22,7 @@ from streams.runtime.errors import LanesNeedNoTables
 from streams.runtime.health import CountingProcess, Run, live_page
 from streams.runtime.http import LOOPBACK, WorkerPages
 from streams.runtime.member import GroupMember
+from streams.runtime.projection_pages import StoredProjections
 from streams.runtime.table_recovery import DEADLINE_S
 from streams.runtime.views import MemberTables
 from streams.serial_lane import SerialLane
@@ -46,9 +47,11 @@ class WorkerSettings:
 
     No `subscriptions` means all of the app. `lanes` are the priorities that it reads: fewer than
     all only for subscriptions without tables. A worker with an `instance` name that comes back
-    within the session timeout keeps its partitions. `http_port` 0 takes a free one. With a `store`
-    on disk each worker of a machine needs an `instance` name or a `data_dir` of its own, and
-    `log_ids`: the broker's id of each changelog, by which a store knows the log that it follows.
+    within the session timeout keeps its partitions. `http_port` 0 takes a free one; at `http_host`
+    the other workers ask it, too. With a `store` on disk each worker of a machine needs an
+    `instance` name or a `data_dir` of its own, and `log_ids`: the broker's id of each changelog, by
+    which a store knows the log that it follows. With `rebuilds_tables` it folds the archive anew
+    into each partition of its tables that it gets, once.
     """
 
     kafka: KafkaSettings
@@ -59,6 +62,8 @@ class WorkerSettings:
     store: TableStore = TableStore.MEMORY
     log_ids: Mapping[str, str] = field(default_factory=dict)
     recovery_deadline_s: float = DEADLINE_S
+    rebuilds_tables: bool = False
+    http_host: str = LOOPBACK
     http_port: int = 0
     run_file: Path | None = None
     journal: Path | None = None
@@ -99,15 +104,22 @@ def prepared(
 
 
 async def run_all(
-    app: str, runs: Sequence[Run], settings: WorkerSettings, stop: asyncio.Event
+    app: str,
+    runs: Sequence[Run],
+    settings: WorkerSettings,
+    stop: asyncio.Event,
+    stored: StoredProjections | None = None,
 ) -> None:
     """Join, work, drain, leave. When one cannot go on, all stop, and WorkerFailed is raised."""
     with_tables = next((run.member for run in runs if run.member.tables), runs[0].member)
-    pages = WorkerPages(lambda: live_page(app, runs), MemberTables(with_tables))
-    port = await pages.start(settings.http_port)
+    pages = WorkerPages(lambda: live_page(app, runs), MemberTables(with_tables), stored)
+    port = await pages.start(settings.http_port, settings.http_host)
+    url = f"http://{settings.http_host}:{port}"
+    for run in runs:
+        run.member.answer_at(url)
     try:
         _write_run_file(settings.run_file, port)
-        log.info("worker starting", app=app, url=f"http://{LOOPBACK}:{port}/live")
+        log.info("worker starting", app=app, url=f"{url}/live")
         await _until_stopped(runs, stop)
         log.info("worker stopped", app=app, processed=sum(run.process.processed for run in runs))
     finally:

@@ -26,6 +26,11 @@ class MemberTables:
         changelog = self._member.tables[name].changelog
         return self._member.partition_of(key) in self._owned(changelog)
 
+    def owner(self, name: str, key: str) -> str | None:
+        """The address of the worker that owns the key; None while nobody does."""
+        changelog = self._member.tables[name].changelog
+        return self._member.owner_of(changelog, self._member.partition_of(key))
+
     def find(self, name: str, key: str) -> StoredEntry | None:
         """One entry."""
         table = self._member.tables[name]

@@ -41,6 +41,7 @@ from streams.runtime.lease import LeasedSender
 from streams.runtime.member import GroupMember, Membership
 from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
+from streams.runtime.projection_pages import StoredProjections
 from streams.runtime.running import Subscription, WorkerSettings, prepared, run_all
 from streams.settings import KafkaSettings
 from streams.turns import Turns
@@ -59,8 +60,13 @@ class _Connections:
     outages: tuple[type[BaseException], ...]
 
 
-async def run_app_worker(app: App, settings: WorkerSettings, stop: asyncio.Event) -> None:
-    """Run the app's subscriptions until `stop`.
+async def run_app_worker(
+    app: App,
+    settings: WorkerSettings,
+    stop: asyncio.Event,
+    stored: StoredProjections | None = None,
+) -> None:
+    """Run the app's subscriptions until `stop`; its pages read `stored` projections, too.
 
     Raises BrokerUnavailable, TopicMissing, PartitionMismatch, NoSuchSubscription,
     LanesNeedNoTables, or WorkerFailed.
@@ -78,7 +84,7 @@ async def run_app_worker(app: App, settings: WorkerSettings, stop: asyncio.Event
             await check_topics(
                 KafkaReader(settings.kafka, sorted(topics)), settings.kafka.partitions
             )
-            await run_all(app.name, runs, settings, stop)
+            await run_all(app.name, runs, settings, stop, stored)
 
 
 async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> None:
@@ -202,6 +208,7 @@ def _member(
         store=settings.store,
         log_ids=settings.log_ids,
         recovery_deadline_s=settings.recovery_deadline_s,
+        rebuilds_tables=settings.rebuilds_tables,
     )
     return GroupMember(subscription.group, membership, subscription.tables, setups)
 

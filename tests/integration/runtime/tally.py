@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from streams.runtime.running import WorkerSettings
 from streams.runtime.worker import run_app_worker
 from streams.settings import KafkaSettings
 from streams.table_store import TableStore
+from streams.windows import Windows
 from streams.workload import Workload
 
 POISON = "poison"
 OUTAGE = "outage"
+SECONDS = Windows(length=timedelta(seconds=1), grace=timedelta(milliseconds=500), keeps=1_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,12 @@ def tally_app(name: str, healed: Path) -> OneTopicApp:
         }
 
     app.projection("per-file", on=("analysis.*",), initial=dict)(count)
+    app.projection(
+        "per-second",
+        on=("analysis.*",),
+        initial=SECONDS.initial,
+        key=lambda event: event.data.project_id,
+    )(SECONDS.of(count))
     app.projection(
         "per-project", on=("analysis.*",), initial=dict, key=lambda event: event.data.project_id
     )(count)

@@ -118,6 +118,17 @@ def shown(table: Table) -> Counter[str]:
     return Counter({key: state["events"] for key, state in states if state})
 
 
+def published(topic: str, event: Event[Any]) -> OutgoingRecord:
+    """The record of an event in a topic of the test."""
+    return OutgoingRecord(topic, event.key.encode(), CODEC.encode(event), event_headers(event))
+
+
+def archived_as_is(record: RawRecord) -> OutgoingRecord:
+    """What the platform's worker makes of a record."""
+    envelope = CODEC.view(record.value or b"").envelope
+    return archived(record, envelope.id, envelope)
+
+
 async def test_tables_from_the_archive_equal_what_was_sent_and_so_do_their_changelogs(
     kafka: KafkaSettings, sender: KafkaSender, make_topics: MakeTopics, unique: str
 ) -> None:
@@ -128,22 +139,12 @@ async def test_tables_from_the_archive_equal_what_was_sent_and_so_do_their_chang
     topic, archive_group = f"events.domain.{unique}", f"{unique}.archive"
     await make_topics(topic)
     events = [processed(unique, number) for number in range(EVENTS)]
-    await send_all(
-        sender,
-        [
-            OutgoingRecord(topic, it.key.encode(), CODEC.encode(it), event_headers(it))
-            for it in events
-        ],
-    )
+    await send_all(sender, [published(topic, event) for event in events])
     for group in (workload.group, archive_group):
         await commit_all(kafka, group, topic)
-    archive = []
-    for record in await records_of(kafka, topic, EVENTS):
-        envelope = CODEC.view(record.value or b"").envelope
-        archive.append(archived(record, envelope.id, envelope))
+    archive = [archived_as_is(record) for record in await records_of(kafka, topic, EVENTS)]
     # What the platform's worker had in hand when it was killed is archived twice.
     await send_all(sender, [*archive, *archive[-50:]])
-
     schemas = KafkaWriterSchemas(kafka, sender, CODEC)
     edges = RebuildEdges(
         reading=EventReading(CODEC, schemas, workload.wants),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from schemas.topics import LARGEST_COPY
 from streams.app import App
 from streams.context import Context
 from streams.errors import DuplicateName, HandlerMismatch
+from streams.projection import KeptIn
 
 
 async def on_started(event: Event[AnalysisStarted], context: Context) -> None:
@@ -109,3 +111,28 @@ def test_the_topics_of_an_app_cover_failures_rekeying_and_changelogs() -> None:
     assert {spec.partitions for spec in specs.values()} == {6}
     assert specs["team.main-plain-changelog"].config["cleanup.policy"] == "compact"
     assert {spec.config["max.message.bytes"] for spec in specs.values()} == {str(LARGEST_COPY)}
+
+
+def test_a_projection_in_postgres_needs_no_topic_and_no_worker() -> None:
+    app = App("team")
+    app.on("analysis.started", name="mail", subscription="mailer")(on_started)
+    app.projection("rows", on=("*",), initial=dict, kept_in=KeptIn.POSTGRES, revision=2)(
+        lambda state, _event: state
+    )
+    assert app.subscriptions() == ("mailer",)
+    assert app.workload().projections == ()
+    assert not [spec for spec in app.topic_specs(4) if "rows" in spec.name]
+    (rows,) = app.projections_in(KeptIn.POSTGRES)
+    assert (rows.revision, app.projections_in(KeptIn.TABLE)) == (2, ())
+
+
+def test_a_projection_has_the_key_of_its_function_or_that_of_the_event(
+    started: Callable[..., Event[Any]],
+) -> None:
+    app = App("team")
+    app.projection("own", on=("*",), initial=dict)(lambda state, _event: state)
+    app.projection("by-type", on=("*",), initial=dict, key=lambda event: event.type)(
+        lambda state, _event: state
+    )
+    event = started("a1")
+    assert [it.key_of(event) for it in app.projections] == [event.key, "analysis.started"]
