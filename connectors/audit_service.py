@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from connectors.audit_changelogs import SUFFIX, ChangelogCheckpoints
-from connectors.audit_ports import ProjectionCheckpoints
 from connectors.postgres.audit_snapshot import PostgresAuditedStore
 from connectors.postgres.database import Database
+from connectors.postgres.projection_checkpoints import PostgresProjectionCheckpoints
 from connectors.settings import PostgresSettings
 from connectors.store_audit import AuditEdges, AuditListener, Phase, StoreAudit
 from schemas.catalog import Catalog
@@ -38,8 +38,6 @@ class AuditPlan:
     archive: str = STORE_EVENTS
     published: Sequence[str] = all_events_topics()
     archiving_group: str = PLATFORM_GROUP
-    projections: Sequence[ProjectionCheckpoints] = ()
-    """Projections beside those whose changelogs stand in this Kafka."""
 
     @property
     def sources(self) -> tuple[TopicPartition, ...]:
@@ -72,7 +70,7 @@ async def store_audit(
             archived=lambda: committed_offsets(plan.kafka, plan.archiving_group),
             projections=(
                 ChangelogCheckpoints(lambda: KafkaFetcher(plan.kafka), plan.changelogs),
-                *plan.projections,
+                PostgresProjectionCheckpoints(database, plan.archive, plan.topic_id),
             ),
             codec=Codec(plan.catalog),
             clock=time.monotonic,

@@ -241,3 +241,20 @@ RETURNING live
 -- wait_without_bound --
 -- For one transaction: a comparison of many rows takes its time.
 SELECT set_config('statement_timeout', '0', true)
+
+-- live_checkpoints --
+-- How far the version of each projection that is read has come, and whether its fold has stopped.
+SELECT
+    projections.app || '/' || projections.name,
+    checkpoints.partition,
+    checkpoints.next,
+    versions.failure IS NOT NULL
+FROM projections
+JOIN projection_versions AS versions
+    ON versions.app = projections.app
+    AND versions.name = projections.name
+    AND versions.version = projections.live
+LEFT JOIN projection_checkpoints AS checkpoints
+    ON checkpoints.version_id = versions.version_id
+    AND checkpoints.topic_id = %(topic_id)s
+ORDER BY 1, 2

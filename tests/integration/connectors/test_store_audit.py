@@ -124,6 +124,44 @@ async def test_versions_that_lack_one_or_stand_out_of_order_are_told(
     assert {it.subject for it in report.findings.named} == {"SourceFile/f0.py", "SourceFile/f1.py"}
 
 
+async def test_projections_in_postgres_are_held_against_the_log(
+    store: AuditedStore, files: Files
+) -> None:
+    await fill(store, files(40))
+    with psycopg.connect(store.dsn) as connection:
+        connection.execute(LIVE_PROJECTIONS)
+        connection.execute(CHECKPOINTS)
+        row = connection.execute("SELECT count(*) FROM sink_offsets WHERE next > 0").fetchone()
+    assert row is not None
+    read = row[0]
+    report = await store.audit()
+    found = {it.name: (it.sources, it.ahead, it.missing) for it in report.projections}
+    assert found == {
+        "team/ahead": (read, read, 0),
+        "team/new": (0, 0, 0),
+        "team/sound": (read, 0, 0),
+        "team/stopped": (read, 0, 1),
+    }
+    assert not report.agrees
+
+
+LIVE_PROJECTIONS = """
+    INSERT INTO projections (app, name, module, live, last_version)
+    SELECT 'team', name, 'team.app', 2, 2
+    FROM unnest(ARRAY['ahead', 'new', 'sound', 'stopped']) AS name;
+    INSERT INTO projection_versions (app, name, version, revision, failure)
+    SELECT app, name, version, 1, CASE WHEN name = 'stopped' THEN '{}'::jsonb END
+    FROM projections, generate_series(1, 2) AS version
+"""
+CHECKPOINTS = """
+    INSERT INTO projection_checkpoints (version_id, topic_id, partition, next)
+    SELECT version_id, topic_id, partition,
+        next + CASE WHEN name = 'ahead' OR version = 1 THEN 1000000 ELSE 0 END
+    FROM projection_versions, sink_offsets
+    WHERE name <> 'new' AND next > 0
+"""
+
+
 async def test_a_store_at_work_agrees_while_it_is_audited(
     store: AuditedStore, files: Files
 ) -> None:
