@@ -56,14 +56,14 @@ def _trusted(text: str) -> LiteralString:
 
 
 def load_queries() -> dict[str, LiteralString]:
-    """The named queries of every file beside this module. Raises ValueError for a name twice."""
+    """The named queries of all files beside this module. Raises ValueError for a repeated name."""
     queries: dict[str, LiteralString] = {}
-    found = [entry for entry in files(__name__).iterdir() if entry.name.endswith(".sql")]
-    for entry in sorted(found, key=lambda entry: entry.name):
-        named = parse_queries(entry.read_text(encoding="utf-8"))
-        if twice := queries.keys() & named.keys():
-            raise ValueError(f"{entry.name}: {', '.join(sorted(twice))} is named twice")
-        queries |= named
+    for entry in sorted(files(__name__).iterdir(), key=lambda entry: entry.name):
+        if entry.name.endswith(".sql"):
+            parsed = parse_queries(entry.read_text(encoding="utf-8"))
+            if twice := queries.keys() & parsed.keys():
+                raise ValueError(f"{entry.name}: {', '.join(sorted(twice))} stand elsewhere, too")
+            queries |= parsed
     return queries
 
 
