@@ -84,6 +84,12 @@ class StoreRestore:
         DatabaseUnavailable or BrokerUnavailable: then run it again, it goes on where it stopped.
         """
         remaining = await self._edges.target.begin(self._topic_id, await self._ends())
+        if any(it.claim.next < it.until for it in remaining.values()):
+            await self._read(remaining)
+        await self._edges.target.end(self._topic_id)
+        return self._report
+
+    async def _read(self, remaining: Mapping[int, Remaining]) -> None:
         starts = {self._sources[at]: it.claim.next for at, it in remaining.items()}
         fetcher = self._edges.fetchers()
         await fetcher.start(starts)
@@ -91,8 +97,6 @@ class StoreRestore:
             await self._copy(fetcher, starts, remaining)
         finally:
             await fetcher.close()
-        await self._edges.target.end(self._topic_id)
-        return self._report
 
     async def _ends(self) -> Mapping[int, int]:
         fetcher = self._edges.fetchers()

@@ -25,6 +25,7 @@ from infra.topics import partition_counts, topic_ids
 from infra.work_progress import work_progress
 from schemas.catalog import Catalog
 from schemas.topics import STORE_EVENTS
+from streams.runtime.collecting import collect_garbage_less_often
 from streams.settings import KafkaSettings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -97,6 +98,7 @@ def restore(
 
 async def _restore(plan: RestorePlan) -> RestoreReport:
     await migrate(plan.postgres)
+    collect_garbage_less_often()
     with work_progress("records") as progress:
         show = partial(progress, "restoring PostgreSQL")
         async with store_restore(plan, show) as running:
@@ -120,6 +122,7 @@ def _restore_plan() -> RestorePlan:
 
 
 async def _audit(plan: AuditPlan) -> AuditReport:
+    collect_garbage_less_often()
     with work_progress("records") as progress:
         async with store_audit(plan, progress) as running:
             return await running.run()
