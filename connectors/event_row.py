@@ -144,8 +144,13 @@ def json_text(payload: Mapping[str, Any]) -> str | None:
 
 def _careful_json_text(payload: Mapping[str, Any]) -> str | None:
     try:
+        # A new event without a data class has a read-only view of a mapping, which is no dict.
         text = json.dumps(
-            payload, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_as_text
+            dict(payload),
+            allow_nan=False,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            default=_as_text,
         )
         text.encode()
     except (TypeError, ValueError, RecursionError):
