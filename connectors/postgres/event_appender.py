@@ -51,7 +51,7 @@ class _Turn:
 
 
 class PostgresEventAppender:
-    """Implements EventAppender. Needs no Kafka: the outbox relay sends what is appended.
+    """Implements CommandAppender. Needs no Kafka: the outbox relay sends what is appended.
 
     An exact expectation costs one round trip; ANY_VERSION a second one, to read the version that
     the events are encoded with. Appends to one aggregate wait for each other within a process, so
@@ -122,6 +122,24 @@ class PostgresEventAppender:
         if await self._is_stored(connection, wanted, placed, state.version):
             return _done(placed)
         return state
+
+    async def result_of(
+        self, aggregate_type: str, aggregate_id: str, command_id: str
+    ) -> Appended | None:
+        """See CommandResults."""
+        asked = {
+            "aggregate_type": aggregate_type,
+            "aggregate_id": aggregate_id,
+            "command_id": command_id,
+        }
+        async with self._database.connection() as connection:
+            found = await connection.execute(QUERIES["events_of_command"], asked)
+            framed = [row[0] for row in await found.fetchall()]
+        events = tuple([await self._view(value) for value in framed])
+        last = events[-1].aggregate if events else None
+        if last is None:
+            return None
+        return Appended(events=events, version=last.version or 0, is_repeat=True)
 
     def _encoded(self, wanted: Append, version: int) -> "_Encoded":
         events = wanted.behind(version)

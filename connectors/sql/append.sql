@@ -140,3 +140,11 @@ INSERT INTO writer_schemas (id, composed) VALUES (%(id)s, %(composed)s) ON CONFL
 -- writer_schema --
 -- One kept schema.
 SELECT composed FROM writer_schemas WHERE id = %(id)s
+
+-- events_of_command --
+-- What a command has brought about, in order.
+SELECT framed FROM events
+WHERE command_id = %(command_id)s
+    AND aggregate_id = %(aggregate_id)s
+    AND aggregate_type = %(aggregate_type)s
+ORDER BY aggregate_version
