@@ -81,7 +81,7 @@ class PostgresEventStore:
         """See EventQueries."""
         following, target = from_version, target_version or LAST_VERSION
         while following <= target:
-            rows = await self._rows(
+            rows = await self._page(
                 "events_by_version",
                 {
                     "aggregate_type": aggregate_type,
@@ -105,7 +105,7 @@ class PostgresEventStore:
         while True:
             # No bound at the end, neither of time nor of type: to a planner without statistics it
             # looks selective, and then all that is left is sorted for each page.
-            rows = await self._rows(
+            rows = await self._page(
                 query,
                 {
                     "first_type": first,
@@ -177,6 +177,13 @@ class PostgresEventStore:
 
     async def _rows(self, query: str, values: Mapping[str, Any]) -> list[TupleRow]:
         async with self._database.transaction() as connection:
+            found = await connection.execute(QUERIES[query], values)
+            return await found.fetchall()
+
+    async def _page(self, query: str, values: Mapping[str, Any]) -> list[TupleRow]:
+        """One page of many, read in the order of an index whatever statistics may say."""
+        async with self._database.transaction() as connection:
+            await connection.execute(QUERIES["keep_order"])
             found = await connection.execute(QUERIES[query], values)
             return await found.fetchall()
 

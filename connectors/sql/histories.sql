@@ -1,5 +1,11 @@
 -- Queries of histories: aggregates by version, streams in order of time, causes, snapshots, catch-up.
 
+-- keep_order --
+-- A page follows an index: all that lies behind its begin must never be collected and sorted for it.
+SELECT
+    set_config('enable_bitmapscan', 'off', true),
+    set_config('enable_sort', 'off', true)
+
 -- events_by_version --
 -- The next versions of one aggregate, in order.
 SELECT framed, aggregate_version

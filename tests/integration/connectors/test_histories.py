@@ -119,6 +119,15 @@ PAGES: dict[str, dict[str, Any]] = {
 }
 
 
+ORDERED = {
+    "events_by_version",
+    "events_in_time",
+    "events_of_type_in_time",
+    "events_of_types_in_time",
+}
+"""The pages that are asked for with the order kept."""
+
+
 @pytest.mark.parametrize("is_analysed", [False, True], ids=["without statistics", "analysed"])
 async def test_no_page_reads_or_sorts_the_whole_table(
     fresh_database: str, *, is_analysed: bool
@@ -141,7 +150,10 @@ async def test_no_page_reads_or_sorts_the_whole_table(
         plans = {}
         for name, values in PAGES.items():
             query = f"EXPLAIN {QUERIES[name]}"
-            rows = connection.execute(query.encode(), {**middle, **values}).fetchall()
+            with connection.transaction():
+                if name in ORDERED:
+                    connection.execute(QUERIES["keep_order"])
+                rows = connection.execute(query.encode(), {**middle, **values}).fetchall()
             plans[name] = "\n".join(row[0] for row in rows)
     whole = {name: plan for name, plan in plans.items() if "Seq Scan on" in plan}
     assert whole == {}
