@@ -290,12 +290,17 @@ async def test_a_dump_that_is_restored_into_a_new_server_sends_on_and_loses_noth
         await eventually(lambda: waiting(fresh_database) == 0)
     await append(fresh_database, [account], 2)
     dump = tmp_path / "dump.sql"
+    roles = tmp_path / "roles.sql"
+    roles.write_text("CREATE ROLE wundr_writer NOLOGIN; CREATE ROLE wundr_reader NOLOGIN;")
     await client(tmp_path, "pg_dump", "-f", str(dump), "-d", fresh_database)
     async with running(bootstrap, fresh_database):
         await eventually(lambda: waiting(fresh_database) == 0)
     try:
         restored = start_postgres(tmp_path).dsn
-        await client(tmp_path, "psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", str(dump), restored)
+        for script in (roles, dump):
+            await client(
+                tmp_path, "psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", str(script), restored
+            )
         assert waiting(restored) == 2
         await append(restored, [account], 1)
         async with running(bootstrap, restored):
