@@ -1,9 +1,12 @@
 """Committed offsets of any consumer group."""
 
+import asyncio
 from collections.abc import Mapping
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
+from streams.kafka.clients import RETRY_PAUSE_S
 from streams.kafka.errors import kafka_errors
 from streams.records import TopicPartition
 from streams.settings import KafkaSettings
@@ -17,8 +20,19 @@ async def committed_offsets(settings: KafkaSettings, group: str) -> Mapping[Topi
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, client_id=settings.client_id)
     with kafka_errors(f"asking for the offsets of {group}"):
         try:
-            await admin.start()
-            found = await admin.list_consumer_group_offsets(group)
+            async with asyncio.timeout(settings.connect_timeout_s):
+                await admin.start()
+                return await _offsets(admin, group)
         finally:
             await admin.close()
-    return {TopicPartition(*source): place.offset for source, place in found.items()}
+
+
+async def _offsets(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, int]:
+    while True:
+        try:
+            found = await admin.list_consumer_group_offsets(group)
+        except GroupCoordinatorNotAvailableError:
+            # A new broker makes the topic of its groups when it is first asked for one.
+            await asyncio.sleep(RETRY_PAUSE_S)
+        else:
+            return {TopicPartition(*source): place.offset for source, place in found.items()}
