@@ -62,7 +62,10 @@ def _speaks_these_programs() -> bool:
 
 
 AVAILABLE: Final = _speaks_these_programs()
-IN_USE: Final = AVAILABLE and os.environ.get("WUNDR_PURE", "") in {"", "0"}
+IS_WANTED: Final = os.environ.get("WUNDR_PURE", "") in {"", "0"}
+"""Whether this process may use parts in C at all."""
+
+IN_USE: Final = AVAILABLE and IS_WANTED
 
 
 class NotNative(Exception):
