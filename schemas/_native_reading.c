@@ -938,6 +938,40 @@ static PyTypeObject ReaderType = {
     .tp_methods = READER_METHODS,
 };
 
+/* A second name for a slot, under which it can only be read: Python reads it without a call. */
+static PyObject *
+read_only(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    PyObject *type, *descriptor;
+    const char *name, *doc;
+    Slot slot;
+    if (!PyArg_ParseTuple(arguments, "O!Oss:read_only", &PyType_Type, &type, &descriptor, &name,
+                          &doc)
+        || compile_slot((PyTypeObject *)type, descriptor, &slot) < 0) {
+        return NULL;
+    }
+    /* A descriptor refers to its definition for as long as it lives: it is never freed, and made
+     * once for each name of a class. */
+    PyMemberDef *member = PyMem_Calloc(1, sizeof(PyMemberDef));
+    char *texts = PyMem_Malloc(strlen(name) + strlen(doc) + 2);
+    if (member == NULL || texts == NULL) {
+        PyMem_Free(member);
+        PyMem_Free(texts);
+        return PyErr_NoMemory();
+    }
+    member->name = strcpy(texts, name);
+    member->doc = strcpy(texts + strlen(name) + 1, doc);
+    member->type = T_OBJECT_EX;
+    member->offset = slot.offset;
+    member->flags = READONLY;
+    return PyDescr_NewMember((PyTypeObject *)type, member);
+}
+
+static PyMethodDef MODULE_METHODS[] = {
+    {"read_only", read_only, METH_VARARGS, "A descriptor: a slot of a class that is only read."},
+    {NULL, NULL, 0, NULL},
+};
+
 static int
 fill_module(PyObject *module)
 {
@@ -964,6 +998,7 @@ static struct PyModuleDef MODULE = {
     .m_name = "_native_reading",
     .m_doc = "Reads Avro straight into objects; see schemas/native_program.py.",
     .m_size = 0,
+    .m_methods = MODULE_METHODS,
     .m_slots = MODULE_SLOTS,
 };
 
