@@ -17,6 +17,7 @@ from infra.stack.postgres import postgres_process
 from infra.stack.processes import Verdict, verdict_on
 from infra.stack.state import StackState, read_state
 from infra.topics import is_reachable, plan
+from schemas import native
 from schemas.catalog import Catalog
 from schemas.topics import platform_topics
 
@@ -39,6 +40,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     endpoints = find_endpoints(settings)
     yield embedded_finding(embedded_missing())
     yield _jars()
+    yield native_finding(is_built=native.AVAILABLE, is_in_use=native.IN_USE)
     yield disk_finding(shutil.disk_usage(_existing_parent(state_dir)).free)
     yield port_finding(settings.kafka_port, is_running=endpoints is not None, is_free=is_port_free)
     yield processes_finding(state, running_brokers=len(kafka_processes(state_dir)))
@@ -70,6 +72,18 @@ def _jars() -> Finding:
         message=f"{len(missing)} of {len(lock.jars)} jars are not downloaded",
         remedy="wundr up downloads them (once)",
     )
+
+
+def native_finding(*, is_built: bool, is_in_use: bool) -> Finding:
+    """Who reads events. Nothing is wrong without the readers in C, only slower."""
+    if is_in_use:
+        return Finding(check="readers", message="events are read in C")
+    reason = (
+        "as WUNDR_PURE says"
+        if is_built
+        else "in C where a compiler and the headers of Python are when .venv is made"
+    )
+    return Finding(check="readers", message=f"events are read in Python, {reason}")
 
 
 def disk_finding(free: int) -> Finding:

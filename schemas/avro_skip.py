@@ -18,6 +18,27 @@ NamedTypes = Mapping[str, Any]
 _WIDTHS: Final = {"null": 0, "boolean": 1, "float": 4, "double": 8}
 
 
+def named_types(schema: Any, namespace: str) -> NamedTypes:
+    """Every named type in a schema by its full name, and by its own where no other has it."""
+    names: dict[str, Any] = {}
+    _collect_names(schema, namespace, names)
+    return names
+
+
+def _collect_names(schema: Any, namespace: str, names: dict[str, Any]) -> None:
+    if isinstance(schema, list):
+        for branch in schema:
+            _collect_names(branch, namespace, names)
+    elif isinstance(schema, dict):
+        if "name" in schema:
+            namespace = schema.get("namespace", namespace)
+            names[f"{namespace}.{schema['name']}" if namespace else schema["name"]] = schema
+            names.setdefault(schema["name"], schema)
+        for inner in (schema.get("items"), schema.get("values")):
+            _collect_names(inner, namespace, names)
+        _collect_names([field["type"] for field in schema.get("fields", ())], namespace, names)
+
+
 def skip_sized(data: bytes, at: int) -> int:
     """Step over a text or bytes."""
     length, at = read_long(data, at)

@@ -16,8 +16,6 @@ from schemas.catalog import Catalog, WriterSchema
 from schemas.data_reader import (
     DAMAGED,
     ReadData,
-    compile_typed_reader,
-    compile_wire_reader,
     made_of,
     parsed_record,
 )
@@ -28,7 +26,9 @@ from schemas.event_data import EventData
 from schemas.events import DATA_TYPES
 from schemas.expansion import refuse_expansion
 from schemas.framing import HEADER_SIZE, frame_header, schema_id_of
-from schemas.prefix_reader import EventView, compile_event_view
+from schemas.native_data import typed_reader, wire_reader
+from schemas.native_view import event_view
+from schemas.prefix_reader import EventView
 from schemas.prefix_writer import write_envelope
 from schemas.recursion import refuse_recursion
 from schemas.resolving_reader import compile_resolving_reader, differs_by_fields
@@ -149,7 +149,7 @@ class Codec:
             refuse_recursion(written)
             refuse_expansion(parsed_record(written))
             payload, data = self._data_readers(schema, written)
-            return compile_event_view(schema.record(), _Reader(payload=payload, data=data))
+            return event_view(schema.record(), _Reader(payload=payload, data=data))
         except (SchemaParseException, *DAMAGED) as error:
             raise InvalidWriterSchema(f"{schema.type} {schema.version}: {error!r}") from error
 
@@ -163,15 +163,13 @@ class Codec:
         """
         version = self._catalog.reader_version(schema.type, schema.version)
         if version is None:
-            payload = compile_wire_reader(written)
+            payload = wire_reader(written)
             return payload, payload
         data_type = self._data_types.get((schema.type, version))
         known = self._catalog.writer_schema(schema.type, version).data_record()
         if differs_by_fields(written, known):
-            payload = compile_wire_reader(written, known)
-            return payload, compile_typed_reader(
-                written, data_type, known
-            ) if data_type else payload
+            payload = wire_reader(written, known)
+            return payload, typed_reader(written, data_type, known) if data_type else payload
         payload = compile_resolving_reader(written, known)
         return payload, made_of(payload, data_type) if data_type else payload
 

@@ -16,7 +16,7 @@ from fastavro import parse_schema
 from fastavro.read import LOGICAL_READERS
 
 from schemas import read_source
-from schemas.class_source import UnsupportedType, wire_conversions
+from schemas.class_source import Expression, UnsupportedType, wire_conversions
 from schemas.errors import InvalidWriterSchema, TruncatedEvent
 from schemas.event_data import EventData
 
@@ -79,11 +79,8 @@ def compile_typed_reader(
     Of that for `known` where it is given, as in `compile_wire_reader`. Any other class of these
     data is made of the wire mapping.
     """
-    try:
-        conversions = wire_conversions(known or record, data_type.__name__)
-    except UnsupportedType:
-        conversions = {}
-    if [attribute for attribute, _ in conversions.values()] != attributes_of(data_type):
+    conversions = conversions_to(data_type, known or record)
+    if conversions is None:
         return made_of(compile_wire_reader(record, known), data_type)
     generator = _Generator(record)
     read, values = generator.outermost(known or record)
@@ -96,6 +93,21 @@ def compile_typed_reader(
     ]
     build += ["    draft.__class__ = Typed", "    return draft"]
     return generator.compiled([*read, *_closing(*build)])
+
+
+def conversions_to(
+    data_type: type[EventData], record: Mapping[str, Any]
+) -> Mapping[str, tuple[str, Expression]] | None:
+    """What becomes of each field in the class that was generated for a record.
+
+    None for any other class.
+    """
+    try:
+        conversions = wire_conversions(record, data_type.__name__)
+    except UnsupportedType:
+        return None
+    attributes = [attribute for attribute, _ in conversions.values()]
+    return conversions if attributes == attributes_of(data_type) else None
 
 
 def made_of(read: ReadData, data_type: type[EventData]) -> ReadData:

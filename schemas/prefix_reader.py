@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from schemas import read_source
-from schemas.avro_skip import compile_skip
+from schemas.avro_skip import compile_skip, named_types
 from schemas.envelope import (
     NO_EXTRA,
     NO_METADATA,
@@ -33,8 +33,8 @@ PrefixReader = Callable[[bytes, int], tuple[Envelope, int]]
 
 Raises TruncatedEvent over bytes that end early or do not fit."""
 
-_LATEST_MS: Final = 253_402_300_799_999
-_EARLIEST_MS: Final = -62_135_596_800_000
+LATEST_MS: Final = 253_402_300_799_999
+EARLIEST_MS: Final = -62_135_596_800_000
 """The years 1 to 9999: what a datetime can hold."""
 _TIME_BYTES: Final = 6
 _MOST_TIMES: Final = 4096
@@ -141,7 +141,7 @@ def read_time(data: bytes, at: int, known: dict[bytes, int]) -> tuple[int, int]:
     the first two: their seven bits, halved as zigzag doubles, are all that must be added.
     """
     time, end = read_long(data, at)
-    if not _EARLIEST_MS <= time <= _LATEST_MS:
+    if not EARLIEST_MS <= time <= LATEST_MS:
         raise ValueError("the timestamp is outside of the years 1 to 9999")
     if time >= 0 and end - at == _TIME_BYTES:
         if len(known) == _MOST_TIMES:
@@ -158,7 +158,7 @@ def _read_text(data: bytes, at: int) -> tuple[str, int]:
     return data[at:end].decode(), end
 
 
-def _is_empty_as_zero(field: Mapping[str, Any]) -> bool:
+def is_empty_as_zero(field: Mapping[str, Any]) -> bool:
     """Whether a zero byte says null, or a map without entries."""
     kind = field["type"]
     if isinstance(kind, list):
@@ -183,7 +183,9 @@ class _Generator:
 
     def __init__(self, composed: Mapping[str, Any]) -> None:
         self._fields = composed["fields"][:-1]
-        self._names: dict[str, Any] = {}
+        self._names = named_types(
+            [field["type"] for field in self._fields], str(composed.get("namespace", ""))
+        )
         self._next = 0
         self.scope: dict[str, Any] = {
             "new": tuple.__new__,
@@ -198,9 +200,6 @@ class _Generator:
             "TruncatedEvent": TruncatedEvent,
             **read_source.SCOPE,
         }
-        self._collect_names(
-            [field["type"] for field in self._fields], str(composed.get("namespace", ""))
-        )
         self._lines, self.values = self._record("", self._fields, _ENVELOPE, " " * 8)
 
     def compiled(self, closing: list[str]) -> Any:
@@ -299,7 +298,7 @@ class _Generator:
         kind = self._names.get(kind, kind) if isinstance(kind, str) else kind
         shape = kind["type"] if isinstance(kind, dict) else kind
         if isinstance(known, dict) and shape == "record":
-            if path == "metadata" and all(map(_is_empty_as_zero, kind["fields"])):
+            if path == "metadata" and all(map(is_empty_as_zero, kind["fields"])):
                 zeros = self._constant(bytes(len(kind["fields"])))
                 yield f"{indent}if data[at : at + {len(kind['fields'])}] == {zeros}:"
                 yield f"{indent}    at += {len(kind['fields'])}"
@@ -360,19 +359,3 @@ class _Generator:
         name = f"k{self._next}"
         self.scope[name] = value
         return name
-
-    def _collect_names(self, schema: Any, namespace: str) -> None:
-        """Note every named type by its full name, as references may be written."""
-        if isinstance(schema, list):
-            for branch in schema:
-                self._collect_names(branch, namespace)
-        elif isinstance(schema, dict):
-            if "name" in schema:
-                namespace = schema.get("namespace", namespace)
-                self._names[f"{namespace}.{schema['name']}" if namespace else schema["name"]] = (
-                    schema
-                )
-                self._names.setdefault(schema["name"], schema)
-            for inner in (schema.get("items"), schema.get("values")):
-                self._collect_names(inner, namespace)
-            self._collect_names([field["type"] for field in schema.get("fields", ())], namespace)

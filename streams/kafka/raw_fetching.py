@@ -6,14 +6,18 @@ the contract suites say what must hold.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.consumer import fetcher as client
 from aiokafka.consumer.fetcher import FetchResult
 
+from streams.kafka import record_batches
+from streams.kafka.record_batches import KeptRecords, can_be_unpacked, raw_record, unpacked
 from streams.records import RawRecord
 
 
@@ -21,6 +25,9 @@ def give_raw_records(consumer: AIOKafkaConsumer) -> None:
     """From now on `getmany` returns lists of RawRecord; for a consumer that was just started."""
     fetcher: Any = consumer._fetcher  # noqa: SLF001  # see above
     assert not fetcher._records, "nothing was fetched yet"  # noqa: SLF001  # see above
+    if record_batches.IN_USE:
+        # For every consumer of this process: a class that does the same and keeps the bytes.
+        client.MemoryRecords = KeptRecords
     fetcher._records = _RawResults()  # noqa: SLF001  # see above
 
 
@@ -31,25 +38,12 @@ class _RawResults(OrderedDict[KafkaPartition, Any]):
         if type(result) is FetchResult:
             # aiokafka asks for exactly this class: it cannot be derived from.
             records = result._partition_records  # noqa: SLF001  # see above
-            records._consumer_record = partial(_raw_record, *source)  # noqa: SLF001  # see above
-            result.getall = partial(_get_all, result)
+            if can_be_unpacked(records):
+                result.getall = _Unpacked(result, source).take
+            else:
+                records._consumer_record = partial(raw_record, *source)  # noqa: SLF001  # see above
+                result.getall = partial(_get_all, result)
         super().__setitem__(source, result)
-
-
-def _raw_record(topic: str, partition: int, _source: KafkaPartition, record: Any) -> RawRecord:
-    """A plain tuple, without a call of its constructor: this runs for each record that is read."""
-    return tuple.__new__(
-        RawRecord,
-        (
-            topic,
-            partition,
-            record.offset,
-            record.timestamp,
-            record.key,
-            record.value,
-            tuple(record.headers),
-        ),
-    )
 
 
 def _get_all(result: Any, max_records: int | None = None) -> list[RawRecord]:
@@ -61,3 +55,31 @@ def _get_all(result: Any, max_records: int | None = None) -> list[RawRecord]:
     if max_records is None or len(taken) < max_records:
         result._partition_records = None  # noqa: SLF001  # see above
     return taken
+
+
+class _Unpacked:
+    """The records of one result, batch by batch; takes the place of its `getall`."""
+
+    def __init__(self, result: Any, source: KafkaPartition) -> None:
+        self._result = result
+        self._records = result._partition_records  # noqa: SLF001  # see above
+        self._left: Iterator[RawRecord] = chain.from_iterable(unpacked(source, self._records))
+
+    def take(self, max_records: int | None = None) -> list[RawRecord]:
+        """See FetchResult.getall."""
+        result = self._result
+        if not result.check_assignment(result._topic_partition) or not result.has_more():  # noqa: SLF001  # see above
+            return []
+        try:
+            taken = list(islice(self._left, max_records))
+        except BaseException:
+            # What stands behind damage is not given as if it were not there.
+            self._left = iter(())
+            raise
+        is_last = max_records is None or len(taken) < max_records
+        if taken and not is_last:
+            self._records.next_fetch_offset = taken[-1].offset + 1
+        result._update_position()  # noqa: SLF001  # see above
+        if is_last:
+            result._partition_records = None  # noqa: SLF001  # see above
+        return taken

@@ -11,6 +11,7 @@ from infra.diagnosis import (
     Finding,
     disk_finding,
     embedded_finding,
+    native_finding,
     port_finding,
     processes_finding,
 )
@@ -43,6 +44,9 @@ def test_what_is_wrong_has_a_remedy(finding: Finding) -> None:
         port_finding(None, is_running=False, is_free=lambda _: False),
         port_finding(9092, is_running=True, is_free=lambda _: False),
         processes_finding(StackState(), running_brokers=0),
+        native_finding(is_built=True, is_in_use=True),
+        native_finding(is_built=True, is_in_use=False),
+        native_finding(is_built=False, is_in_use=False),
     ],
     ids=lambda finding: f"{finding.check}: {finding.message}",
 )

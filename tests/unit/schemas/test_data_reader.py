@@ -13,18 +13,17 @@ from hypothesis import strategies as st
 
 from schemas import class_source
 from schemas.catalog import Catalog
-from schemas.data_reader import compile_typed_reader, compile_wire_reader
 from schemas.errors import TruncatedEvent
 from schemas.event_data import EventData
 from schemas.events import DATA_TYPES
 from schemas.events.domain import AnalysisFileProcessed
 from schemas.source import SourceSchema, read_source
 from tests.unit.schemas.avro_values import records, same
+from tests.unit.schemas.readings import READINGS, Reading
 from tests.unit.schemas.samples import file_processed
 
 CATALOG: Final = Catalog.load()
 PROCESSED: Final = CATALOG.writer_schema("analysis.file.processed", "1.1.0").data_record()
-READ_PROCESSED: Final = compile_typed_reader(PROCESSED, AnalysisFileProcessed)
 
 
 def written(record: Mapping[str, Any], value: Mapping[str, Any]) -> bytes:
@@ -37,23 +36,25 @@ def read_by_fastavro(record: Mapping[str, Any], value: bytes) -> Any:
     return schemaless_reader(BytesIO(value), parse_schema(dict(record)), None)
 
 
+@pytest.mark.parametrize("reading", READINGS, ids=str)
 @given(records(), st.binary(max_size=9))
 def test_reads_every_value_that_fastavro_writes(
-    one: tuple[dict[str, Any], Mapping[str, Any]], before: bytes
+    reading: Reading, one: tuple[dict[str, Any], Mapping[str, Any]], before: bytes
 ) -> None:
     record, value = one
     data = written(record, value)
-    found = compile_wire_reader(record)(before + data, len(before))
+    found = reading.wire(record)(before + data, len(before))
     assert same(found, read_by_fastavro(record, data))
 
 
+@pytest.mark.parametrize("reading", READINGS, ids=str)
 @given(records(), st.data())
 def test_data_that_end_early_are_truncated(
-    one: tuple[dict[str, Any], Mapping[str, Any]], draw: st.DataObject
+    reading: Reading, one: tuple[dict[str, Any], Mapping[str, Any]], draw: st.DataObject
 ) -> None:
     record, value = one
     data = written(record, value)
-    read = compile_wire_reader(record)
+    read = reading.wire(record)
     with pytest.raises(TruncatedEvent):
         read(data + b"\x00", 0)
     if data:
@@ -61,9 +62,10 @@ def test_data_that_end_early_are_truncated(
             read(data[: draw.draw(st.integers(0, len(data) - 1))], 0)
 
 
+@pytest.mark.parametrize("reading", READINGS, ids=str)
 @given(records(), st.data())
 def test_damaged_data_are_truncated_or_read_as_fastavro_reads_them(
-    one: tuple[dict[str, Any], Mapping[str, Any]], draw: st.DataObject
+    reading: Reading, one: tuple[dict[str, Any], Mapping[str, Any]], draw: st.DataObject
 ) -> None:
     record, value = one
     damaged = bytearray(written(record, value) or b"\x00")
@@ -71,19 +73,20 @@ def test_damaged_data_are_truncated_or_read_as_fastavro_reads_them(
         place = draw.draw(st.integers(0, len(damaged) - 1))
         damaged[place] ^= 1 << draw.draw(st.integers(0, 7))
     try:
-        found = compile_wire_reader(record)(bytes(damaged), 0)
+        found = reading.wire(record)(bytes(damaged), 0)
     except TruncatedEvent:
         return
     assert same(found, read_by_fastavro(record, bytes(damaged)))
 
 
+@pytest.mark.parametrize("reading", READINGS, ids=str)
 @given(records(), st.binary(max_size=60))
 def test_foreign_bytes_are_truncated_or_read_as_fastavro_reads_them(
-    one: tuple[dict[str, Any], Mapping[str, Any]], foreign: bytes
+    reading: Reading, one: tuple[dict[str, Any], Mapping[str, Any]], foreign: bytes
 ) -> None:
     record, _ = one
     try:
-        found = compile_wire_reader(record)(foreign, 0)
+        found = reading.wire(record)(foreign, 0)
     except TruncatedEvent:
         return
     assert same(found, read_by_fastavro(record, foreign))
@@ -107,8 +110,10 @@ def class_of(record: Mapping[str, Any]) -> type[EventData]:
     return found
 
 
+@pytest.mark.parametrize("reading", READINGS, ids=str)
 @given(records())
 def test_a_class_is_read_as_it_is_made_of_the_wire_mapping(
+    reading: Reading,
     one: tuple[dict[str, Any], Mapping[str, Any]],
 ) -> None:
     record, value = one
@@ -118,22 +123,28 @@ def test_a_class_is_read_as_it_is_made_of_the_wire_mapping(
         data_type = class_of(record)
     except class_source.UnsupportedType:
         return
-    found = compile_typed_reader(schema, data_type)(data, 0)
+    found = reading.typed(schema, data_type)(data, 0)
     expected = data_type.from_wire(read_by_fastavro(schema, data))
     assert type(found) is data_type
     assert found == expected
     assert same(found.to_wire(), expected.to_wire())
 
 
+@pytest.mark.parametrize("reading", READINGS, ids=str)
 @pytest.mark.parametrize("key", sorted(DATA_TYPES))
-def test_every_class_of_the_catalog_is_read_without_the_detour(key: tuple[str, str]) -> None:
+def test_every_class_of_the_catalog_is_read_without_the_detour(
+    reading: Reading, key: tuple[str, str]
+) -> None:
     record = CATALOG.writer_schema(*key).data_record()
-    read = compile_typed_reader(record, DATA_TYPES[key])
+    read = reading.typed(record, DATA_TYPES[key])
     assert read.__name__ == "read_data"
 
 
-def test_data_that_were_read_cannot_be_changed() -> None:
-    found = READ_PROCESSED(written(PROCESSED, file_processed().to_wire()), 0)
+@pytest.mark.parametrize("reading", READINGS, ids=str)
+def test_data_that_were_read_cannot_be_changed(reading: Reading) -> None:
+    found = reading.typed(PROCESSED, AnalysisFileProcessed)(
+        written(PROCESSED, file_processed().to_wire()), 0
+    )
     assert found == file_processed()
     assert hash(found) == hash(file_processed())
     assert repr(found) == repr(file_processed())
@@ -160,15 +171,17 @@ class Handmade(EventData):
         return {"path": self.path}
 
 
-def test_a_class_that_was_not_generated_is_made_of_the_wire_mapping() -> None:
+@pytest.mark.parametrize("reading", READINGS, ids=str)
+def test_a_class_that_was_not_generated_is_made_of_the_wire_mapping(reading: Reading) -> None:
     data = written(PROCESSED, file_processed().to_wire())
-    assert compile_typed_reader(PROCESSED, Handmade)(data, 0).path == "schemas/event.py"
+    assert reading.typed(PROCESSED, Handmade)(data, 0).path == "schemas/event.py"
 
 
-def test_a_mapping_that_does_not_fit_its_class_is_told_as_such() -> None:
+@pytest.mark.parametrize("reading", READINGS, ids=str)
+def test_a_mapping_that_does_not_fit_its_class_is_told_as_such(reading: Reading) -> None:
     record = {"type": "record", "name": "R", "fields": [{"name": "x", "type": "int"}]}
     with pytest.raises(TruncatedEvent, match="do not fit their class"):
-        compile_typed_reader(record, Handmade)(b"\x02", 0)
+        reading.typed(record, Handmade)(b"\x02", 0)
 
 
 def one_field(kind: Any) -> dict[str, Any]:
@@ -180,6 +193,7 @@ FIXED_ITEMS: Final = {"type": "array", "items": {"type": "fixed", "name": "F", "
 INTS: Final = {"type": "array", "items": "int"}
 
 
+@pytest.mark.parametrize("reading", READINGS, ids=str)
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
@@ -209,11 +223,12 @@ INTS: Final = {"type": "array", "items": "int"}
         ({"type": "int", "logicalType": "date"}, b"\xff\xff\xff\xff\x0f"),
     ],
 )
-def test_what_no_writer_makes_is_refused(kind: Any, value: bytes) -> None:
+def test_what_no_writer_makes_is_refused(reading: Reading, kind: Any, value: bytes) -> None:
     with pytest.raises(TruncatedEvent):
-        compile_wire_reader(one_field(kind))(value, 0)
+        reading.wire(one_field(kind))(value, 0)
 
 
+@pytest.mark.parametrize("reading", READINGS, ids=str)
 @pytest.mark.parametrize(
     ("value", "found"),
     [
@@ -224,39 +239,43 @@ def test_what_no_writer_makes_is_refused(kind: Any, value: bytes) -> None:
         (b"\x84\x00\x02\x84\x80\x00\x00", [1, 2]),
     ],
 )
-def test_reads_blocks_and_numbers_of_every_form(value: bytes, found: list[int]) -> None:
-    assert compile_wire_reader(one_field(INTS))(value, 0) == {"x": found}
+def test_reads_blocks_and_numbers_of_every_form(
+    reading: Reading, value: bytes, found: list[int]
+) -> None:
+    assert reading.wire(one_field(INTS))(value, 0) == {"x": found}
 
 
-def test_reads_values_of_many_bytes() -> None:
+@pytest.mark.parametrize("reading", READINGS, ids=str)
+def test_reads_values_of_many_bytes(reading: Reading) -> None:
     record = one_field({"type": "map", "values": "string"})
     value = {"x": {"ß" * 50_000: "€" * 200_000, "": ""}}
-    assert compile_wire_reader(record)(written(record, value), 0) == value
+    assert reading.wire(record)(written(record, value), 0) == value
 
 
-def test_lists_in_lists_are_read_as_deep_as_they_go() -> None:
+@pytest.mark.parametrize("reading", READINGS, ids=str)
+def test_lists_in_lists_are_read_as_deep_as_they_go(reading: Reading) -> None:
     kind: Any = "int"
     value: Any = 7
     for _ in range(40):
         kind, value = {"type": "array", "items": kind}, [value]
     record = one_field(kind)
-    assert compile_wire_reader(record)(written(record, {"x": value}), 0) == {"x": value}
+    assert reading.wire(record)(written(record, {"x": value}), 0) == {"x": value}
 
 
-def test_names_of_a_schema_never_become_code() -> None:
+@pytest.mark.parametrize("reading", READINGS, ids=str)
+def test_names_of_a_schema_never_become_code(reading: Reading) -> None:
     record = one_field("int")
     record["fields"][0]["name"] = "x': __import__('os'), '"
-    assert compile_wire_reader(record)(b"\x02", 0) == {record["fields"][0]["name"]: 1}
+    assert reading.wire(record)(b"\x02", 0) == {record["fields"][0]["name"]: 1}
 
 
 EDGES: Final = [edge - less for edge in (1 << bit for bit in range(64)) for less in (0, 1)]
 
 
-def test_numbers_of_every_length_are_read() -> None:
+@pytest.mark.parametrize("reading", READINGS, ids=str)
+def test_numbers_of_every_length_are_read(reading: Reading) -> None:
     longs = [number for edge in EDGES for number in (edge, -edge) if -(1 << 63) <= number < 1 << 63]
     record = one_field({"type": "array", "items": "long"})
-    assert compile_wire_reader(record)(written(record, {"x": longs}), 0) == {"x": longs}
+    assert reading.wire(record)(written(record, {"x": longs}), 0) == {"x": longs}
     ints = [number for number in longs if -(1 << 31) <= number < 1 << 31]
-    assert compile_wire_reader(one_field(INTS))(written(one_field(INTS), {"x": ints}), 0) == {
-        "x": ints
-    }
+    assert reading.wire(one_field(INTS))(written(one_field(INTS), {"x": ints}), 0) == {"x": ints}

@@ -13,8 +13,12 @@ from aiokafka.consumer.fetcher import READ_UNCOMMITTED, FetchResult, PartitionRe
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.kafka.raw_fetching import give_raw_records
+from streams.kafka.record_batches import IN_USE, KeptRecords, unpacked
 from streams.records import RawRecord
 
 SOURCE = KafkaPartition("t", 3)
@@ -45,11 +49,13 @@ class Assignment:
         return self.state
 
 
-def written(*records: tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]) -> bytes:
+def written(
+    *records: tuple[bytes | None, bytes | None, list[tuple[str, bytes]]], codec: int = LZ4
+) -> bytes:
     """A batch as a broker sends it."""
     builder = DefaultRecordBatchBuilder(
         2,
-        LZ4,
+        codec,
         is_transactional=0,
         producer_id=-1,
         producer_epoch=-1,
@@ -61,11 +67,13 @@ def written(*records: tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
     return bytes(builder.build())
 
 
-def fetched(batch: bytes, assignment: Assignment) -> FetchResult:
+def fetched(
+    batch: bytes, assignment: Assignment, kept: type[MemoryRecords] = MemoryRecords
+) -> FetchResult:
     """What the fetcher makes of it."""
     records = PartitionRecords(
         SOURCE,
-        MemoryRecords(batch),
+        kept(batch),
         None,
         assignment.state.position,
         None,
@@ -76,11 +84,11 @@ def fetched(batch: bytes, assignment: Assignment) -> FetchResult:
     return FetchResult(SOURCE, assignment=assignment, partition_records=records, backoff=0.1)
 
 
-def raw(batch: bytes, assignment: Assignment) -> Any:
+def raw(batch: bytes, assignment: Assignment, kept: type[MemoryRecords]) -> Any:
     """The same, as a consumer that gives raw records keeps it."""
     fetcher = SimpleNamespace(_records={})
     give_raw_records(SimpleNamespace(_fetcher=fetcher))
-    fetcher._records[SOURCE] = fetched(batch, assignment)
+    fetcher._records[SOURCE] = fetched(batch, assignment, kept)
     return fetcher._records[SOURCE]
 
 
@@ -93,6 +101,15 @@ def as_raw(records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[RawRecord]:
     ]
 
 
+def chained(*batches: bytes) -> bytes:
+    """Batches that follow each other in the log."""
+    log, offset = b"", 0
+    for batch in batches:
+        log += offset.to_bytes(8, "big") + batch[8:]
+        offset += int.from_bytes(batch[57:61], "big")
+    return log
+
+
 BATCH = written(
     (b"k", b"value", [("a", b"1"), ("b", b"")]),
     (None, b"v", []),
@@ -100,13 +117,21 @@ BATCH = written(
     (b"k", b"", []),
     (b"k", b"last", []),
 )
+LOG = chained(BATCH, written((b"k", b"v", [("a", b"1")] * 12)), BATCH)
+KINDS = (MemoryRecords, KeptRecords) if IN_USE else (MemoryRecords,)
+each_kind = pytest.mark.parametrize("kept", KINDS)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 6, None])
-def test_the_records_and_positions_are_those_of_aiokafka(size: int | None) -> None:
+@each_kind
+@pytest.mark.parametrize("begin", [0, 3, 8])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 6, 11, 12, None])
+def test_the_records_and_positions_are_those_of_aiokafka(
+    kept: type[MemoryRecords], begin: int, size: int | None
+) -> None:
     one, other = Assignment(), Assignment()
-    theirs, ours = fetched(BATCH, one), raw(BATCH, other)
-    for _ in range(6):
+    one.state.position = other.state.position = begin
+    theirs, ours = fetched(LOG, one), raw(LOG, other, kept)
+    for _ in range(12):
         expected = as_raw(theirs.getall(size))
         given = ours.getall(size)
         assert given == expected
@@ -115,26 +140,132 @@ def test_the_records_and_positions_are_those_of_aiokafka(size: int | None) -> No
         assert ours.has_more() == theirs.has_more()
         if not theirs.has_more():
             break
-    assert (one.state.position, theirs.has_more()) == (5, False)
+    assert (one.state.position, theirs.has_more()) == (11, False)
 
 
-def test_nothing_is_given_once_the_partition_is_sought_elsewhere_or_lost() -> None:
+@each_kind
+def test_nothing_is_given_once_the_partition_is_sought_elsewhere_or_lost(
+    kept: type[MemoryRecords],
+) -> None:
     assignment = Assignment()
-    result = raw(BATCH, assignment)
+    result = raw(BATCH, assignment, kept)
     assert len(result.getall(2)) == 2
     assignment.state.position = 0
     assert result.getall(2) == []
     lost = Assignment()
-    result = raw(BATCH, lost)
+    result = raw(BATCH, lost, kept)
     lost.active = False
     assert result.getall(2) == []
 
 
-def test_damage_is_told_and_passes_no_position() -> None:
+@each_kind
+def test_damage_is_told_and_passes_no_position(kept: type[MemoryRecords]) -> None:
     damaged = bytearray(BATCH)
     damaged[-1] ^= 1
     assignment = Assignment()
-    result = raw(bytes(damaged), assignment)
+    result = raw(bytes(damaged) + BATCH, assignment, kept)
     with pytest.raises(CorruptRecordException):
         result.getall(2)
     assert assignment.state.position == 0
+    assert result.getall(2) == []
+    assert assignment.state.position == 0
+
+
+def rewritten(batch: bytes, section: bytes, **fields: int) -> bytes:
+    """The batch with other records and a right checksum; `fields` by their place in the header."""
+    changed = bytearray(batch[:61])
+    for name, value in fields.items():
+        place, size = PLACES[name]
+        changed[place : place + size] = value.to_bytes(size, "big", signed=True)
+    changed += section
+    changed[8:12] = (len(changed) - 12).to_bytes(4, "big")
+    changed[17:21] = calc_crc32c(bytes(changed[21:])).to_bytes(4, "big")
+    return bytes(changed)
+
+
+PLACES = {"attributes": (21, 2), "last": (23, 4), "first_time": (27, 8), "count": (57, 4)}
+RECORD = bytes((0x10, 0, 0, 0, 2, 0x6B, 2, 0x76, 0))
+"""Of 8 bytes: key `k`, value `v`, no headers."""
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("section", "fields"),
+    [
+        (RECORD, {"attributes": 0}),
+        (RECORD, {"attributes": 8}),
+        (RECORD, {"attributes": 32}),
+        (RECORD, {"first_time": -1}),
+        (RECORD[:1] + b"\x01" + RECORD[2:], {}),
+        (RECORD + RECORD, {"count": 2, "last": 1}),
+        (RECORD + RECORD[:3] + b"\x06" + RECORD[4:], {"count": 2, "last": 5}),
+        (b"", {"count": 0, "last": 4}),
+        (b"", {"count": -1}),
+        (RECORD + b"\x00", {}),
+        (RECORD[:-1], {}),
+        (RECORD, {"count": 2}),
+        (b"\x12" + RECORD[1:], {}),
+        (b"\x0e" + RECORD[1:], {}),
+        (b"\x01" + RECORD[1:], {}),
+        (RECORD[:4] + b"\x7e" + RECORD[5:], {}),
+        (RECORD[:-1] + b"\x01", {}),
+        (RECORD[:-1] + b"\x02", {}),
+        (b"\x16" + RECORD[1:-1] + b"\x02\x02a\x01", {}),
+        (b"\x16" + RECORD[1:-1] + b"\x02\x02\xff\x01", {}),
+        (b"\x14" + RECORD[1:-1] + b"\x02\x01\x01", {}),
+    ],
+)
+def test_odd_records_are_those_of_aiokafka(
+    kept: type[MemoryRecords], section: bytes, fields: dict[str, int]
+) -> None:
+    one = rewritten(written((b"k", b"v", [])), section, **{"attributes": 0, **fields})
+    assert answer(raw(one, Assignment(), kept)) == answer(fetched(one, Assignment()))
+
+
+def answer(result: Any) -> Any:
+    """What is given and where the position is then, or the error."""
+    try:
+        given = result.getall(None)
+    except Exception as error:  # noqa: BLE001  # whatever it is, both must raise it
+        return type(error), str(error)
+    raw_records = given if given and type(given[0]) is RawRecord else as_raw(given)
+    return raw_records, result._assignment.state.position
+
+
+PLAIN = written(*((b"k", b"v" * size, [("a", b"1")]) for size in range(4)), codec=0)
+
+
+@each_kind
+@given(st.data())
+def test_a_damaged_section_gets_the_same_answer(
+    kept: type[MemoryRecords], draw: st.DataObject
+) -> None:
+    section = bytearray(PLAIN[61:])
+    for _ in range(draw.draw(st.integers(1, 3))):
+        place = draw.draw(st.integers(0, len(section) - 1))
+        section[place] = draw.draw(st.integers(0, 255))
+    one = rewritten(PLAIN, bytes(section))
+    found, expected = answer(raw(one, Assignment(), kept)), answer(fetched(one, Assignment()))
+    assert found == expected
+
+
+@each_kind
+@pytest.mark.parametrize("codec", [0, 1, 2, 3, 4])
+def test_records_of_every_codec_are_read(kept: type[MemoryRecords], codec: int) -> None:
+    one = written((b"k", b"v" * 500, [("a", b"1")]), codec=codec)
+    assert answer(raw(one, Assignment(), kept)) == answer(fetched(one, Assignment()))
+
+
+def test_a_batch_that_was_written_by_our_client_is_read_in_c() -> None:
+    if IN_USE:
+        records = fetched(LOG, Assignment(), KeptRecords)._partition_records
+        batches = [type(batch) for batch in unpacked(SOURCE, records)]
+        assert batches == [list] * 3
+
+
+def test_records_that_follow_each_other_share_equal_headers() -> None:
+    if IN_USE:
+        one = written(*[(b"k", b"v", [("type", b"happened")])] * 2)
+        ((first,), (second,)) = (it.headers for it in raw(one, Assignment(), KeptRecords).getall())
+        assert first[0] is second[0]
+        assert first[1] is second[1]

@@ -1,0 +1,328 @@
+/* From the records of a Kafka batch, format 2, to raw records: the common case of
+ * record_batches.py, and nothing else.
+ *
+ * Anything that a sound batch does not hold (lengths that pass the end, bytes that are left over,
+ * offsets that do not rise, attributes, headers without a name, names that are no UTF-8) makes
+ * `unpack` return None, and the client's own reader says what it is.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+
+/* What record_batches.py must speak; raised when the arguments of `unpack` change. */
+#define UNPACK_FORMAT 1
+
+/* Headers of a record that are compared with those of the record before. */
+#define HEADERS_SEEN 8
+
+#define FIELDS_OF_A_RECORD 7
+
+/* Names, and values that many records share, are the same objects while they repeat. */
+typedef struct {
+    PyObject *names[HEADERS_SEEN];
+    PyObject *values[HEADERS_SEEN];
+} Seen;
+
+typedef struct {
+    const unsigned char *at, *end;
+} Cursor;
+
+/* What all records of a batch share. */
+typedef struct {
+    PyTypeObject *record_type;
+    PyObject *topic, *partition;
+    long long base_offset, base_timestamp;
+    int has_one_timestamp;
+    long long first_offset; /* records below it are left out */
+    long long last_offset;  /* of the record before */
+    Seen *seen;
+} Batch;
+
+static inline int
+read_varint(Cursor *cursor, int64_t *value)
+{
+    uint64_t number = 0;
+    for (int shift = 0; shift < 70; shift += 7) {
+        if (cursor->at == cursor->end) {
+            return -1;
+        }
+        uint64_t byte = *cursor->at++;
+        if (shift == 63 && byte > 1) {
+            return -1;
+        }
+        number |= (byte & 127) << shift;
+        if (byte < 128) {
+            *value = (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
+            return 0;
+        }
+    }
+    return -1;
+}
+
+/* The length of bytes that are all there, -1 for none of them. */
+static inline int
+read_length(Cursor *cursor, Py_ssize_t *length)
+{
+    int64_t value;
+    if (read_varint(cursor, &value) < 0 || value < -1 || value > cursor->end - cursor->at) {
+        return -1;
+    }
+    *length = (Py_ssize_t)value;
+    return 0;
+}
+
+static PyObject *
+read_bytes(Cursor *cursor)
+{
+    Py_ssize_t length;
+    if (read_length(cursor, &length) < 0) {
+        return NULL;
+    }
+    if (length < 0) {
+        Py_RETURN_NONE;
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize((const char *)cursor->at, length);
+    cursor->at += length;
+    return bytes;
+}
+
+/* Only ASCII is kept: its bytes are those on the wire. */
+static PyObject *
+read_name(Cursor *cursor, PyObject **seen)
+{
+    Py_ssize_t length;
+    if (read_length(cursor, &length) < 0 || length < 0) {
+        return NULL;
+    }
+    const unsigned char *begin = cursor->at;
+    cursor->at += length;
+    if (seen != NULL && *seen != NULL && PyUnicode_GET_LENGTH(*seen) == length
+        && memcmp(PyUnicode_1BYTE_DATA(*seen), begin, (size_t)length) == 0) {
+        return Py_NewRef(*seen);
+    }
+    PyObject *name = PyUnicode_DecodeUTF8((const char *)begin, length, NULL);
+    if (seen != NULL && name != NULL && PyUnicode_IS_COMPACT_ASCII(name)) {
+        PyUnicode_InternInPlace(&name);
+        Py_INCREF(name);
+        Py_XSETREF(*seen, name);
+    }
+    return name;
+}
+
+static PyObject *
+read_header_value(Cursor *cursor, PyObject **seen)
+{
+    if (seen != NULL && *seen != NULL) {
+        Cursor ahead = *cursor;
+        Py_ssize_t length;
+        if (read_length(&ahead, &length) == 0 && length == PyBytes_GET_SIZE(*seen)
+            && memcmp(PyBytes_AS_STRING(*seen), ahead.at, (size_t)length) == 0) {
+            cursor->at = ahead.at + length;
+            return Py_NewRef(*seen);
+        }
+    }
+    PyObject *value = read_bytes(cursor);
+    if (seen != NULL && value != NULL && value != Py_None) {
+        Py_INCREF(value);
+        Py_XSETREF(*seen, value);
+    }
+    return value;
+}
+
+static PyObject *
+read_header(Cursor *cursor, Seen *seen, Py_ssize_t place)
+{
+    int is_kept = place < HEADERS_SEEN;
+    PyObject *name = read_name(cursor, is_kept ? &seen->names[place] : NULL);
+    if (name == NULL) {
+        return NULL;
+    }
+    PyObject *value = read_header_value(cursor, is_kept ? &seen->values[place] : NULL);
+    PyObject *header = value == NULL ? NULL : PyTuple_New(2);
+    if (header == NULL) {
+        Py_DECREF(name);
+        Py_XDECREF(value);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(header, 0, name);
+    PyTuple_SET_ITEM(header, 1, value);
+    return header;
+}
+
+static PyObject *
+read_headers(Cursor *cursor, Seen *seen)
+{
+    int64_t count;
+    if (read_varint(cursor, &count) < 0 || count < 0 || count > cursor->end - cursor->at) {
+        return NULL;
+    }
+    PyObject *headers = PyTuple_New((Py_ssize_t)count);
+    for (Py_ssize_t place = 0; headers != NULL && place < count; place++) {
+        PyObject *header = read_header(cursor, seen, place);
+        if (header == NULL) {
+            Py_CLEAR(headers);
+        }
+        else {
+            PyTuple_SET_ITEM(headers, place, header);
+        }
+    }
+    return headers;
+}
+
+static PyObject *
+make_record(const Batch *batch, long long offset, long long timestamp, Cursor *cursor)
+{
+    PyObject *fields[FIELDS_OF_A_RECORD] = {
+        Py_NewRef(batch->topic), Py_NewRef(batch->partition), NULL, NULL, NULL, NULL, NULL,
+    };
+    PyObject *record = NULL;
+    if ((fields[2] = PyLong_FromLongLong(offset)) != NULL
+        && (fields[3] = PyLong_FromLongLong(timestamp)) != NULL
+        && (fields[4] = read_bytes(cursor)) != NULL && (fields[5] = read_bytes(cursor)) != NULL
+        && (fields[6] = read_headers(cursor, batch->seen)) != NULL) {
+        record = batch->record_type->tp_alloc(batch->record_type, FIELDS_OF_A_RECORD);
+    }
+    for (int place = 0; place < FIELDS_OF_A_RECORD; place++) {
+        if (record == NULL) {
+            Py_XDECREF(fields[place]);
+        }
+        else {
+            PyTuple_SET_ITEM(record, place, fields[place]);
+        }
+    }
+    return record;
+}
+
+/* Append the next record, or step over it; gives up with -1. */
+static int
+unpack_record(Batch *batch, Cursor *section, PyObject *records)
+{
+    Py_ssize_t length;
+    int64_t time_delta, offset_delta;
+    if (read_length(section, &length) < 0 || length < 1 || *section->at != 0) {
+        return -1;
+    }
+    Cursor cursor = {section->at + 1, section->at + length};
+    long long offset, timestamp = batch->base_timestamp;
+    if (read_varint(&cursor, &time_delta) < 0 || read_varint(&cursor, &offset_delta) < 0
+        || __builtin_add_overflow(batch->base_offset, offset_delta, &offset)
+        || (!batch->has_one_timestamp
+            && __builtin_add_overflow(batch->base_timestamp, time_delta, &timestamp))
+        || offset <= batch->last_offset) {
+        return -1;
+    }
+    PyObject *record = make_record(batch, offset, timestamp, &cursor);
+    if (record == NULL) {
+        return -1;
+    }
+    int done = cursor.at != cursor.end      ? -1
+               : offset < batch->first_offset ? 0
+                                              : PyList_Append(records, record);
+    Py_DECREF(record);
+    section->at = cursor.end;
+    batch->last_offset = offset;
+    return done;
+}
+
+/* unpack(class, topic, partition, section, count, base_offset, base_timestamp, has_one_timestamp,
+ * first_offset) */
+static PyObject *
+unpack(PyObject *module, PyObject *arguments)
+{
+    Batch batch = {.last_offset = -1, .seen = PyModule_GetState(module)};
+    Py_buffer section;
+    Py_ssize_t count;
+    if (!PyArg_ParseTuple(arguments, "O!OOy*nLLpL:unpack", &PyType_Type, &batch.record_type,
+                          &batch.topic, &batch.partition, &section, &count, &batch.base_offset,
+                          &batch.base_timestamp, &batch.has_one_timestamp, &batch.first_offset)) {
+        return NULL;
+    }
+    if (!PyType_IsSubtype(batch.record_type, &PyTuple_Type) || batch.record_type->tp_dictoffset) {
+        PyBuffer_Release(&section);
+        PyErr_SetString(PyExc_TypeError, "records are plain named tuples");
+        return NULL;
+    }
+    Cursor cursor = {section.buf, (const unsigned char *)section.buf + section.len};
+    PyObject *records = PyList_New(0);
+    int done = records == NULL ? -1 : 0;
+    for (; done == 0 && count > 0; count--) {
+        done = unpack_record(&batch, &cursor, records);
+    }
+    int is_whole = done == 0 && count == 0 && cursor.at == cursor.end;
+    PyBuffer_Release(&section);
+    if (is_whole) {
+        return records;
+    }
+    Py_XDECREF(records);
+    if (PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+            return NULL;
+        }
+        PyErr_Clear();
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef METHODS[] = {
+    {"unpack", unpack, METH_VARARGS,
+     "The records of a section from an offset on; None when it is none of a sound batch."},
+    {NULL, NULL, 0, NULL},
+};
+
+static int
+traverse_module(PyObject *module, visitproc visit, void *arg)
+{
+    Seen *seen = PyModule_GetState(module);
+    for (int place = 0; seen != NULL && place < HEADERS_SEEN; place++) {
+        Py_VISIT(seen->names[place]);
+        Py_VISIT(seen->values[place]);
+    }
+    return 0;
+}
+
+static int
+clear_module(PyObject *module)
+{
+    Seen *seen = PyModule_GetState(module);
+    for (int place = 0; seen != NULL && place < HEADERS_SEEN; place++) {
+        Py_CLEAR(seen->names[place]);
+        Py_CLEAR(seen->values[place]);
+    }
+    return 0;
+}
+
+static void
+free_module(void *module)
+{
+    clear_module(module);
+}
+
+static int
+fill_module(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "UNPACK_FORMAT", UNPACK_FORMAT);
+}
+
+static PyModuleDef_Slot MODULE_SLOTS[] = {
+    {Py_mod_exec, fill_module},
+    {0, NULL},
+};
+
+static struct PyModuleDef MODULE = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_native_records",
+    .m_doc = "Records of Kafka batches; see streams/kafka/record_batches.py.",
+    .m_size = sizeof(Seen),
+    .m_methods = METHODS,
+    .m_slots = MODULE_SLOTS,
+    .m_traverse = traverse_module,
+    .m_clear = clear_module,
+    .m_free = free_module,
+};
+
+PyMODINIT_FUNC
+PyInit__native_records(void)
+{
+    return PyModuleDef_Init(&MODULE);
+}
