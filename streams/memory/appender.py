@@ -33,7 +33,7 @@ class _History:
 
 
 class MemoryEventAppender:
-    """Implements EventAppender: writes to the topics at once. Appenders over one log agree."""
+    """Implements CommandAppender: writes to the topics at once. Appenders over one log agree."""
 
     def __init__(
         self, log: MemoryLog, catalog: Catalog, codec: Codec, schemas: WriterSchemas
@@ -55,8 +55,18 @@ class MemoryEventAppender:
         """See EventAppender."""
         wanted = Append.of(self._catalog, events, command_id)
         await self._announce([self._codec.encode(event) for event in wanted.behind(_NOTHING)])
-        await self._catch_up(self._source(wanted))
+        await self._catch_up(self._source(wanted.topic, wanted.key))
         return self._append(wanted, expected)
+
+    async def result_of(
+        self, aggregate_type: str, aggregate_id: str, command_id: str
+    ) -> Appended | None:
+        """See CommandResults."""
+        key = f"{aggregate_type}/{aggregate_id}"
+        for topic in self._topics_of(aggregate_type):
+            await self._catch_up(self._source(topic, key))
+        done = self._history.commands.get((key, command_id))
+        return _result(done, is_repeat=True) if done else None
 
     def _append(self, wanted: Append, expected: ExpectedVersion) -> Appended:
         """Decide and write, without an await in between."""
@@ -82,9 +92,15 @@ class MemoryEventAppender:
             await self._schemas.announce(self._catalog.schema_ids()[schema_id])
             self._announced.add(schema_id)
 
-    def _source(self, wanted: Append) -> TopicPartition:
-        partitions = self._log.partitions(wanted.topic)
-        return partitions[partition_of(wanted.key.encode(), len(partitions))]
+    def _topics_of(self, aggregate_type: str) -> set[str]:
+        """An appended aggregate has one, a type that nobody knows none."""
+        return {
+            known.topic for known in self._catalog.types() if known.aggregate_type == aggregate_type
+        }
+
+    def _source(self, topic: str, key: str) -> TopicPartition:
+        partitions = self._log.partitions(topic)
+        return partitions[partition_of(key.encode(), len(partitions))]
 
     async def _catch_up(self, source: TopicPartition) -> None:
         """Take in what others have appended; returns without an await behind the last look."""
