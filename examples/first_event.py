@@ -1,4 +1,4 @@
-"""Publish an event, handle it, project it: in process, without a broker.
+"""Publish an event, append others, handle and project them: in process, without a broker.
 
 Run it: `python -m examples.first_event`.
 """
@@ -6,12 +6,17 @@ Run it: `python -m examples.first_event`.
 import asyncio
 
 from schemas.catalog import Catalog
+from schemas.codec import Codec
 from schemas.event import Event, EventFactory
-from schemas.events.domain import AnalysisCompleted, NotificationSent
+from schemas.events.domain import AnalysisCompleted, AnalysisStarted, NotificationSent
+from schemas.events.integration import IntegrationRepositorySynced
 from streams.app import App
 from streams.bus.memory import MemoryBus
 from streams.context import Context
+from streams.expectation import NO_EVENTS
+from streams.memory.appender import MemoryEventAppender
 from streams.memory.log import MemoryLog
+from streams.memory.schemas import MemoryWriterSchemas
 from streams.memory.worker import MemoryWorker
 from streams.projection import State
 
@@ -32,24 +37,36 @@ def inbox(state: State, event: Event[NotificationSent]) -> State:
     return {"messages": [*state.get("messages", ()), event.data.subject]}
 
 
+SYNCED = IntegrationRepositorySynced(repository="r-1", project_id="python", files=5, bytes=48_000)
+STARTED = AnalysisStarted(
+    analysis_id="a-1", project_id="python", package="json", files=5, root="/usr/lib/python"
+)
+COMPLETED = AnalysisCompleted(
+    analysis_id="a-1",
+    project_id="python",
+    package="json",
+    files=5,
+    failed=0,
+    functions=38,
+    classes=3,
+    lines=1_325,
+    duration_ms=42,
+)
+
+
 async def main() -> None:
     catalog, log = Catalog.load(), MemoryLog()
-    completed = EventFactory(catalog, "readme").create(
-        AnalysisCompleted(
-            analysis_id="a-1",
-            project_id="python",
-            package="json",
-            files=5,
-            failed=0,
-            functions=38,
-            classes=3,
-            lines=1_325,
-            duration_ms=42,
-        ),
-        aggregate_id="a-1",
-    )
+    factory, codec = EventFactory(catalog, "readme"), Codec(catalog)
     bus = MemoryBus("readme", log, catalog)
-    print(await (await bus.publish(completed)))  # the receipt: the log has the event
+    appender = MemoryEventAppender(log, catalog, codec, MemoryWriterSchemas(log, codec))
+
+    synced = factory.create(SYNCED, aggregate_id="r-1")
+    print(await (await bus.publish(synced)))  # the receipt: the log has the event
+
+    analysis = [factory.create(data, aggregate_id="a-1") for data in (STARTED, COMPLETED)]
+    appended = await appender.append(analysis, NO_EVENTS)  # refused if it had any
+    print(appended.version)
+
     worker = MemoryWorker(app, log, catalog)
     await worker.run_until_idle()
     print(worker.table("inbox"))

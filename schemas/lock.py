@@ -5,14 +5,14 @@ A released file never changes; pure but for reading.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from schemas.composition import WriterSchema
 from schemas.errors import Fault
-from schemas.source import SourceSchema, version_key
+from schemas.source import SourceSchema, normalised, version_key
 
 LOCK_FILE: Final = "lock.json"
 
@@ -24,7 +24,8 @@ _GENERATE: Final = "run `wundr schemas generate`"
 class LockEntry:
     """One released schema.
 
-    `sha256` is of the composed, `source_sha256` of the hand-written schema.
+    `sha256` is of the composed, `source_sha256` of the hand-written schema without `appended`,
+    which may be added later and never be taken away: its events have versions from then on.
     """
 
     type: str
@@ -32,6 +33,15 @@ class LockEntry:
     id: int
     sha256: str
     source_sha256: str
+    appended: bool = False
+
+    def as_mapping(self) -> Mapping[str, Any]:
+        """What stands in the file: `appended` where it is so."""
+        return {name: value for name, value in asdict(self).items() if value is not False}
+
+    def follows(self, released: "LockEntry") -> bool:
+        """Whether this is what was released, published before and appended now at most."""
+        return released in (self, replace(self, appended=False))
 
 
 Lock = Mapping[tuple[str, str], LockEntry]
@@ -45,7 +55,8 @@ def lock_entry(source: SourceSchema, writer: WriterSchema) -> LockEntry:
         version=writer.version,
         id=writer.id,
         sha256=_digest(writer.composed_json),
-        source_sha256=_digest(source.text),
+        source_sha256=_digest(_without_appended(source.text)),
+        appended=source.attributes.appended,
     )
 
 
@@ -69,7 +80,7 @@ def read_lock(path: Path) -> tuple[Lock | None, list[Fault]]:
 def lock_text(entries: Iterable[LockEntry]) -> str:
     """The lock file with these entries."""
     ordered = sorted(entries, key=lambda entry: (entry.type, version_key(entry.version)))
-    return json.dumps({"schemas": [asdict(entry) for entry in ordered]}, indent=2) + "\n"
+    return json.dumps({"schemas": [entry.as_mapping() for entry in ordered]}, indent=2) + "\n"
 
 
 def changed_releases(lock: Lock, current: Iterable[tuple[str, LockEntry]]) -> list[Fault]:
@@ -85,7 +96,7 @@ def changed_releases(lock: Lock, current: Iterable[tuple[str, LockEntry]]) -> li
             faults.append(Fault(file=LOCK_FILE, path="", problem=problem, remedy=_RESTORE))
             continue
         file, entry = by_key[key]
-        if entry != released:
+        if not entry.follows(released):
             problem = f"differs from what was released as id {released.id}"
             faults.append(Fault(file=file, path="", problem=problem, remedy=_RESTORE))
     return faults
@@ -111,6 +122,12 @@ def colliding_ids(current: Iterable[tuple[str, LockEntry]]) -> list[Fault]:
             remedy = "change a doc of the newer file: its id then differs"
             faults.append(Fault(file=file, path="", problem=problem, remedy=remedy))
     return faults
+
+
+def _without_appended(text: str) -> str:
+    schema = json.loads(text)
+    schema["wundr"].pop("appended", None)
+    return normalised(schema)
 
 
 def _digest(text: str) -> str:

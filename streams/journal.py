@@ -1,4 +1,4 @@
-"""The journal of acknowledged events.
+"""The journal of acknowledged events: of published ones in Kafka, of appended ones committed.
 
 What a process was promised, kept on disk, one JSON line each.
 """
@@ -6,10 +6,11 @@ What a process was promised, kept on disk, one JSON line each.
 import base64
 import errno
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
+from schemas.event import Event
 from schemas.headers import CE_ID
 from streams.receipt import Acknowledgement
 from streams.records import OutgoingRecord, first_header
@@ -41,6 +42,21 @@ class FileJournal:
         """Write down an acknowledged event. Raises OSError when it is not written whole."""
         value = base64.b64encode(record.value or b"").decode()
         self._write({"position": str(acknowledgement), "value": value})
+
+    def appended(self, event: Event[Any], value: bytes) -> None:
+        """Write down an event that was committed with its version; nothing of it goes out before.
+
+        Raises OSError when it is not written whole.
+        """
+        aggregate = event.aggregate
+        version = None if aggregate is None else aggregate.version
+        self._write(
+            {
+                "published": event.id,
+                "position": f"{event.key}@{version}",
+                "value": base64.b64encode(value).decode(),
+            }
+        )
 
     def close(self) -> None:
         """Close the file."""

@@ -84,6 +84,21 @@ class PostgresEventAppender:
                 return await self._append_to_any(wanted, encoded, turn)
             return await self._append_to(wanted, encoded, expected.version)
 
+    async def result_of(
+        self, aggregate_type: str, aggregate_id: str, command_id: str
+    ) -> Appended | None:
+        """See CommandResults. Raises also DatabaseUnavailable or DatabaseRefused."""
+        values = {
+            "aggregate_type": aggregate_type,
+            "aggregate_id": aggregate_id,
+            "command_id": command_id,
+        }
+        async with self._database.connection() as connection:
+            found = await connection.execute(QUERIES["events_of_command"], values)
+            framed = [row[0] for row in await found.fetchall()]
+        events = tuple([await self._view(value) for value in framed])
+        return Appended(events, _last_version(events), is_repeat=True) if events else None
+
     async def _append_to(self, wanted: Append, encoded: "_Encoded", version: int) -> Appended:
         while True:
             async with self._database.connection() as connection:
@@ -268,6 +283,11 @@ def _json_row(event: Event[Any], row: EventRow) -> Mapping[str, Any]:
 
 def _done(encoded: _Encoded) -> Appended:
     return Appended(events=encoded.events, version=encoded.rows[-1].aggregate_version or 0)
+
+
+def _last_version(events: Sequence[Event[Any]]) -> int:
+    last = events[-1].aggregate if events else None
+    return 0 if last is None else last.version or 0
 
 
 def _refuse_taken(wanted: Append, taken: Sequence[str]) -> None:

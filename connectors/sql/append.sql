@@ -125,6 +125,14 @@ FROM (
 -- Waits until no other transaction that queues for the aggregate is open.
 SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 7821406613))
 
+-- events_of_command --
+-- What a command brought about, in order; nothing when it was not carried out.
+SELECT framed FROM events
+WHERE command_id = %(command_id)s
+    AND aggregate_id = %(aggregate_id)s
+    AND aggregate_type = %(aggregate_type)s
+ORDER BY aggregate_version
+
 -- events_between_versions --
 -- What a command brought about, in order.
 SELECT framed FROM events

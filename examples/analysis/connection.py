@@ -1,4 +1,4 @@
-"""A bus on the running stack: Kafka for publishing, PostgreSQL for what is stored."""
+"""A bus and a store on the running stack: Kafka for publishing, PostgreSQL for appending."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from connectors.postgres.database import Database
+from connectors.postgres.event_appender import PostgresEventAppender
 from connectors.postgres.event_store import PostgresEventStore
 from connectors.settings import PostgresSettings
 from infra.stack.endpoints import Endpoints
@@ -15,7 +16,9 @@ from schemas.codec import Codec
 from streams.bus.kafka import KafkaBus
 from streams.bus.log_bus import BusOptions
 from streams.bus.port import EventBus
+from streams.event_store import CommandAppender
 from streams.journal import FileJournal
+from streams.journalled_appender import JournalledAppender
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
 from streams.settings import KafkaSettings
@@ -32,6 +35,7 @@ class Connection:
     codec: Codec
     store: PostgresEventStore
     bus: EventBus
+    appender: CommandAppender
 
 
 @asynccontextmanager
@@ -49,10 +53,15 @@ async def connect(endpoints: Endpoints, app: str, journal: Path) -> AsyncIterato
     with closing(FileJournal(journal)) as kept:
         async with Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database:
             store = PostgresEventStore(database, codec, schemas)
+            appender = JournalledAppender(
+                PostgresEventAppender(database, catalog, codec), codec, kept
+            )
             options = BusOptions(journal=kept)
             bus = KafkaBus(app, kafka, catalog, store, options=options)
             try:
-                yield Connection(catalog=catalog, codec=codec, store=store, bus=bus)
+                yield Connection(
+                    catalog=catalog, codec=codec, store=store, bus=bus, appender=appender
+                )
             finally:
                 await bus.close()
                 await schemas.close()

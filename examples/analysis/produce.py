@@ -8,13 +8,16 @@ from typing import Annotated
 
 import typer
 
-from examples.analysis.connection import connect
+from examples.analysis.aggregate import Analysis
+from examples.analysis.connection import Connection, connect
 from examples.analysis.plan import PackagePlan, plan, share
-from examples.analysis.producer import RELEASES, AnalysisProducer
+from examples.analysis.producer import RELEASES, Analyses, AnalysisProducer
 from infra.cli import configure_logging
 from infra.settings import load_settings
 from infra.stack.local import require_endpoints
 from schemas.event import EventFactory
+from streams.aggregate import RootModel
+from streams.repository import Repository, RepositoryEdges
 
 app = typer.Typer(add_completion=False)
 
@@ -28,7 +31,7 @@ def produce(
     release: Annotated[str, typer.Option(help=f"One of {', '.join(RELEASES)}.")],
     journal: Annotated[Path, typer.Option(help="Where acknowledged events are written down.")],
 ) -> None:
-    """Analyse a part of a folder's packages and publish what is found."""
+    """Analyse a part of a folder's packages, and tell what is found."""
     configure_logging()
     index, count = (int(number) for number in part.split("/"))
     plans = share(plan(root, run), index, count)
@@ -42,15 +45,23 @@ async def _produce(
     endpoints = require_endpoints(load_settings())
     name = f"analysis-producer-{release}"
     async with connect(endpoints, name, journal) as connection:
+        factory = EventFactory(connection.catalog, name)
         producer = AnalysisProducer(
             bus=connection.bus,
-            factory=EventFactory(connection.catalog, name),
+            analyses=_analyses(connection, factory),
+            factory=factory,
             root=root,
             run_id=run,
             file_event=RELEASES[release],
             now_ms=lambda: time.monotonic() * 1000,
         )
         return await producer.run(plans)
+
+
+def _analyses(connection: Connection, factory: EventFactory) -> Analyses:
+    """No snapshots: an analysis has two events."""
+    edges = RepositoryEdges(stored=connection.store, appender=connection.appender, factory=factory)
+    return Repository(RootModel(Analysis, factory), edges)
 
 
 if __name__ == "__main__":

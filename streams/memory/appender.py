@@ -63,12 +63,7 @@ class MemoryEventAppender:
     ) -> Appended | None:
         """See CommandResults."""
         key = f"{aggregate_type}/{aggregate_id}"
-        topics = {
-            known.topic
-            for known in self._catalog.types()
-            if known.appended and known.aggregate_type == aggregate_type
-        }
-        for topic in topics:
+        for topic in self._topics_of(aggregate_type):
             await self._catch_up(self._source(topic, key))
         done = self._history.commands.get((key, command_id))
         return _result(done, is_repeat=True) if done else None
@@ -96,6 +91,12 @@ class MemoryEventAppender:
         for schema_id in {schema_id_of(value) for value in values} - self._announced:
             await self._schemas.announce(self._catalog.schema_ids()[schema_id])
             self._announced.add(schema_id)
+
+    def _topics_of(self, aggregate_type: str) -> set[str]:
+        """An appended aggregate has one, a type that nobody knows none."""
+        return {
+            known.topic for known in self._catalog.types() if known.aggregate_type == aggregate_type
+        }
 
     def _source(self, topic: str, key: str) -> TopicPartition:
         partitions = self._log.partitions(topic)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from connectors.audit import Kind
+from examples.analysis.plan import plan
 from tests.acceptance.demo_rig import (
     BROKEN,
     UNREADABLE,
@@ -25,12 +28,30 @@ SELECT schema_version, data ->> 'path', data ->> 'error' FROM events
 WHERE type = 'analysis.file.processed' AND correlation_id = %s
 """
 
+HISTORIES = """
+SELECT string_agg(
+    aggregate_version || ' ' || type, ', ' ORDER BY aggregate_version
+) FROM events
+WHERE aggregate_type = 'Analysis' AND correlation_id = %s
+GROUP BY aggregate_id
+"""
+
 VICTIMS = {
     "a worker": ("worker-1.json",),
     "the platform worker": ("platform.json",),
     "the sink": ("sink",),
+    "the relay": ("relay",),
     "the gateway": ("gateway",),
 }
+
+
+def assert_audited(folder: Path) -> None:
+    """Kafka, PostgreSQL and the projections agree on every event of every run in this folder."""
+    audited = wundr(folder, "store", "audit", "--json")
+    assert audited.returncode == 0, audited.stdout + audited.stderr
+    report = json.loads(audited.stdout)
+    assert report["events"] > 0
+    assert [report[kind] for kind in Kind] == [0] * len(Kind), report
 
 
 def test_everything_arrives_everywhere_once(demo_folder: Path, source: Path) -> None:
@@ -48,6 +69,11 @@ def test_everything_arrives_everywhere_once(demo_folder: Path, source: Path) -> 
     assert sorted(errors) == [BROKEN, UNREADABLE]
     assert errors[BROKEN].startswith("SyntaxError: ")
     assert errors[UNREADABLE].startswith("OSError: ")
+    with psycopg.connect(database_of(demo_folder)) as connection:
+        histories = connection.execute(HISTORIES, (running.run.name,)).fetchall()
+    assert len(histories) == len(plan(source, running.run.name))
+    assert {history for (history,) in histories} == {"1 analysis.started, 2 analysis.completed"}
+    assert_audited(demo_folder)
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
@@ -61,6 +87,7 @@ def test_a_process_that_is_killed_in_the_middle_changes_no_number(
         summary = running.summary()
         assert running.process.wait() == 0
     assert_whole(summary)
+    assert_audited(demo_folder)
     assert summary["acknowledged"] > acknowledged_then, "it was to be killed in the middle"
     assert "process ended, starting again" in running.own_log()
 

@@ -1,4 +1,4 @@
-"""What every EventAppender promises, in process and on PostgreSQL alike."""
+"""What every CommandAppender promises, in process and on PostgreSQL alike."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from schemas.errors import EventTooLarge, InvalidEventData, UnknownEventType
 from schemas.event import Event
 from streams.appending import COMMAND_ID
 from streams.errors import PublishRequired, VersionConflict
-from streams.event_store import EventAppender
+from streams.event_store import CommandAppender
 from streams.expectation import ANY_VERSION, NO_EVENTS, Appended, ExpectedVersion
 from streams.memory.appender import MemoryEventAppender
 from streams.memory.log import MemoryLog
@@ -39,7 +39,7 @@ TOPIC = "events.domain.high"
 class AppenderRig(Protocol):
     """Makes appenders as processes of one installation have them, and looks behind their backs."""
 
-    def appender(self) -> EventAppender:
+    def appender(self) -> CommandAppender:
         """The appender of another process."""
         ...
 
@@ -54,7 +54,7 @@ class MemoryAppenderRig:
 
     log: MemoryLog
 
-    def appender(self) -> EventAppender:
+    def appender(self) -> CommandAppender:
         codec = Codec(CATALOG)
         return MemoryEventAppender(
             self.log, CATALOG, codec, MemoryWriterSchemas(self.log, codec, wait_s=0)
@@ -73,7 +73,7 @@ class PostgresAppenderRig:
 
     databases: list[Database]
 
-    def appender(self) -> EventAppender:
+    def appender(self) -> CommandAppender:
         self.databases = [*self.databases[1:], self.databases[0]]
         return PostgresEventAppender(self.databases[0], CATALOG, Codec(CATALOG))
 
@@ -160,6 +160,21 @@ async def test_a_command_that_is_tried_again_gets_its_first_result(rig: Appender
         )
         assert again == Appended(events=first.events, version=2, is_repeat=True)
     assert len(await rig.sent()) == 3
+
+
+async def test_what_a_command_brought_about_is_known_afterwards(rig: AppenderRig) -> None:
+    first = await rig.appender().append(
+        [opened("a"), credited("a", 5)], NO_EVENTS, command_id="open-a"
+    )
+    await rig.appender().append([credited("a", 6)], ANY_VERSION, command_id="credit-a")
+    found = await rig.appender().result_of("Account", "a", "open-a")
+    assert found == Appended(events=first.events, version=2, is_repeat=True)
+    for not_carried_out in (
+        ("Account", "a", "close-a"),
+        ("Account", "b", "open-a"),
+        ("NoSuchAggregate", "a", "open-a"),
+    ):
+        assert await rig.appender().result_of(*not_carried_out) is None
 
 
 async def test_the_command_stands_in_the_metadata_so_that_a_restore_knows_it(

@@ -13,6 +13,7 @@ from schemas.codec import Codec
 from schemas.errors import InvalidEventData, InvalidPattern, UnknownEventType
 from schemas.event import Event, EventFactory
 from schemas.events.domain import AnalysisStarted, NotificationSent
+from schemas.events.integration import IntegrationRepositorySynced
 from schemas.framing import LOCK_BIT, frame
 from streams.bus.log_bus import LogBus
 from streams.context import Context
@@ -52,8 +53,8 @@ async def test_a_batch_with_one_bad_event_sends_nothing_of_it(
     await bus.subscribe(SYNCED, seen, name="seen")
     files: Any = "three"
     bad = factory.create(
-        AnalysisStarted(analysis_id="a", project_id="p", package="x", files=files, root="/"),
-        aggregate_id="a",
+        IntegrationRepositorySynced(repository="bad", project_id="p", files=files, bytes=1),
+        aggregate_id="bad",
     )
     with pytest.raises(InvalidEventData) as refused:
         await bus.publish_batch([synced("bad1"), bad, synced("bad2")])

@@ -78,7 +78,7 @@ class Display:
 
     def processes_start(self, folders: DemoFolders) -> None:
         """The processes are starting, their output goes to files."""
-        self._step("processes", "platform worker, sink, gateway, 2 workers of the team app")
+        self._step("processes", "platform worker, sink, relay, gateway, 2 workers of the team app")
         self._step("logs", _short(folders.run / "logs"))
 
     def processes_ready(self, url: str) -> None:
@@ -139,7 +139,7 @@ class Display:
 def _rows(summary: Summary) -> tuple[tuple[str, int, str], ...]:
     return (
         ("files", summary.files, "read and analysed"),
-        ("acknowledged", summary.acknowledged, "events that Kafka has, by the journals"),
+        ("acknowledged", summary.acknowledged, "events in Kafka, or committed by an append"),
         ("stored", summary.stored, "rows in PostgreSQL"),
         ("projected", summary.projected, "events counted in the workers' tables"),
         ("delivered", summary.delivered, f"shown to a client, of {summary.expected_delivered:,}"),

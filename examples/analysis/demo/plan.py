@@ -27,7 +27,7 @@ class DemoFolders:
 
     @property
     def journals(self) -> Path:
-        """One journal per process that publishes."""
+        """One journal per process that publishes or appends."""
         return self.run / "journals"
 
     def journal(self, name: str) -> Path:
@@ -46,10 +46,11 @@ class DemoFolders:
 def service_plans(
     folders: DemoFolders, environment: Mapping[str, str], gateway_port: int
 ) -> tuple[ProcessPlan, ...]:
-    """The platform worker, the sink, the gateway, and two workers of the team app."""
+    """The platform worker, the sink, the relay, the gateway, and two workers of the team app."""
     commands: dict[str, list[str]] = {
         "platform": ["worker", "platform", *_run_file(folders, "platform")],
         "sink": ["sink"],
+        "relay": ["relay"],
         "gateway": ["gateway", "--port", str(gateway_port), "--development"],
     } | {
         name: [

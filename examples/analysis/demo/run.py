@@ -11,6 +11,8 @@ from datetime import timedelta
 from typing import Final
 
 from connectors.errors import ConnectorsError
+from connectors.postgres.migrations import migrate
+from connectors.settings import PostgresSettings
 from examples.analysis.app import app
 from examples.analysis.demo.evidence import PROJECTIONS, collect, has_backlog, written_to
 from examples.analysis.demo.opening import USER, Opening
@@ -91,6 +93,8 @@ class Demonstration:
                 what="the workers did not get their partitions",
             ),
             self._connect(),
+            # Producers append, whichever of sink and relay comes to it first.
+            migrate(PostgresSettings(dsn=settings.endpoints.postgres_dsn)),
         )
         await until(
             self._is_caught_up,

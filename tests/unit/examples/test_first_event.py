@@ -10,12 +10,13 @@ from examples.first_event import main
 ROOT = Path(__file__).resolve().parents[3]
 
 
-async def test_the_first_lesson_prints_its_receipt_and_its_table(
+async def test_the_first_lesson_prints_its_receipt_its_version_and_its_table(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     await main()
-    receipt, table = capsys.readouterr().out.splitlines()
-    assert receipt.startswith("Acknowledgement(topic='events.domain.high'")
+    receipt, version, table = capsys.readouterr().out.splitlines()
+    assert receipt.startswith("Acknowledgement(topic='events.integration.normal'")
+    assert version == "2"
     assert table == "{'python': {'messages': ['json: 5 files analysed']}}"
 
 

@@ -15,6 +15,7 @@ from schemas.errors import (
     UnknownSchemaVersion,
 )
 from schemas.framing import LOCK_BIT
+from schemas.generation import apply, changes
 from schemas.topics import all_events_topics
 
 GOLDEN_IDS = {
@@ -102,6 +103,27 @@ def test_a_changed_released_file_is_refused(package: Path) -> None:
     record["fields"][0]["doc"] = "Something else."
     file.write_text(json.dumps(record))
     with pytest.raises(LockMismatch, match=r"analysis\.started/1\.0\.0\.avsc.*released as id"):
+        Catalog.load(package / "avro")
+
+
+def test_a_released_published_type_may_become_appended_and_never_goes_back(package: Path) -> None:
+    file = package / "avro/domain/notification.sent/1.0.0.avsc"
+    released = file.read_text()
+    record = json.loads(released)
+    record["wundr"]["appended"] = True
+    file.write_text(json.dumps(record))
+    appended = Catalog.load(package / "avro")
+    assert appended.get("notification.sent").appended
+    assert appended.schema_ids().keys() == Catalog.load().schema_ids().keys()
+    apply(changes(package), package)
+    added = ',\n      "appended": true\n'
+    locked = (package / "lock.json").read_text()
+    assert locked.count(added) == 3
+    assert locked.replace(added, "\n") == (PACKAGED.parent / "lock.json").read_text().replace(
+        added, "\n"
+    )
+    file.write_text(released)
+    with pytest.raises(LockMismatch, match=r"notification\.sent/1\.0\.0\.avsc.*released as id"):
         Catalog.load(package / "avro")
 
 

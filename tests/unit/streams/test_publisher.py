@@ -10,7 +10,7 @@ import pytest
 from schemas.codec import Codec
 from schemas.errors import InvalidEventData
 from schemas.event import Event, EventFactory
-from schemas.events.domain import AnalysisStarted
+from schemas.events.integration import IntegrationRepositorySynced
 from schemas.framing import schema_id_of
 from schemas.topics import SCHEMAS_TOPIC
 from streams.errors import BatchInterrupted, BrokerUnavailable, JournalFailed
@@ -24,65 +24,68 @@ from tests.unit.streams.bench import Bench
 MakeEvent = Callable[..., Event[Any]]
 
 
-def misfit(factory: EventFactory) -> Event[Any]:
-    files: Any = "three"
-    data = AnalysisStarted(
-        analysis_id="a1", project_id="p1", package="json", files=files, root="lib"
-    )
-    return factory.create(data, aggregate_id="a1")
+@pytest.fixture
+def synced(factory: EventFactory) -> MakeEvent:
+    """Make an event of a type that is published."""
+
+    def make(files: Any = 3) -> Event[Any]:
+        data = IntegrationRepositorySynced(
+            repository="r1", project_id="p1", files=files, bytes=48_000
+        )
+        return factory.create(data, aggregate_id="r1")
+
+    return make
 
 
 async def test_an_event_stands_under_its_key_in_its_topic_with_its_headers(
-    bench: Bench, started: MakeEvent
+    bench: Bench, synced: MakeEvent
 ) -> None:
-    event = started()
+    event = synced()
     place = await (await bench.publisher().publish(event))
-    (record,) = bench.log.topic("events.domain.high")
+    (record,) = bench.log.topic("events.integration.normal")
     assert (place.topic, place.partition, place.offset) == (
         record.topic,
         record.partition,
         record.offset,
     )
-    assert record.key == b"Analysis/a1"
+    assert record.key == b"Repository/r1"
     assert dict(record.headers)["ce_id"] == event.id.encode()
-    assert dict(record.headers)["ce_type"] == b"analysis.started"
+    assert dict(record.headers)["ce_type"] == b"integration.repository.synced"
     assert bench.codec.view(record.value or b"").payload == event.payload
 
 
 async def test_a_schema_is_announced_once_before_its_first_event(
-    bench: Bench, started: MakeEvent
+    bench: Bench, synced: MakeEvent
 ) -> None:
     publisher = bench.publisher()
     for _ in range(3):
-        await publisher.publish(started())
+        await publisher.publish(synced())
     (announced,) = bench.log.topic(SCHEMAS_TOPIC)
-    (first, *_) = bench.log.topic("events.domain.high")
+    (first, *_) = bench.log.topic("events.integration.normal")
     assert announced.key == str(schema_id_of(first.value or b"")).encode()
     assert announced.timestamp_ms <= first.timestamp_ms
 
 
 async def test_a_bad_event_sends_nothing_not_even_its_schema(
-    bench: Bench, factory: EventFactory
+    bench: Bench, synced: MakeEvent
 ) -> None:
-    bad = misfit(factory)
+    bad = synced(files="three")
     with pytest.raises(InvalidEventData) as refused:
         await bench.publisher().publish(bad)
     assert refused.value.path == "data.files"
     assert bench.log.topic(SCHEMAS_TOPIC) == []
-    assert bench.log.topic("events.domain.high") == []
+    assert bench.log.topic("events.integration.normal") == []
 
 
-async def test_a_bad_event_refuses_its_batch_whole(
-    bench: Bench, started: MakeEvent, factory: EventFactory
-) -> None:
-    bad = misfit(factory)
+async def test_a_bad_event_refuses_its_batch_whole(bench: Bench, synced: MakeEvent) -> None:
+    bad = synced(files="three")
     with pytest.raises(InvalidEventData):
-        await bench.publisher().publish_batch([started(), bad])
-    assert bench.log.topic("events.domain.high") == []
+        await bench.publisher().publish_batch([synced(), bad])
+    assert bench.log.topic("events.integration.normal") == []
 
 
 async def test_the_journal_knows_of_an_event_before_its_receipt_resolves(
-    bench: Bench, started: MakeEvent
+    bench: Bench, synced: MakeEvent
 ) -> None:
     lines: list[tuple[str, str]] = []
 
@@ -101,13 +104,13 @@ async def test_the_journal_knows_of_an_event_before_its_receipt_resolves(
         MemoryWriterSchemas(bench.log, codec),
         Lines(),
     )
-    event = started()
+    event = synced()
     await (await publisher.publish(event))
     assert lines == [("published", event.id), ("acknowledged", event.id)]
 
 
 async def test_an_event_that_the_journal_cannot_take_is_not_acknowledged(
-    bench: Bench, started: MakeEvent
+    bench: Bench, synced: MakeEvent
 ) -> None:
     class Full(NoJournal):
         def acknowledged(self, record: OutgoingRecord, acknowledgement: Acknowledgement) -> None:
@@ -120,7 +123,7 @@ async def test_an_event_that_the_journal_cannot_take_is_not_acknowledged(
         MemoryWriterSchemas(bench.log, bench.codec),
         Full(),
     )
-    receipt = await publisher.publish(started())
+    receipt = await publisher.publish(synced())
     assert not receipt.acknowledged
     with pytest.raises(JournalFailed, match="No space left on device") as failed:
         await receipt
@@ -147,9 +150,9 @@ def publisher_of(bench: Bench, sends: int) -> EventPublisher:
 
 
 async def test_a_batch_that_is_interrupted_names_what_was_sent_and_what_was_not(
-    bench: Bench, started: MakeEvent
+    bench: Bench, synced: MakeEvent
 ) -> None:
-    events = [started() for _ in range(4)]
+    events = [synced() for _ in range(4)]
     with pytest.raises(BatchInterrupted) as interrupted:
         await publisher_of(bench, sends=2).publish_batch(events)
     ids = [event.id for event in events]
@@ -160,7 +163,7 @@ async def test_a_batch_that_is_interrupted_names_what_was_sent_and_what_was_not(
 
 
 async def test_a_batch_of_which_nothing_was_sent_fails_as_one_event_does(
-    bench: Bench, started: MakeEvent
+    bench: Bench, synced: MakeEvent
 ) -> None:
     with pytest.raises(BrokerUnavailable):
-        await publisher_of(bench, sends=0).publish_batch([started(), started()])
+        await publisher_of(bench, sends=0).publish_batch([synced(), synced()])

@@ -16,6 +16,7 @@ from streams.errors import HandlerReturned, HandlerTimedOut
 from streams.handler import BatchHandler, Handler
 from streams.memory.log import MemoryLog
 from streams.memory.worker import MemoryWorker
+from streams.publisher import event_record
 from streams.rehearsal import Rehearsal
 from tests.unit.streams.bench import Bench
 
@@ -57,7 +58,7 @@ async def test_a_rehearsal_emits_what_a_worker_has_emitted(
 ) -> None:
     app, event = emitting(), started("a1")
     log: MemoryLog = bench.log
-    await (await bench.publisher().publish(event))
+    log.append(event_record(event, bench.codec.encode(event)))
     await MemoryWorker(app, log, bench.catalog).run_until_idle()
     sent = {
         bench.codec.view(record.value or b"").id
