@@ -3,6 +3,7 @@
 WundrError
 └── ConnectorsError
     ├── DatabaseUnavailable   Postgres is away: retryable, pauses, never a dead letter
+    ├── RestoreUnfinished     the store lacks events that a restore is bringing back: retryable
     ├── DatabaseRefused       Postgres answers, and says no: the same call fails again
     │   ├── AppendOnly        somebody tried to change or remove stored events
     │   └── NotMigrated       the tables are missing or older than this code
@@ -45,6 +46,17 @@ class DatabaseRefused(ConnectorsError):
 
     code = "connectors.database_refused"
     remedy = "Run `wundr doctor`; check the role's rights and the applied migrations."
+
+
+class RestoreUnfinished(ConnectorsError, InfrastructureError):
+    """A restore has not brought back all events: what is the next version is not known."""
+
+    code = "connectors.restore_unfinished"
+    retryable: ClassVar[bool] = True
+    remedy = "Let `wundr store restore` end, or run it again; appends go on by themselves then."
+
+    def __init__(self) -> None:
+        super().__init__("The event store is being restored: nothing can be appended to it yet.")
 
 
 class AppendOnly(DatabaseRefused):

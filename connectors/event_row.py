@@ -104,7 +104,7 @@ def _checked(  # one for each column
     return (
         _key("id", event_id),
         _optional_key("correlationId", correlation_id),
-        _optional(causation_id),
+        _optional_key("causationId", causation_id),
         _optional_key("aggregate.id", aggregate_id),
         _optional(user_id),
         _optional(trace_id),

@@ -58,6 +58,19 @@ class Attempts:
             return await self.after(error, work, waiting_for=waiting_for)
         return None
 
+    async def run_once(
+        self, work: Callable[[], Awaitable[None]], *, waiting_for: str
+    ) -> Failed | None:
+        """As `run`, for work that comes to the same every time: it has one try.
+
+        Infrastructure is waited for all the same.
+        """
+        try:
+            await work()
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged next
+            return await self._go_on(error, work, waiting_for, _Trial(is_pure=True))
+        return None
+
     async def after(
         self, error: BaseException, work: Callable[[], Awaitable[None]], *, waiting_for: str
     ) -> Failed | None:
@@ -66,7 +79,15 @@ class Attempts:
         An error of the contract (SchemaError) is not tried again. A CancelledError that was not
         meant for this task counts as a failure: the work awaited something that was cancelled.
         """
-        trial = _Trial()
+        return await self._go_on(error, work, waiting_for, _Trial())
+
+    async def _go_on(
+        self,
+        error: BaseException,
+        work: Callable[[], Awaitable[None]],
+        waiting_for: str,
+        trial: "_Trial",
+    ) -> Failed | None:
         try:
             while True:
                 if _is_own_cancellation(error):
@@ -94,15 +115,20 @@ class Attempts:
             return self._schedule.delay_s(trial.outages)
         self._pauses.pop(trial, None)
         trial.failures += 1
-        if isinstance(error, SchemaError) or self._schedule.exhausted(trial.failures):
+        if (
+            trial.is_pure
+            or isinstance(error, SchemaError)
+            or self._schedule.exhausted(trial.failures)
+        ):
             return None
         return self._schedule.delay_s(trial.failures)
 
 
 @dataclass(slots=True, eq=False)
 class _Trial:
-    """What one piece of work has been through."""
+    """What one piece of work has been through; `is_pure` when it is not to be repeated."""
 
+    is_pure: bool = False
     failures: int = 0
     outages: int = 0
 

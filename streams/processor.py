@@ -299,7 +299,7 @@ class AppProcessor:
         async def attempt() -> None:
             forwarded[:] = [_rekeyed(record, self._workload.app, projection.name, key_of(event))]
 
-        failed = await self._edges.attempts.run(
+        failed = await self._edges.attempts.run_once(
             attempt, waiting_for=f"projection {projection.name}"
         )
         if failed is not None:

@@ -8,6 +8,7 @@ import structlog
 
 from schemas.catalog import Catalog
 from schemas.codec import Codec
+from schemas.errors import InvalidEventData
 from schemas.event import Event
 from schemas.framing import schema_id_of
 from schemas.headers import event_headers
@@ -88,6 +89,8 @@ class EventPublisher:
         """
         if event.type in self._appended:
             raise AppendRequired(event.type, self._appended[event.type])
+        if event.aggregate is not None and event.aggregate.version is not None:
+            raise InvalidEventData("aggregate.version", f"{event.type} is published: it has none")
         return event_record(event, self._codec.encode(event))
 
     async def publish(self, event: Event[Any]) -> Receipt:

@@ -16,8 +16,6 @@ from schemas.event import Event, EventFactory, Metadata
 from streams.decider import AggregateModel, Decided, version_after
 from streams.errors import (
     ForeignDecision,
-    InfrastructureError,
-    StateNotStorable,
     VersionConflict,
 )
 from streams.event_store import CommandAppender, EventQueries
@@ -217,17 +215,18 @@ class Repository(Generic[CommandT, StateT]):
         return Loaded(state, version, read)
 
     async def _take_snapshot(self, aggregate_id: str, version: int, state: StateT) -> None:
-        """Keep the state; without it the next load takes longer, and that is all."""
+        """Keep the state; without it the next load takes longer, and that is all.
+
+        Whatever fails: the events are stored, and whoever has sent the command must hear so.
+        """
         form = self._model.snapshots
         if form is None:
             return
         try:
             taken = form.taken(self._model.aggregate_type, aggregate_id, version, state)
             await self._edges.snapshots.save(taken)
-        except (InfrastructureError, StateNotStorable) as error:
-            log.warning(
-                "no snapshot", aggregate=aggregate_id, code=error.code, reason=error.message
-            )
+        except Exception as error:  # noqa: BLE001  # a team's function, or a store that is away
+            log.warning("no snapshot", aggregate=aggregate_id, reason=repr(error))
 
     def _events(
         self, aggregate_id: str, decided: Sequence[Decided], details: CommandDetails

@@ -106,12 +106,15 @@ class Folding:
         changes: TableBatch,
         receipts: list[Receipt],
     ) -> None:
-        """Fold one event that failed, or that stands behind one."""
+        """Fold one event that failed, or that stands behind one.
+
+        A fold that fails does so again, and others wait for these tables: it has one try.
+        """
 
         async def attempt() -> None:
             changes.fold(projection, record, event)
 
-        failed = await self._edges.attempts.run(
+        failed = await self._edges.attempts.run_once(
             attempt, waiting_for=f"projection {projection.name}"
         )
         if failed is not None:

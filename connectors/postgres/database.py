@@ -51,6 +51,11 @@ class Database:
             name="wundr",
         )
 
+    @property
+    def acquire_timeout_s(self) -> float:
+        """How long a caller waits for a connection before DatabaseUnavailable."""
+        return self._pool.timeout
+
     async def __aenter__(self) -> Self:
         """Open the pool; a database that is away is met by the first caller, not here."""
         await self._pool.open(wait=False)

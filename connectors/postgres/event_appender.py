@@ -2,7 +2,8 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -10,6 +11,7 @@ from weakref import WeakValueDictionary
 import orjson
 from psycopg.errors import UniqueViolation
 
+from connectors.errors import DatabaseUnavailable, RestoreUnfinished
 from connectors.event_row import EventRow, event_row
 from connectors.outbox import shard_of
 from connectors.postgres.database import Connection, Database
@@ -79,7 +81,7 @@ class PostgresEventAppender:
         wanted = Append.of(self._catalog, events, command_id)
         encoded = self._encoded(wanted, expected.version or 0)
         turn = self._turns.setdefault(wanted.key, _Turn())
-        async with turn.lock:
+        async with self._standing_in(turn):
             if expected.version is None:
                 return await self._append_to_any(wanted, encoded, turn)
             return await self._append_to(wanted, encoded, expected.version)
@@ -98,6 +100,21 @@ class PostgresEventAppender:
             framed = [row[0] for row in await found.fetchall()]
         events = tuple([await self._view(value) for value in framed])
         return Appended(events, _last_version(events), is_repeat=True) if events else None
+
+    @asynccontextmanager
+    async def _standing_in(self, turn: _Turn) -> AsyncIterator[None]:
+        """Wait as long as for a connection: those in front may be waiting for Postgres."""
+        try:
+            async with asyncio.timeout(self._database.acquire_timeout_s):
+                await turn.lock.acquire()
+        except TimeoutError:
+            raise DatabaseUnavailable(
+                f"Other appends to it went before for {self._database.acquire_timeout_s} s."
+            ) from None
+        try:
+            yield
+        finally:
+            turn.lock.release()
 
     async def _append_to(self, wanted: Append, encoded: "_Encoded", version: int) -> Appended:
         while True:
@@ -138,24 +155,6 @@ class PostgresEventAppender:
             return _done(placed)
         return state
 
-    async def result_of(
-        self, aggregate_type: str, aggregate_id: str, command_id: str
-    ) -> Appended | None:
-        """See CommandResults."""
-        asked = {
-            "aggregate_type": aggregate_type,
-            "aggregate_id": aggregate_id,
-            "command_id": command_id,
-        }
-        async with self._database.connection() as connection:
-            found = await connection.execute(QUERIES["events_of_command"], asked)
-            framed = [row[0] for row in await found.fetchall()]
-        events = tuple([await self._view(value) for value in framed])
-        last = events[-1].aggregate if events else None
-        if last is None:
-            return None
-        return Appended(events=events, version=last.version or 0, is_repeat=True)
-
     def _encoded(self, wanted: Append, version: int) -> "_Encoded":
         events = wanted.behind(version)
         rows = [
@@ -193,7 +192,9 @@ class PostgresEventAppender:
         found = await connection.execute(QUERIES["state_for_append"], values)
         row = await found.fetchone()
         assert row is not None  # an aggregate without GROUP BY has one row
-        version, first, last, taken, unknown = row
+        version, first, last, taken, unknown, is_restoring = row
+        if is_restoring:
+            raise RestoreUnfinished
         return _State(
             version=version,
             command_first=first,

@@ -79,7 +79,8 @@ class PostgresEventStore:
         target_version: int | None = None,
     ) -> AsyncIterator[Event[Any]]:
         """See EventQueries."""
-        following, target = from_version, target_version or LAST_VERSION
+        following = from_version
+        target = LAST_VERSION if target_version is None else target_version
         while following <= target:
             rows = await self._page(
                 "events_by_version",

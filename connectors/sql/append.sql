@@ -31,6 +31,7 @@ WITH stored AS (
             )
         )
         AND EXISTS (SELECT FROM writer_schemas WHERE id = %(schema_id)s)
+        AND NOT EXISTS (SELECT FROM store_restores)
     RETURNING 1
 )
 INSERT INTO outbox (
@@ -82,6 +83,7 @@ WITH new AS MATERIALIZED (
             SELECT FROM new
             WHERE NOT EXISTS (SELECT FROM writer_schemas WHERE id = new.schema_id)
         )
+        AND NOT EXISTS (SELECT FROM store_restores)
     ORDER BY aggregate_version
     RETURNING 1
 )
@@ -96,7 +98,7 @@ WHERE EXISTS (SELECT FROM stored)
 ORDER BY aggregate_version
 
 -- state_for_append --
--- What decides about an append: version, what the command did, ids taken, schemas unknown.
+-- What decides about an append: version, what the command did, ids taken, schemas unknown, restores.
 SELECT
     coalesce((
         SELECT aggregate_version FROM events
@@ -112,7 +114,8 @@ SELECT
     ARRAY(
         SELECT wanted.id FROM unnest(%(schema_ids)s::integer[]) AS wanted (id)
         WHERE NOT EXISTS (SELECT FROM writer_schemas WHERE writer_schemas.id = wanted.id)
-    )
+    ),
+    EXISTS (SELECT FROM store_restores)
 FROM (
     SELECT min(aggregate_version) AS first, max(aggregate_version) AS last
     FROM events

@@ -28,16 +28,14 @@ class MemoryStoredEvents:
         target_version: int | None = None,
     ) -> list[Event[Any]]:
         """See StoredEvents; events without a version come last, in order of time."""
+        last = LAST_VERSION if target_version is None else target_version
         found = [
             event
             for event in await self._events()
             if (aggregate := event.aggregate) is not None
             and aggregate.id == aggregate_id
             and aggregate_type in (None, aggregate.type)
-            and (
-                aggregate.version is None
-                or (from_version or 0) <= aggregate.version <= (target_version or LAST_VERSION)
-            )
+            and (aggregate.version is None or (from_version or 0) <= aggregate.version <= last)
         ]
         return sorted(found, key=_place_in_history)
 
