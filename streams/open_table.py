@@ -19,10 +19,11 @@ from schemas.event import Event
 from streams.coverage import Coverage
 from streams.emission import EMISSION
 from streams.errors import StateNotStorable, StoreFailed
-from streams.place import Places
+from streams.place import Place, Places
 from streams.projection import NO_STATE, Projection, State, joined
 from streams.records import ORIGIN, RawRecord
 from streams.table import Changes, OpenEntry, TablePartition
+from streams.versions import have_versions, versioned
 from streams.window import Claim, Slot
 
 Delivery = tuple[RawRecord, Event[Any]]
@@ -86,7 +87,9 @@ class OpenTable:
         keys = [record.key or b"" for record in records]
         offsets = [record.offset for record in records]
         last = dict(zip(keys, offsets, strict=True))
-        if not self._are_plain(source, records, ids) or not self._open_below(offsets[0], last):
+        is_plain = self._are_plain(source, records, ids)
+        has_versions = self._projection.key is None and have_versions(events)
+        if has_versions or not is_plain or not self._open_below(offsets[0], last):
             return self.fold_all(zip(records, events, strict=True))
         fold, opened = self._projection.fold, self._entries
         self._plain.append((records, events))
@@ -116,6 +119,10 @@ class OpenTable:
             and self._claims.keys().isdisjoint(known)
             and self._window.keys().isdisjoint(known)
         )
+
+    def _place_of(self, record: RawRecord, event: Event[Any]) -> Place:
+        place = self._places.of(record)
+        return versioned(place, event) if self._projection.key is None else place
 
     def _open_below(self, offset: int, keys: Iterable[bytes]) -> bool:
         """Whether all entries can be opened, and hold nothing from this offset on."""
@@ -165,7 +172,7 @@ class OpenTable:
 
     def _fold(self, run: _Run) -> None:
         """Fold what is left of a run, but for halted entries; raises where a fold fails."""
-        fold, place_of, halted = self._projection.fold, self._places.of, run.halted
+        fold, place_of, halted = self._projection.fold, self._place_of, run.halted
         entries, claims, window = self._entries, self._claims, self._window
         for record, event in run.left:
             key = record.key or b""
@@ -174,7 +181,7 @@ class OpenTable:
                 continue
             try:
                 entry = entries.get(key) or self._open(key)
-                source, offset, stream, step, is_redriven = place_of(record)
+                source, offset, stream, step, is_redriven = place_of(record, event)
                 coverage, event_id = entry.coverage, event.id
                 if offset <= coverage.positions.get(source, -1):
                     if not coverage.misses(source, offset):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from psycopg import sql
 
-from connectors.errors import DatabaseUnavailable, NotMigrated, Unstorable
+from connectors.errors import DatabaseUnavailable, NotMigrated, RestoreUnfinished, Unstorable
 from connectors.event_row import event_row
 from connectors.postgres.database import Database
 from connectors.postgres.event_appender import PostgresEventAppender
@@ -237,3 +237,34 @@ async def test_without_tables_it_says_what_to_do(fresh_database: str) -> None:
     async with Database(PostgresSettings(dsn=fresh_database)) as empty:
         with pytest.raises(NotMigrated):
             await appender(empty).append([opened("a")], NO_EVENTS)
+
+
+async def test_nothing_is_appended_to_a_store_that_a_restore_is_filling(database: Database) -> None:
+    store = appender(database)
+    await store.append([opened("a")], NO_EVENTS)
+    async with database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO store_restores (topic_id, partition, next, until, epoch)"
+            " VALUES ('kafka-1', 0, 0, 9, 1)"
+        )
+    for expected in (ExpectedVersion.exact(1), ANY_VERSION):
+        for events in ([credited("a")], [credited("a"), credited("a")]):
+            with pytest.raises(RestoreUnfinished):
+                await store.append(events, expected)
+    async with database.connection() as connection:
+        await connection.execute("DELETE FROM store_restores")
+    assert (await store.append([credited("a")], ExpectedVersion.exact(1))).version == 2
+
+
+async def test_all_who_wait_for_one_aggregate_are_told_in_bounded_time(
+    unused_tcp_port: int,
+) -> None:
+    dsn = f"postgresql://127.0.0.1:{unused_tcp_port}/nobody"
+    loop = asyncio.get_running_loop()
+    async with Database(PostgresSettings(dsn=dsn, acquire_timeout_s=0.5)) as away:
+        store = appender(away)
+        began = loop.time()
+        waiting = [store.append([credited("a")], ANY_VERSION) for _ in range(8)]
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(it) for it in told] == [DatabaseUnavailable] * 8
+    assert loop.time() - began < 4 * 0.5

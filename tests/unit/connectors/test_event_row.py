@@ -136,3 +136,8 @@ def test_json_text_is_faithful_or_absent(payload: dict[str, Any]) -> None:
         text.encode()
         assert json.loads(text) == payload
         assert "\x00" not in str(payload)
+
+
+def test_a_causation_that_no_index_can_hold_is_refused_by_its_name() -> None:
+    with pytest.raises(Unstorable, match="causationId has 2700 bytes"):
+        row_of(processed(causation_id="c" * 2_700))

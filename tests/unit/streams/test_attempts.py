@@ -169,3 +169,13 @@ async def test_a_pause_is_over_when_an_ordinary_failure_follows_the_outage() -> 
     attempts = Attempts(SCHEDULE, sleep)
     await attempts.run(Work(ConnectionError(), ValueError()), waiting_for="x")
     assert pauses == [True, False]
+
+
+async def test_work_that_comes_to_the_same_every_time_has_one_try_and_waits_for_outages() -> None:
+    attempts, delays = attempts_and_delays()
+    error = ValueError("always")
+    assert await attempts.run_once(Work(error), waiting_for="x") == Failed(error=error, tries=1)
+    assert delays == []
+    away = Work(BrokerUnavailable("away"), BrokerUnavailable("away"))
+    assert await attempts.run_once(away, waiting_for="x") is None
+    assert (away.calls, len(delays)) == (3, 2)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.envelope import Aggregate
+from schemas.event import Event
 from streams.emission import EMISSION, Emission
 from streams.open_table import Delivery
 from streams.projecting import TableBatch
@@ -18,6 +22,7 @@ from tests.unit.streams.tabling import (
     event_id,
     fold_each,
     fold_read,
+    ids_in,
     record,
     table,
 )
@@ -79,3 +84,26 @@ def test_a_fold_that_fails_late_takes_back_what_was_folded_at_once_before() -> N
     assert states[b"k0"].state == {"ids": [event_id(number) for number in (0, 3, 7)]}
     assert states[b"k1"].state == {"ids": [event_id(number) for number in (1, 4)]}
     assert states[b"k0"].coverage.missing == {f"t/{PARTITION}": {6}}
+
+
+def appended(number: int, version: int) -> Event[Any]:
+    happened = event(number)
+    return Event(happened.envelope._replace(aggregate=Aggregate("Account", "a", version)), dict)
+
+
+def test_versions_tell_repeats_that_the_window_has_forgotten() -> None:
+    target = table(window_ids=10)
+    account = b"Account/a"
+
+    def work(first: int, events: list[Event[Any]], key: bytes) -> None:
+        batch = batch_on(target)
+        fold_read(batch, [(record(first + at, key), one) for at, one in enumerate(events)])
+        batch.changelog()
+        batch.store()
+
+    sent = [appended(number, number + 1) for number in range(3)]
+    work(0, sent, account)
+    for first in range(3, 1_003, 200):
+        work(first, [event(number) for number in range(first, first + 200)], b"other")
+    work(1_003, [*sent, appended(9_000, 4)], account)
+    assert ids_in(target)["Account/a"] == [event_id(number) for number in (0, 1, 2, 9_000)]

@@ -167,3 +167,13 @@ async def test_a_batch_of_which_nothing_was_sent_fails_as_one_event_does(
 ) -> None:
     with pytest.raises(BrokerUnavailable):
         await publisher_of(bench, sends=0).publish_batch([synced(), synced()])
+
+
+async def test_a_published_event_has_no_version(bench: Bench, synced: MakeEvent) -> None:
+    event = synced()
+    aggregate = event.aggregate
+    assert aggregate is not None
+    numbered = Event(event.envelope._replace(aggregate=aggregate._replace(version=1)), event.data)
+    with pytest.raises(InvalidEventData, match=r"aggregate\.version"):
+        await bench.publisher().publish(numbered)
+    assert bench.log.topic("events.integration.normal") == []

@@ -95,7 +95,7 @@ async def test_a_refused_command_appends_nothing(rig: Rig) -> None:
 
 async def test_the_circumstances_of_a_command_travel_with_its_events(rig: Rig) -> None:
     metadata = Metadata(user_id="ada")
-    done = await rig.repository().execute(
+    done = await rig.repository(snapshot_every=1).execute(
         "a-1", rig.start, correlation_id="request-1", causation_id="cause-1", metadata=metadata
     )
     [event] = done.events
@@ -230,7 +230,7 @@ async def test_a_snapshot_that_knows_more_than_the_store_is_given_up() -> None:
         await rig.repository(snapshot_every=1).execute("a-1", rig.start)
     rig.log = MemoryLog()
     rig.appender = FakeAppender(rig.log)
-    done = await rig.repository().execute("a-1", rig.start)
+    done = await rig.repository(snapshot_every=1).execute("a-1", rig.start)
     assert (done.version, done.state) == (1, 1)
 
 
@@ -260,3 +260,15 @@ def counting_rig() -> Rig:
 
 def _executing(repository: Repository[Any, Any]) -> Callable[[], Any]:
     return lambda: repository.execute("a-1", "again")
+
+
+async def test_a_snapshot_that_cannot_be_made_hides_no_result() -> None:
+    def broken(_state: object) -> bytes:
+        raise AttributeError("a defect of the team's")
+
+    rig = functions()
+    form = SnapshotForm(schema_version=1, dump=broken, load=dict)
+    rig.model = replace(rig.model, snapshots=form)  # type: ignore[type-var]  # a frozen dataclass
+    done = await rig.repository(snapshot_every=1).execute("a-1", rig.start)
+    assert (done.version, rig.appender.appends) == (1, 1)
+    assert (await rig.repository().load("a-1")).version == 1
