@@ -19,6 +19,7 @@ from typing import Final
 from benchmarks.contract import Measurement, RunConfig
 from benchmarks.errors import SystemFailed
 from benchmarks.system import Environment, System
+from schemas import native
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 LONGEST_RUN_S: Final = 150.0
@@ -67,8 +68,15 @@ class Launcher:
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
-    """What a program sees of this one's environment: no setting of an installation."""
-    return {name: value for name, value in given.items() if not name.startswith("WUNDR_")}
+    """What a program sees of this one's environment: no setting of an installation.
+
+    Only whether it may use the parts in C, so that they can be measured against those in Python.
+    """
+    return {
+        name: value
+        for name, value in given.items()
+        if name == native.SWITCH or not name.startswith("WUNDR_")
+    }
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -62,7 +62,10 @@ def _speaks_these_programs() -> bool:
 
 
 AVAILABLE: Final = _speaks_these_programs()
-IS_WANTED: Final = os.environ.get("WUNDR_PURE", "") in {"", "0"}
+SWITCH: Final = "WUNDR_PURE"
+"""The variable that leaves them out."""
+
+IS_WANTED: Final = os.environ.get(SWITCH, "") in {"", "0"}
 """Whether this process may use parts in C at all."""
 
 IN_USE: Final = AVAILABLE and IS_WANTED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.system import OURS, Environment, Stream, System
+from schemas import native
 
 RAW_AIOKAFKA: Final = "raw aiokafka + fastavro"
 RAW_CONFLUENT: Final = "raw confluent-kafka + fastavro"
@@ -29,7 +30,11 @@ def ours(mode: str) -> System:
         module=f"benchmarks.systems.{mode}",
         environment=Environment.PROJECT,
         rate=100_000 if mode == CONSUME else 60_000,
-        settings={"linger_ms": 20, "worker": "as `wundr worker` starts it"},
+        settings={
+            "linger_ms": 20,
+            "worker": "as `wundr worker` starts it",
+            "readers": "in C" if native.IN_USE else "in Python",
+        },
     )
 
 

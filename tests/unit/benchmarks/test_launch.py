@@ -26,6 +26,7 @@ def test_each_program_runs_with_the_packages_of_its_environment() -> None:
 def test_no_setting_of_an_installation_reaches_a_program() -> None:
     given = {"PATH": "/bin", "WUNDR_KAFKA_BOOTSTRAP": "elsewhere:9092", "WUNDR_STATE_DIR": "x"}
     assert environment(given) == {"PATH": "/bin"}
+    assert environment({"WUNDR_PURE": "1"}) == {"WUNDR_PURE": "1"}
 
 
 def test_a_program_that_fails_is_an_error_with_the_end_of_its_log(tmp_path: Path) -> None:
