@@ -135,7 +135,7 @@ class Codec:
         data = event.data
         written = writer.write(data) if type(data) is writer.data_type else None
         if written is None:
-            written = writer.checked(event.payload)
+            written = writer.checked(writer.seal(event.payload, event.id))
         return writer.header + write_envelope(event.envelope) + written
 
     def _writer(self, event: Event[Any]) -> "_Writer":
@@ -230,7 +230,7 @@ def _unwritten(_data: Any) -> None:
     """The writer of data without a class: the checks look at all of them."""
 
 
-def _as_it_is(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_it_is(payload: Mapping[str, Any], _event_id: str) -> Mapping[str, Any]:
     """The seal of data without personal fields."""
     return payload
 
@@ -244,12 +244,12 @@ class _Writer:
     write: WriteData
     schema: Any
     check: Callable[[Mapping[str, Any]], dict[str, Any]]
-    seal: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    seal: Callable[[Mapping[str, Any], str], Mapping[str, Any]]
 
     def checked(self, payload: Mapping[str, Any]) -> bytes:
         """The Avro bytes of a wire mapping. Raises InvalidEventData with the path of a misfit."""
         body = BytesIO()
-        schemaless_writer(body, self.schema, self.check(self.seal(payload)))
+        schemaless_writer(body, self.schema, self.check(payload))
         return body.getvalue()
 
 

@@ -3,15 +3,14 @@
 A step of its own, on the values of a payload: what encodes and decodes Avro knows nothing of it.
 """
 
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from schemas.composition import WriterSchema
 from schemas.errors import InvalidEventData, InvalidWriterSchema, KeysMissing, SealBroken
 from schemas.key_ring import KeyRing
-from schemas.sealing import NONCE_BYTES, Place, is_sealed, parse, seal, unseal
+from schemas.sealing import Place, is_sealed, parse, seal, unseal
 
 ERASED: Final = "[erased]"
 """Shown in place of a personal text whose key was deleted: nobody can read it any more."""
@@ -64,15 +63,13 @@ class Protection:
         self,
         fields: PersonalFields,
         keys: KeyRing | None,
-        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._fields = fields
         self._keys = keys
-        self._random_bytes = random_bytes
         self._places = {name: Place(fields.event_type, name) for name in fields.names}
 
-    def sealed(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The payload with its personal values under the key of its subject.
+    def sealed(self, payload: Mapping[str, Any], event_id: str) -> Mapping[str, Any]:
+        """The payload of an event with its personal values under the key of its subject.
 
         What is of another type than a schema allows is left for its check to name. An erased value
         stays what it is. Raises KeysMissing, SubjectForgotten, or InvalidEventData.
@@ -90,8 +87,7 @@ class Protection:
         sealed = dict(payload)
         for name, value in plain.items():
             try:
-                nonce = self._random_bytes(NONCE_BYTES)
-                sealed[name] = seal(value, self._places[name], key, nonce)
+                sealed[name] = seal(value, self._places[name], key, event_id)
             except UnicodeEncodeError as error:
                 problem = f"is no text that UTF-8 can hold ({error.reason})"
                 raise InvalidEventData(f"data.{name}", problem) from None

@@ -2,9 +2,11 @@
 
 `wundr.1.<key id>.<nonce and ciphertext>`: in a string the last part is base64, in bytes it is raw.
 What a value belongs to (event type, field, subject) is authenticated with it: moved to another
-place, it does not open. Pure but for the nonce, which the caller gives.
+place, it does not open. Pure: the nonce follows from the event and the value, so that an event that
+is emitted again by the same work has the same bytes, as every reader that drops repeats expects.
 """
 
+import hmac
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as NoBase64
 from typing import Final, NamedTuple, TypeVar
@@ -51,14 +53,26 @@ def is_sealed(value: object) -> bool:
     return isinstance(value, bytes) and value.startswith(_BYTES_MARK)
 
 
-def seal(value: PersonalT, place: Place, key: SubjectKey, nonce: bytes) -> PersonalT:
-    """The value under the key. Raises UnicodeEncodeError for half a surrogate pair."""
+def seal(value: PersonalT, place: Place, key: SubjectKey, event_id: str) -> PersonalT:
+    """The value of an event under the key. Raises UnicodeEncodeError for half a surrogate pair."""
     bound = place.bound_to(key.subject)
     lock = AESGCM(key.secret)
     if isinstance(value, str):
+        nonce = _nonce(value.encode(), place, key, event_id)
         locked = nonce + lock.encrypt(nonce, value.encode(), bound)
         return f"{_TEXT_MARK}{key.id}.{urlsafe_b64encode(locked).decode()}"
+    nonce = _nonce(value, place, key, event_id)
     return _BYTES_MARK + key.id.encode() + b"." + nonce + lock.encrypt(nonce, value, bound)
+
+
+def _nonce(plain: bytes, place: Place, key: SubjectKey, event_id: str) -> bytes:
+    """One for each value in each event, by a secret of its own that is made of the key.
+
+    Two values would have to collide in 96 bits to share one, as with nonces by chance.
+    """
+    secret = hmac.digest(key.secret, b"wundr.1 nonce", "sha256")
+    where = f"{place.event_type}\x00{place.field}\x00{len(event_id)}\x00{event_id}"
+    return hmac.digest(secret, where.encode(errors="surrogatepass") + plain, "sha256")[:NONCE_BYTES]
 
 
 def parse(value: str | bytes, place: Place) -> Sealed:
