@@ -62,7 +62,9 @@ class PostgresKeyRing:
         """See KeyRing."""
         row = self._row("forget_subject", {"digest": _digest(subject)})
         assert row is not None  # both ways of the statement return their row
-        self._execute("overwrite_forgotten", {})
+        self._execute("wait_for_the_rewrite", {})
+        self._execute("rewrite_keys", {})
+        self.close()
         forgotten_at: datetime = row[0]
         return forgotten_at
 

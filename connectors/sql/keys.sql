@@ -29,6 +29,10 @@ SET key_id = NULL,
     forgotten_at = coalesce(known.forgotten_at, excluded.forgotten_at)
 RETURNING forgotten_at
 
--- overwrite_forgotten --
--- Gives the space of removed keys free, so that no page of the table holds them any longer.
-VACUUM (FREEZE) subject_keys
+-- wait_for_the_rewrite --
+-- For one session: how long a rewrite takes depends on how many keys there are.
+SELECT set_config('statement_timeout', '0', false)
+
+-- rewrite_keys --
+-- Writes the table anew: freed space of its old pages would hold a removed key until it is used again.
+VACUUM (FULL) subject_keys
