@@ -11,6 +11,13 @@ from schemas.topics import BROADCAST_TOPICS, DAY_MS, STORE_EVENTS
 
 _CHANGELOG: Final = "-changelog"
 
+_BESIDE_EVENTS: Final[Mapping[str, tuple[int, str]]] = {
+    "repartition.": (7, "events are sealed; keys are as a projection chose them"),
+    "retry.": (30, "events are sealed; texts of errors are as a handler wrote them"),
+    "dlq.": (30, "events are sealed; texts of errors are as a handler wrote them"),
+}
+"""Days that these topics are kept, and what may be read in them."""
+
 
 class Means(StrEnum):
     """How a place becomes clean."""
@@ -22,7 +29,7 @@ class Means(StrEnum):
     REBUILT = "rebuilt"
     """It was made anew from events that can no longer be read."""
     RETENTION = "retention"
-    """It holds what browsers were shown, until the broker removes it."""
+    """It may hold readable text beside ciphertext, until the broker removes it."""
     TO_REBUILD = "to rebuild"
     """It holds what was folded from readable events until somebody builds it anew."""
     NOTHING = "nothing"
@@ -102,14 +109,12 @@ def sealed_places(
         "PostgreSQL outbox": "refers to events",
         STORE_EVENTS: "every event once, for ever",
         **dict.fromkeys(_event_topics(catalog), "events as they were published"),
-        **dict.fromkeys(_named(topics, "repartition."), "events by another key"),
-        **dict.fromkeys(_named(topics, "retry."), "events that wait for another try"),
-        **dict.fromkeys(_named(topics, "dlq."), "events that could not be handled"),
     }
     places += [
         Place(name=name, means=Means.SEALED, clean_at=settled_at, detail=detail)
         for name, detail in sealed.items()
     ]
+    places += _team_places(topics, settled_at)
     places += _broadcast_places(catalog, settled_at)
     return places
 
@@ -128,6 +133,14 @@ def changelog_places(topics: Collection[str]) -> Iterator[Place]:
         )
 
 
+def _team_places(topics: Collection[str], settled_at: datetime) -> Iterator[Place]:
+    """Topics whose events are sealed, and where the code of a team writes beside them."""
+    for prefix, (days, detail) in _BESIDE_EVENTS.items():
+        for topic in sorted(topic for topic in topics if topic.startswith(prefix)):
+            clean_at = settled_at + timedelta(days=days)
+            yield Place(name=topic, means=Means.RETENTION, clean_at=clean_at, detail=detail)
+
+
 def _broadcast_places(catalog: Catalog, settled_at: datetime) -> Iterator[Place]:
     shows = any(it.broadcast and it.broadcast.personal for it in catalog.types())
     for topic in BROADCAST_TOPICS:
@@ -142,7 +155,3 @@ def _broadcast_places(catalog: Catalog, settled_at: datetime) -> Iterator[Place]
 
 def _event_topics(catalog: Catalog) -> list[str]:
     return sorted({known.topic for known in protected_types(catalog)})
-
-
-def _named(topics: Collection[str], prefix: str) -> list[str]:
-    return sorted(topic for topic in topics if topic.startswith(prefix))

@@ -1,5 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from connectors.erasure import (
     ErasureReport,
     Means,
@@ -23,9 +25,17 @@ def test_each_place_that_holds_ciphertext_is_clean_when_no_process_has_the_key()
     sealed = {name for name, place in places.items() if place.means is Means.SEALED}
     assert sealed == {
         *("PostgreSQL events", "PostgreSQL outbox", "store.events", "events.domain.normal"),
-        *("retry.shop", "dlq.shop", "repartition.shop.x"),
     }
     assert all(places[name].clean_at == SETTLED for name in sealed)
+
+
+@pytest.mark.parametrize(
+    ("topic", "days"), [("retry.shop", 30), ("dlq.shop", 30), ("repartition.shop.x", 7)]
+)
+def test_where_code_of_a_team_writes_beside_events_retention_cleans(topic: str, days: int) -> None:
+    places = {it.name: it for it in sealed_places(order_catalog(), TOPICS, FORGOTTEN, SETTLED)}
+    assert places[topic].means is Means.RETENTION
+    assert places[topic].clean_at == SETTLED + timedelta(days=days)
 
 
 def test_broadcast_topics_need_their_retention_only_where_a_schema_shows_personal_fields() -> None:
