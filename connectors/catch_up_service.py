@@ -9,6 +9,7 @@ from connectors.postgres.catch_up import PostgresStoredRecords
 from connectors.postgres.database import Database
 from schemas.catalog import Catalog
 from schemas.codec import Codec
+from schemas.key_ring import KeyRing
 from schemas.topics import STORE_EVENTS
 from streams.impatient_schemas import ImpatientSchemas
 from streams.kafka.fetcher import KafkaFetcher
@@ -33,12 +34,13 @@ class CatchUpPlan:
     catalog: Catalog
     wants: Callable[[str], bool] = every_type
     topic: str = STORE_EVENTS
+    keys: KeyRing | None = None
 
 
 @asynccontextmanager
 async def catch_up(plan: CatchUpPlan, database: Database) -> AsyncIterator[CatchUp]:
     """A subscription that is ready to be read; closes its connections to Kafka behind the block."""
-    codec = Codec(plan.catalog)
+    codec = Codec(plan.catalog, keys=plan.keys)
     async with AsyncExitStack() as closing:
         sender = KafkaSender(plan.kafka)
         closing.push_async_callback(sender.close)

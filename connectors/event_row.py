@@ -56,7 +56,10 @@ class EventRow(NamedTuple):
 
 
 def event_row(event: Event[Any], framed: bytes, *, with_json: bool) -> EventRow:
-    """The row of an event. Raises Unstorable, or SchemaError when its data cannot be decoded."""
+    """The row of an event, which was taken `as_stored`: its payload becomes the column `data`.
+
+    Raises Unstorable, or SchemaError when its data cannot be decoded.
+    """
     it = event.envelope
     aggregate_type, aggregate_id, version = it.aggregate or _NO_AGGREGATE
     user_id, trace_id, *_ = it.metadata

@@ -15,6 +15,7 @@ from connectors.settings import PostgresSettings
 from connectors.version_fold import ProjectionEdges
 from schemas.catalog import Catalog
 from schemas.codec import Codec
+from schemas.key_ring import KeyRing
 from streams.app import App
 from streams.impatient_schemas import ImpatientSchemas
 from streams.kafka.schema_topic import KafkaWriterSchemas
@@ -30,12 +31,13 @@ class ProjectionPlan:
     kafka: KafkaSettings
     postgres: PostgresSettings
     catalog: Catalog
+    keys: KeyRing | None = None
 
 
 @asynccontextmanager
 async def projection_edges(plan: ProjectionPlan) -> AsyncIterator[ProjectionEdges]:
     """History and rows; Kafka is asked for nothing but schemas that this release does not have."""
-    codec = Codec(plan.catalog)
+    codec = Codec(plan.catalog, keys=plan.keys)
     async with AsyncExitStack() as closing:
         sender = KafkaSender(plan.kafka)
         closing.push_async_callback(sender.close)

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from connectors.errors import Unstorable, VersionTaken
-from connectors.event_row import event_row
+from connectors.event_row import EventRow, event_row
 from connectors.sink_target import PlacedRow, Position
 from schemas.errors import SchemaError, UnknownSchemaId, WundrError
+from schemas.event import Event
 from streams.reading import EventReading, Unreadable
 from streams.records import RawRecord
 
@@ -77,7 +78,7 @@ class SinkReading:
             try:
                 event = self._reading.view(record)
                 if event is not None and record.value is not None:
-                    row = event_row(event, record.value, with_json=self._with_json)
+                    row = self._row(event, record.value)
                     rows.append(PlacedRow(Position(record.partition, record.offset), row))
             except UnknownSchemaId:
                 await self._look_up(record, rows, refused)
@@ -96,11 +97,16 @@ class SinkReading:
             refused.append(Refused(record=record, error=event.error))
             return
         try:
-            row = event_row(event, record.value, with_json=self._with_json)
+            row = self._row(event, record.value)
         except (SchemaError, Unstorable) as error:
             refused.append(Refused(record=record, error=error))
         else:
             rows.append(PlacedRow(_position(record), row))
+
+    def _row(self, event: Event[Any], framed: bytes) -> EventRow:
+        """The row, without a personal value that anybody could read."""
+        stored = self._reading.as_stored(event, framed)
+        return event_row(stored, framed, with_json=self._with_json)
 
 
 def _position(record: RawRecord) -> Position:

@@ -3,6 +3,7 @@
 WundrError
 └── InfraError
     ├── SettingsInvalid      every faulty setting at once
+    ├── KeysNotConfigured
     ├── BrokerUnreachable
     ├── TopicPlanRefused     a change that would lose or mix up events
     └── StackError
@@ -37,6 +38,13 @@ class SettingsInvalid(InfraError):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("These settings are not valid: " + "; ".join(faults))
         self.faults = tuple(faults)
+
+
+class KeysNotConfigured(InfraError):
+    """No database of keys is named, so no personal data are under lock."""
+
+    code = "keys_not_configured"
+    remedy = "Set WUNDR_KEYS_DSN to the database that the publishing processes use."
 
 
 class BrokerUnreachable(InfraError):

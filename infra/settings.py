@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     state_dir: Path = Path(".wundr")
     kafka_bootstrap: Annotated[str, AfterValidator(_bootstrap)] | None = None
     postgres_dsn: Annotated[SecretStr, AfterValidator(_dsn)] | None = None
+    keys_dsn: Annotated[SecretStr, AfterValidator(_dsn)] | None = None
+    """Database of the keys of personal data, never that of the event store; a stack of this folder
+    has one of its own."""
     postgres_roles: bool = False
     """Whether the services take on the roles of the migrations, which may change no event."""
     kafka_port: Port | None = None
@@ -85,6 +88,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}KAFKA_BOOTSTRAP and {PREFIX}POSTGRES_DSN: missing, provider external "
                 "needs both addresses"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_are_apart(self) -> Settings:
+        if self.keys_dsn is not None and self.keys_dsn == self.postgres_dsn:
+            raise ValueError(
+                f"{PREFIX}KEYS_DSN: is that of the event store, whose backups would bring deleted "
+                "keys back; give the keys a database of their own"
             )
         return self
 

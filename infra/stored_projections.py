@@ -10,6 +10,7 @@ from connectors.projection_service import ProjectionPlan
 from connectors.projection_store import KnownProjection
 from connectors.settings import PostgresSettings
 from connectors.version_fold import ProjectionEdges
+from infra.keys import open_keys
 from infra.settings import load_settings
 from infra.stack.local import require_endpoints
 from schemas.catalog import Catalog
@@ -31,11 +32,13 @@ class Found:
 
 def projection_plan(client_id: str) -> ProjectionPlan:
     """Where this installation keeps things. Raises StackNotRunning, SettingsInvalid."""
-    endpoints = require_endpoints(load_settings())
+    settings = load_settings()
+    endpoints = require_endpoints(settings)
     return ProjectionPlan(
         kafka=KafkaSettings(bootstrap=endpoints.kafka_bootstrap, client_id=client_id),
         postgres=PostgresSettings(dsn=endpoints.postgres_dsn),
         catalog=Catalog.load(),
+        keys=open_keys(settings, endpoints),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from schemas.catalog import EventType
 from schemas.errors import UnknownRoom
 from schemas.event import Event
+from schemas.protection import is_placeholder
 from schemas.topics import BROADCAST_PROJECT, BROADCAST_SYSTEM, BROADCAST_USER
 
 SYSTEM_ROOM: Final = "system"
@@ -39,7 +40,9 @@ def _room(rule: str, event: Event[Any]) -> str | None:
     if rule == "project":
         value = event.payload.get("projectId")
     else:
-        value = event.payload.get("userId") or event.metadata.user_id
+        named = event.payload.get("userId")
+        value = event.metadata.user_id if is_placeholder(named) else named
+        value = value or event.metadata.user_id
     return f"{rule}.{value}" if value else None
 
 
@@ -54,9 +57,11 @@ def broadcast_topic(room: str) -> str:
 def browser_body(event: Event[Any], event_type: EventType) -> dict[str, Any]:
     """What a browser sees: id, type, allowed fields of the data, time.
 
-    Never a personal field. Fit for JSON.
+    A personal field only where the schema says so with a word of its own. Fit for JSON.
     """
-    allowed = event_type.broadcast.fields if event_type.broadcast else ()
+    broadcast = event_type.broadcast
+    allowed = broadcast.fields if broadcast else ()
+    hidden = set(event_type.personal) - set(broadcast.personal if broadcast else ())
     payload = event.payload
     return {
         "id": event.id,
@@ -64,7 +69,7 @@ def browser_body(event: Event[Any], event_type: EventType) -> dict[str, Any]:
         "data": {
             name: _plain(payload[name])
             for name in allowed
-            if name in payload and name not in event_type.personal
+            if name in payload and name not in hidden
         },
         "timestamp": iso_milliseconds(event.timestamp),
     }

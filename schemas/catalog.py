@@ -41,8 +41,9 @@ PACKAGED: Final = Path(__file__).parent / "avro"
 class EventType:
     """One event type. `broadcast` is None when no browser sees it; `personal` names data fields.
 
-    `key` is the field of the data that holds the aggregate's id; `appended` says who counts
-    aggregate versions.
+    `subject` names the field that says whose they are; None where they are not encrypted. `key` is
+    the field of the data that holds the aggregate's id; `appended` says who counts aggregate
+    versions.
     """
 
     name: str
@@ -56,6 +57,7 @@ class EventType:
     versions: tuple[str, ...]
     latest: str
     appended: bool = False
+    subject: str | None = None
 
     @property
     def topic(self) -> str:
@@ -167,4 +169,5 @@ def _event_type(sources: list[SourceSchema]) -> EventType:
         versions=tuple(source.version for source in ordered),
         latest=latest.version,
         appended=attributes.appended,
+        subject=attributes.subject,
     )

@@ -26,10 +26,12 @@ from schemas.event_data import EventData
 from schemas.events import DATA_TYPES
 from schemas.expansion import refuse_expansion
 from schemas.framing import HEADER_SIZE, frame_header, schema_id_of
+from schemas.key_ring import KeyRing
 from schemas.native_data import typed_reader, wire_reader
 from schemas.native_view import event_view
 from schemas.prefix_reader import EventView
 from schemas.prefix_writer import write_envelope
+from schemas.protection import PersonalFields, Protection
 from schemas.recursion import refuse_recursion
 from schemas.resolving_reader import compile_resolving_reader, differs_by_fields
 from schemas.validation import compile_check
@@ -53,19 +55,23 @@ class Codec:
         max_event_bytes: int = LARGEST_EVENT,
         *,
         data_types: DataTypes = DATA_TYPES,
+        keys: KeyRing | None = None,
     ) -> None:
+        """`keys`: what personal fields are sealed with, and opened; without, neither happens."""
         self._catalog = catalog
         self._max_event_bytes = max_event_bytes
         self._data_types = data_types
         self._schemas: dict[int, WriterSchema] = dict(catalog.schema_ids())
         self._writers: dict[tuple[str, str], _Writer] = {}
         self._views: dict[bytes, EventView] = {}
+        self._keys = keys
+        self._sealed_views: dict[bytes, EventView | None] = {}
 
     def encode(self, event: Event[Any]) -> bytes:
         """The bytes of an event, in the schema version that it names; of a viewed event, its own.
 
         Raises UnknownEventType, UnknownSchemaVersion, InvalidEventData with the path of the field,
-        and EventTooLarge.
+        KeysMissing, SubjectForgotten, and EventTooLarge.
         """
         value = event.framed or self._encoded(event)
         if len(value) > self._max_event_bytes:
@@ -85,6 +91,17 @@ class Codec:
         Raises NotAnEvent, UnknownSchemaId.
         """
         return self._views.get(value[:HEADER_SIZE]) or self._view_of(value)
+
+    def as_stored(self, event: Event[Any], framed: bytes) -> Event[Any]:
+        """The event with its personal fields as they are in its bytes: sealed, whoever looks.
+
+        One without personal fields is given back. Raises NotAnEvent, UnknownSchemaId.
+        """
+        header = framed[:HEADER_SIZE]
+        if header not in self._sealed_views:
+            self._sealed_views[header] = self._sealed_view(framed)
+        view = self._sealed_views[header]
+        return event if view is None else view(framed)
 
     def learn(self, composed_json: str) -> WriterSchema:
         """Take in the schema of another writer; its id follows from its text.
@@ -118,30 +135,37 @@ class Codec:
         data = event.data
         written = writer.write(data) if type(data) is writer.data_type else None
         if written is None:
-            written = writer.checked(event.payload)
+            written = writer.checked(writer.seal(event.payload, event.id))
         return writer.header + write_envelope(event.envelope) + written
 
     def _writer(self, event: Event[Any]) -> "_Writer":
         schema = self._catalog.writer_schema(event.type, event.version)
         record = schema.data_record()
         data_type = self._data_types.get((schema.type, schema.version))
-        write = None if data_type is None else compile_typed_writer(record, data_type)
+        fields = PersonalFields.of(schema)
+        # Personal values are sealed in the wire mapping, so there is nothing to write at once.
+        is_typed = data_type is not None and fields is None
+        write = compile_typed_writer(record, data_type) if data_type and is_typed else None
         writer = _Writer(
             header=frame_header(schema.id),
             data_type=data_type if write else None,
             write=write or _unwritten,
             schema=parse_schema(record),
             check=compile_check(record),
+            seal=Protection(fields, self._keys).sealed if fields else _as_it_is,
         )
         self._writers[schema.type, schema.version] = writer
         return writer
 
     def _view_of(self, value: bytes) -> EventView:
-        schema_id = schema_id_of(value)
+        schema = self._schema(schema_id_of(value))
+        view = self._views[frame_header(schema.id)] = self._compiled(schema)
+        return view
+
+    def _schema(self, schema_id: int) -> WriterSchema:
         if schema_id not in self._schemas:
             raise UnknownSchemaId(schema_id)
-        view = self._views[frame_header(schema_id)] = self._compiled(self._schemas[schema_id])
-        return view
+        return self._schemas[schema_id]
 
     def _compiled(self, schema: WriterSchema) -> EventView:
         written = schema.data_record()
@@ -149,9 +173,26 @@ class Codec:
             refuse_recursion(written)
             refuse_expansion(parsed_record(written))
             payload, data = self._data_readers(schema, written)
+            fields = PersonalFields.of(schema)
+            if fields is not None:
+                payload = _opening(payload, Protection(fields, self._keys))
+                data_type = self._data_type(schema)
+                data = made_of(payload, data_type) if data_type else payload
             return event_view(schema.record(), _Reader(payload=payload, data=data))
         except (SchemaParseException, *DAMAGED) as error:
             raise InvalidWriterSchema(f"{schema.type} {schema.version}: {error!r}") from error
+
+    def _sealed_view(self, framed: bytes) -> EventView | None:
+        schema = self._schema(schema_id_of(framed))
+        if PersonalFields.of(schema) is None:
+            return None
+        payload, _ = self._data_readers(schema, schema.data_record())
+        return event_view(schema.record(), _Reader(payload=payload, data=payload))
+
+    def _data_type(self, schema: WriterSchema) -> type[EventData] | None:
+        """The class that data of this schema are read as."""
+        version = self._catalog.reader_version(schema.type, schema.version)
+        return None if version is None else self._data_types.get((schema.type, version))
 
     def _data_readers(
         self, schema: WriterSchema, written: Mapping[str, Any]
@@ -174,8 +215,22 @@ class Codec:
         return payload, made_of(payload, data_type) if data_type else payload
 
 
+def _opening(read: ReadData, protection: Protection) -> ReadData:
+    """The reader that opens the personal fields of the wire mapping that another one gives."""
+
+    def read_opened(framed: bytes, offset: int) -> Mapping[str, Any]:
+        return protection.opened(read(framed, offset))
+
+    return read_opened
+
+
 def _unwritten(_data: Any) -> None:
     """The writer of data without a class: the checks look at all of them."""
+
+
+def _as_it_is(payload: Mapping[str, Any], _event_id: str) -> Mapping[str, Any]:
+    """The seal of data without personal fields."""
+    return payload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +242,7 @@ class _Writer:
     write: WriteData
     schema: Any
     check: Callable[[Mapping[str, Any]], dict[str, Any]]
+    seal: Callable[[Mapping[str, Any], str], Mapping[str, Any]]
 
     def checked(self, payload: Mapping[str, Any]) -> bytes:
         """The Avro bytes of a wire mapping. Raises InvalidEventData with the path of a misfit."""

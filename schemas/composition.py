@@ -134,8 +134,17 @@ def composed_record(source: SourceSchema) -> Mapping[str, Any]:
         "eventType": source.type,
         "schemaVersion": source.version,
         "envelopeVersion": ENVELOPE_VERSION,
+        **_protection(source),
         "fields": [*ENVELOPE_FIELDS, _field("data", source.record, "What happened.")],
     }
+
+
+def _protection(source: SourceSchema) -> Mapping[str, Any]:
+    """What a reader has to know to open personal fields; nothing where none is sealed."""
+    attributes = source.attributes
+    if attributes.subject is None:
+        return {}
+    return {"personal": list(attributes.personal), "subject": attributes.subject}
 
 
 def schema_id(normalised_schema: str) -> int:

@@ -12,6 +12,9 @@
         ├── UpcastFailed            an upcast gives data that do not fit the newer major
         ├── UnknownSchemaId         framed with a schema that this process has not learned
         ├── InvalidWriterSchema     a composed schema that no producer of the platform wrote
+        ├── KeysMissing             personal data, and a process without keys
+        ├── SubjectForgotten        personal data of somebody who was forgotten
+        ├── SealBroken              a personal value was changed, or is another one's
         ├── UnknownRoom             not `system`, `project.<id>` or `user.<id>`
         └── CatalogFault            hand-written schema files are wrong; all faults at once
             └── LockMismatch        a released file was changed, or the lock is out of date
@@ -146,6 +149,41 @@ class InvalidWriterSchema(SchemaError):
 
     code = "schemas.invalid_writer_schema"
     remedy = "Find out who writes to `wundr.schemas`; its records are never changed by hand."
+
+
+class KeysMissing(SchemaError):
+    """The event holds personal data, and this process has no keys to protect them with."""
+
+    code = "schemas.keys_missing"
+    remedy = (
+        "Set WUNDR_KEYS_DSN to the database of the keys (the stack of `wundr up` has one) and give "
+        "its key ring to the bus, the worker or the codec."
+    )
+
+    def __init__(self, event_type: str) -> None:
+        self.event_type = event_type
+        super().__init__(
+            f"{event_type} holds personal data, and this process has no keys to protect them with"
+        )
+
+
+class SubjectForgotten(SchemaError):
+    """The subject of these personal data was forgotten: no key is ever made for it again."""
+
+    code = "schemas.subject_forgotten"
+    remedy = "Leave the personal fields empty; somebody who comes back gets a new subject id."
+
+
+class SealBroken(SchemaError):
+    """A personal value was changed, or taken from another event."""
+
+    code = "schemas.seal_broken"
+    remedy = "Look at the raw bytes with `wundr dlq show`; find out who writes to this topic."
+
+    def __init__(self, event_type: str, field: str) -> None:
+        self.event_type = event_type
+        self.field = field
+        super().__init__(f"{event_type}: {field} was changed, or belongs to somebody else")
 
 
 class UnknownRoom(SchemaError):

@@ -10,6 +10,7 @@ from typing import Final
 
 from schemas.errors import Fault
 from schemas.field_lint import field_faults
+from schemas.personal_lint import personal_faults, unprotected_later
 from schemas.source import SourceSchema, major_of, version_key
 
 PROJECT_FIELD: Final = "projectId"
@@ -25,8 +26,10 @@ def lint(sources: Iterable[SourceSchema]) -> list[Fault]:
         faults += field_faults(source)
         faults += _reference_faults(source)
         faults += _rule_faults(source)
+        faults += personal_faults(source)
     for history in versions.values():
         faults += _history_faults(history)
+        faults += unprotected_later(history)
     faults += _name_faults(ordered)
     faults += _appended_faults([history[-1] for history in versions.values()])
     return faults
@@ -37,7 +40,7 @@ def _fault(source: SourceSchema, path: str, problem: str, remedy: str) -> Fault:
 
 
 def _reference_faults(source: SourceSchema) -> Iterator[Fault]:
-    """Names in the `wundr` attribute that are no fields, and personal fields that are shown."""
+    """Names in the `wundr` attribute that are no fields."""
     fields = {field["name"] for field in source.record["fields"]}
     attributes = source.attributes
     shown = attributes.broadcast.fields if attributes.broadcast else ()
@@ -48,9 +51,6 @@ def _reference_faults(source: SourceSchema) -> Iterator[Fault]:
     for path, name in references:
         if name not in fields:
             yield _fault(source, path, f"{name!r} is no field of the record", "correct the name")
-    for name in sorted(set(shown) & set(attributes.personal)):
-        problem = f"{name!r} is personal"
-        yield _fault(source, "wundr.broadcast.fields", problem, "never show it to a browser")
 
 
 def _rule_faults(source: SourceSchema) -> Iterator[Fault]:

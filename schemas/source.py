@@ -20,7 +20,7 @@ RULES: Final = ("system", "project", "user")
 
 _ATTRIBUTE: Final = "wundr"
 _KEYS: Final = frozenset(
-    {"priority", "aggregate", "key", "owner", "broadcast", "personal", "appended"}
+    {"priority", "aggregate", "key", "owner", "broadcast", "personal", "subject", "appended"}
 )
 
 
@@ -28,16 +28,22 @@ _KEYS: Final = frozenset(
 class Broadcast:
     """What browsers may see of an event.
 
-    By which rules it finds rooms, and which fields of its data.
+    By which rules it finds rooms, which fields of its data, and which of these although they are
+    personal.
     """
 
     rules: tuple[str, ...]
     fields: tuple[str, ...]
+    personal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attributes:
-    """The `wundr` attribute of a data record. `key` is the field that holds the aggregate's id."""
+    """The `wundr` attribute of a data record.
+
+    `key` is the field that holds the aggregate's id, `subject` the one that says whose the personal
+    data are.
+    """
 
     priority: Priority
     aggregate: str | None
@@ -45,6 +51,7 @@ class Attributes:
     owner: str
     broadcast: Broadcast | None
     personal: tuple[str, ...]
+    subject: str | None
     appended: bool
 
 
@@ -190,7 +197,7 @@ def _attributes(given: Any, faults: _Faults) -> Attributes | None:
     for name in sorted(given.keys() - _KEYS):
         faults.add(f"{_ATTRIBUTE}.{name}", "is not known", "remove it or correct its spelling")
     priority = _priority(given.get("priority"), faults)
-    for name in ("aggregate", "key"):
+    for name in ("aggregate", "key", "subject"):
         if given.get(name) is not None and not isinstance(given[name], str):
             faults.add(f"{_ATTRIBUTE}.{name}", "is no word", "name it, or leave it null")
     if not isinstance(given.get("owner"), str):
@@ -208,6 +215,7 @@ def _attributes(given: Any, faults: _Faults) -> Attributes | None:
         owner=given["owner"],
         broadcast=broadcast,
         personal=personal,
+        subject=given.get("subject"),
         appended=given.get("appended", False),
     )
 
@@ -225,14 +233,18 @@ def _broadcast(given: Any, faults: _Faults) -> Broadcast | None:
     if given is None:
         return None
     path = f"{_ATTRIBUTE}.broadcast"
-    if not isinstance(given, dict) or given.keys() != {"rules", "fields"}:
+    if not isinstance(given, dict) or given.keys() - {"personal"} != {"rules", "fields"}:
         faults.add(path, "has not exactly rules and fields", "give both, or remove it")
         return None
     rules = _words(given["rules"], f"{path}.rules", faults)
     for rule in rules:
         if rule not in RULES:
             faults.add(f"{path}.rules", f"{rule!r} is no rule", f"use {', '.join(RULES)}")
-    return Broadcast(rules=rules, fields=_words(given["fields"], f"{path}.fields", faults))
+    return Broadcast(
+        rules=rules,
+        fields=_words(given["fields"], f"{path}.fields", faults),
+        personal=_words(given.get("personal", []), f"{path}.personal", faults),
+    )
 
 
 def _words(given: Any, path: str, faults: _Faults) -> tuple[str, ...]:

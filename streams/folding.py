@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, Self
 import orjson
 
 from schemas.event import Event
-from streams.errors import StateNotStorable
+from streams.errors import InfrastructureError, StateNotStorable
 from streams.projection import Projection, State
 
 LONGEST_KEY_BYTES: Final = 1_000
@@ -126,6 +126,8 @@ def keyed(projection: Projection, batch: Sequence[StoredEvent]) -> Keyed:
             if key not in known:
                 known.add(_checked_key(key))
             deliveries.append(Delivery(key, stored))
+        except InfrastructureError:
+            raise  # the keys of personal data are away: nothing is wrong with the event
         except Exception as error:  # noqa: BLE001  # a key function belongs to a team's app
             failure = FoldFailure.of(stored, error)
             return Keyed(deliveries=deliveries, failure=failure)
@@ -151,6 +153,8 @@ def fold_rows(
             entry.state = state if type(state) is dict else _checked_state(projection, state)
             entry.events += 1
             entry.coverage[source] = offset
+        except InfrastructureError:
+            raise  # the keys of personal data are away: nothing is wrong with the event
         except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
             failure = FoldFailure.of(deliveries[index].stored, error)
             return _up_to(failure, projection, rows, deliveries[:index])
@@ -199,6 +203,8 @@ def _spoiling(
         try:
             state = _checked_state(projection, projection.fold(state, stored.event))
             _encoded(projection, state)
+        except InfrastructureError:
+            raise  # the keys of personal data are away: nothing is wrong with the event
         except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
             return index, FoldFailure.of(stored, error)
     # The fold does not do the same twice: its last event of the key is as good a name as any.

@@ -85,7 +85,8 @@ class EventPublisher:
     def encode(self, event: Event[Any]) -> OutgoingRecord:
         """The record of an event.
 
-        Raises AppendRequired, UnknownEventType, InvalidEventData or EventTooLarge; sends nothing.
+        Raises AppendRequired, UnknownEventType, InvalidEventData, EventTooLarge, and for personal
+        data KeysMissing, SubjectForgotten or an InfrastructureError; sends nothing.
         """
         if event.type in self._appended:
             raise AppendRequired(event.type, self._appended[event.type])

@@ -51,6 +51,10 @@ class EventReading:
             return event if self._is_wanted(event.type) else None
         return self._view_first(record, value)
 
+    def as_stored(self, event: Event[Any], framed: bytes) -> Event[Any]:
+        """The event with its personal fields sealed, as they are in its bytes."""
+        return self._codec.as_stored(event, framed)
+
     def view_all(self, records: Sequence[RawRecord]) -> list[Event[Any]] | None:
         """The events, when all are wanted and none of them must be looked at closer; else None."""
         views = self._views

@@ -14,6 +14,7 @@ import structlog
 
 from schemas.event import Event
 from schemas.topics import STORE_EVENTS
+from streams.errors import InfrastructureError
 from streams.log import PartitionFetcher, RecordSender
 from streams.open_table import Delivery
 from streams.partitioner import partition_of
@@ -159,6 +160,8 @@ class TableRebuild:
             for record, event in batch.fold_all(projection, found):
                 try:
                     batch.fold(projection, record, event)
+                except InfrastructureError:
+                    raise  # the keys of personal data are away: the event was no dead letter
                 except Exception as error:  # noqa: BLE001  # it was a dead letter before
                     log.info("left out again", table=name, event_id=event.id, error=repr(error))
                     batch.leave_out(projection, record)

@@ -17,11 +17,16 @@ from urllib.parse import urlsplit
 import psutil
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from infra.settings import load_settings
 from infra.stack.endpoints import Endpoints
 from infra.stack.local import start_stack, stop_stack
+
+# How long an example takes says how busy the machine is: pytest's own limit ends what hangs.
+settings.register_profile("no deadline", parent=settings.default, deadline=None)
+settings.load_profile("no deadline")
 
 _CHECKOUT = sha256(str(Path(__file__).resolve().parent).encode()).hexdigest()[:8]
 _FOLDER_PREFIX = f"wundr-test-{_CHECKOUT}-"

@@ -157,11 +157,13 @@ class PostgresEventAppender:
 
     def _encoded(self, wanted: Append, version: int) -> "_Encoded":
         events = wanted.behind(version)
-        rows = [
-            event_row(event, self._codec.encode(event), with_json=self._stores_json)
-            for event in events
-        ]
-        return _Encoded(events=events, rows=rows)
+        return _Encoded(events=events, rows=[self._row(event) for event in events])
+
+    def _row(self, event: Event[Any]) -> EventRow:
+        """The row, without a personal value that anybody could read."""
+        framed = self._codec.encode(event)
+        stored = self._codec.as_stored(event, framed)
+        return event_row(stored, framed, with_json=self._stores_json)
 
     async def _is_stored(
         self, connection: Connection, wanted: Append, encoded: "_Encoded", version: int

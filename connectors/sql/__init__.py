@@ -12,6 +12,12 @@ from typing import Final, LiteralString
 _HEADING: Final = re.compile(r"^-- (?P<name>[a-z_]+) --\n-- [^\n]+\n", re.MULTILINE)
 _MIGRATION_NAME: Final = re.compile(r"\d{4}_(pre|post)_[a-z0-9_]+\.sql")
 
+STORE_MIGRATIONS: Final = "migrations"
+"""Folder of the migrations of the event store's database."""
+
+KEY_MIGRATIONS: Final = "key_migrations"
+"""Folder of those of the database of keys."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
@@ -36,9 +42,9 @@ def parse_queries(text: str) -> dict[str, LiteralString]:
     }
 
 
-def load_migrations() -> tuple[Migration, ...]:
+def load_migrations(folder: str = STORE_MIGRATIONS) -> tuple[Migration, ...]:
     """The migrations of this release, in order. Raises ValueError for a name out of form."""
-    found = [entry for entry in (files(__name__) / "migrations").iterdir() if entry.is_file()]
+    found = [entry for entry in (files(__name__) / folder).iterdir() if entry.is_file()]
     for entry in found:
         if not _MIGRATION_NAME.fullmatch(entry.name):
             raise ValueError(

@@ -16,6 +16,7 @@ from rich.table import Table
 from connectors.postgres.database import Database
 from connectors.postgres.event_store import PostgresEventStore
 from connectors.settings import PostgresSettings
+from infra.keys import open_keys
 from infra.settings import load_settings
 from infra.stack.endpoints import Endpoints
 from infra.stack.local import require_endpoints
@@ -156,7 +157,9 @@ async def _publish(event_type: str, data: dict[str, Any], aggregate: str | None)
         event_type, data, aggregate_id=aggregate
     )
     kafka = KafkaSettings(bootstrap=_endpoints().kafka_bootstrap, client_id="wundr-publish")
-    async with open_schemas(kafka, Codec(catalog)) as (schemas, codec, sender):
+    settings = load_settings()
+    keys = open_keys(settings, require_endpoints(settings))
+    async with open_schemas(kafka, Codec(catalog, keys=keys)) as (schemas, codec, sender):
         await (await EventPublisher(catalog, codec, sender, schemas).publish(event))
     return event
 

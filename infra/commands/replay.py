@@ -113,7 +113,7 @@ async def _replayed(
 
 @asynccontextmanager
 async def _publisher(plan: ProjectionPlan) -> AsyncIterator[EventPublisher]:
-    codec = Codec(plan.catalog)
+    codec = Codec(plan.catalog, keys=plan.keys)
     sender = KafkaSender(plan.kafka)
     schemas = KafkaWriterSchemas(plan.kafka, sender, codec)
     try:

@@ -18,6 +18,7 @@ from connectors.postgres.migrations import migrate
 from connectors.restore_service import RestorePlan, store_restore
 from connectors.settings import READER_ROLE, WRITER_ROLE, PostgresSettings
 from connectors.store_restore import RestoreReport
+from infra.commands.store_forget import forget
 from infra.commands.store_show import show
 from infra.settings import load_settings
 from infra.stack.local import require_endpoints
@@ -44,6 +45,7 @@ def store() -> None:
 
 
 app.command()(show)
+app.command()(forget)
 
 
 @app.command()

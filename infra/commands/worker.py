@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from connectors.projection_service import StoredReads, projection_edges
+from infra.keys import open_keys
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
 from infra.stored_projections import projection_plan
 from infra.topics import topic_ids
 from schemas.envelope import Priority
+from schemas.key_ring import KeyRing
 from streams.runtime.loading import load_app
 from streams.settings import KafkaSettings
 from streams.table_store import TableStore
@@ -80,7 +82,7 @@ def worker(
     """
     from streams.runtime.running import WorkerSettings  # not for `--help`: Faust takes its time
 
-    kafka, data_dir = _places()
+    kafka, data_dir, keys = _places()
     settings = WorkerSettings(
         kafka=kafka,
         data_dir=data_dir,
@@ -93,6 +95,7 @@ def worker(
         instance=instance,
         store=store,
         rebuilds_tables=rebuild_tables,
+        keys=keys,
     )
     _run(target, settings)
 
@@ -122,15 +125,16 @@ def _log_ids(team_app: App, settings: WorkerSettings) -> Mapping[str, str]:
     return topic_ids(settings.kafka.bootstrap, changelogs)
 
 
-def _places() -> tuple[KafkaSettings, Path]:
-    """Where Kafka is, and where a worker may keep its files."""
+def _places() -> tuple[KafkaSettings, Path, KeyRing | None]:
+    """Where Kafka is, where a worker may keep its files, and what opens personal data."""
     settings = load_settings()
+    endpoints = require_endpoints(settings)
     kafka = KafkaSettings(
-        bootstrap=require_endpoints(settings).kafka_bootstrap,
+        bootstrap=endpoints.kafka_bootstrap,
         partitions=settings.partitions,
         linger_ms=WORKER_LINGER_MS,
     )
-    return kafka, absolute(settings.state_dir) / "faust"
+    return kafka, absolute(settings.state_dir) / "faust", open_keys(settings, endpoints)
 
 
 def _priorities(lanes: str) -> frozenset[Priority]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from infra.errors import StackNotRunning
+from infra.keys import prepare_keys
 from infra.settings import ProviderName, Settings
 from infra.stack.docker import docker_missing, start_docker, stop_docker
 from infra.stack.embedded import embedded_missing, kafka_processes, start_embedded, stop_embedded
@@ -55,7 +56,9 @@ def _started(settings: Settings) -> Endpoints:
     choice = choose_provider(settings)
     log.info("stack provider", provider=choice.provider.value, reason=choice.reason)
     if choice.provider is ProviderName.EXTERNAL:
-        return external_endpoints(settings)
+        given = external_endpoints(settings)
+        prepare_keys(settings, given)
+        return given
     state_dir = absolute(settings.state_dir)
     with stack_lock(state_dir):
         ran_before = is_running(state_dir)
@@ -68,6 +71,7 @@ def _started(settings: Settings) -> Endpoints:
         write_state(state_dir, state)
     if state.endpoints is None:
         raise AssertionError("a started stack has endpoints")
+    prepare_keys(settings, state.endpoints)
     return state.endpoints
 
 

@@ -25,7 +25,8 @@ class KafkaBus(LogBus):
         *,
         options: BusOptions | None = None,
     ) -> None:
-        codec = Codec(catalog)
+        options = options or BusOptions()
+        codec = Codec(catalog, keys=options.keys)
         sender = KafkaSender(settings)
 
         def open_reader(
@@ -40,4 +41,4 @@ class KafkaBus(LogBus):
             stored=stored,
             open_reader=open_reader,
         )
-        super().__init__(app, catalog, edges, options or BusOptions())
+        super().__init__(app, catalog, edges, options)

@@ -10,6 +10,7 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.errors import UnknownEventType
 from schemas.event import Event, EventFactory, system_clock
+from schemas.key_ring import KeyRing
 from streams.app import App
 from streams.attempts import Attempts, Sleep
 from streams.bus.port import Subscription
@@ -30,12 +31,14 @@ from streams.workload import Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusOptions:
-    """What a bus may be told beside its log: tries of a failing handler, journal, clock."""
+    """What a bus may be told beside its log: tries of a failing handler, journal, clock, keys."""
 
     schedule: RetrySchedule = field(default_factory=RetrySchedule)
     journal: Journal = NO_JOURNAL
     clock: Callable[[], datetime] = system_clock
     sleep: Sleep = asyncio.sleep
+    keys: KeyRing | None = None
+    """What personal fields are sealed with and opened; without, neither happens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

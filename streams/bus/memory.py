@@ -25,7 +25,8 @@ class MemoryBus(LogBus):
         schema_wait_s: float = 1.0,
         options: BusOptions | None = None,
     ) -> None:
-        codec = Codec(catalog)
+        options = options or BusOptions()
+        codec = Codec(catalog, keys=options.keys)
         schemas = MemoryWriterSchemas(log, codec, wait_s=schema_wait_s)
 
         def open_reader(
@@ -40,4 +41,4 @@ class MemoryBus(LogBus):
             stored=MemoryStoredEvents(log, EventReading(codec, schemas, lambda _: True)),
             open_reader=open_reader,
         )
-        super().__init__(app, catalog, edges, options or BusOptions())
+        super().__init__(app, catalog, edges, options)

@@ -11,6 +11,7 @@ from datetime import datetime
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
+from schemas.key_ring import KeyRing
 from streams.app import App
 from streams.attempts import Attempts, Sleep
 from streams.edges import Edges
@@ -36,6 +37,7 @@ class MemoryWorker:
         *,
         clock: Callable[[], datetime] = system_clock,
         sleep: Sleep = asyncio.sleep,
+        keys: KeyRing | None = None,
     ) -> None:
         self._log = log
         workload = app.workload()
@@ -44,7 +46,7 @@ class MemoryWorker:
         self._tables = {
             name: MemoryTable(changelog) for name, changelog in workload.changelogs().items()
         }
-        codec = Codec(catalog)
+        codec = Codec(catalog, keys=keys)
         sender = MemorySender(log)
         schemas = MemoryWriterSchemas(log, codec)
         self._processor = AppProcessor(

@@ -13,6 +13,7 @@ import orjson
 import structlog
 
 from schemas.envelope import Priority
+from schemas.key_ring import KeyRing
 from schemas.topics import priority_of
 from streams.keyed_lane import KeyedLane
 from streams.lane import Lanes, OpenLane
@@ -51,7 +52,7 @@ class WorkerSettings:
     the other workers ask it, too. With a `store` on disk each worker of a machine needs an
     `instance` name or a `data_dir` of its own, and `log_ids`: the broker's id of each changelog, by
     which a store knows the log that it follows. With `rebuilds_tables` it folds the archive anew
-    into each partition of its tables that it gets, once.
+    into each partition of its tables that it gets, once. `keys` seal and open personal fields.
     """
 
     kafka: KafkaSettings
@@ -67,6 +68,7 @@ class WorkerSettings:
     http_port: int = 0
     run_file: Path | None = None
     journal: Path | None = None
+    keys: KeyRing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

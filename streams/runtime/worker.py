@@ -43,7 +43,6 @@ from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
 from streams.runtime.projection_pages import StoredProjections
 from streams.runtime.running import Subscription, WorkerSettings, prepared, run_all
-from streams.settings import KafkaSettings
 from streams.turns import Turns
 from streams.workload import FaustSetup, Workload
 from streams.writer_schemas import WriterSchemas
@@ -75,7 +74,7 @@ async def run_app_worker(
     collect_garbage_less_often()
     # The sender drains into the journal when it closes.
     with _journal(settings.journal) as journal:
-        async with _connections(settings.kafka, app.outages) as connections:
+        async with _connections(settings, app.outages) as connections:
             turns = Turns()
             runs = [
                 _prepared(workload, connections, journal, turns, settings) for workload in workloads
@@ -93,7 +92,7 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
     subscription = Subscription(
         app=PLATFORM_APP, name=PLATFORM_SUBSCRIPTION, topics=all_events_topics()
     )
-    async with _connections(settings.kafka) as connections:
+    async with _connections(settings) as connections:
         member = _member(subscription, settings)
         attempts = Attempts(RetrySchedule())
         processor = PlatformProcessor(
@@ -177,13 +176,13 @@ def _rebuild(workload: Workload, edges: Edges, settings: WorkerSettings) -> Tabl
 
 @asynccontextmanager
 async def _connections(
-    kafka: KafkaSettings, outages: tuple[type[BaseException], ...] = ()
+    settings: WorkerSettings, outages: tuple[type[BaseException], ...] = ()
 ) -> AsyncIterator[_Connections]:
     """Edges that are let go of in the reverse order, also when the start fails half way."""
     catalog = Catalog.load()
-    codec = Codec(catalog)
+    codec = Codec(catalog, keys=settings.keys)
     # Workers wait for a broker that is away: only callers who can publish again may give up.
-    kafka = replace(kafka, acknowledge_timeout_s=None)
+    kafka = replace(settings.kafka, acknowledge_timeout_s=None)
     async with AsyncExitStack() as open_edges:
         sender = KafkaSender(kafka)
         open_edges.push_async_callback(sender.close)

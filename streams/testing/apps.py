@@ -17,6 +17,7 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event
 from schemas.headers import event_headers
+from schemas.key_ring import MemoryKeyRing
 from streams.app import MAIN, App
 from streams.dead_letter import HANDLER, LAST_ERROR
 from streams.memory.log import MemoryLog
@@ -153,10 +154,11 @@ class _Run:
 
     def __init__(self, app: App, catalog: Catalog) -> None:
         self.log = _WrittenLog()
-        self._codec = Codec(catalog)
+        keys = MemoryKeyRing()
+        self._codec = Codec(catalog, keys=keys)
         self._tables = [known.name for known in app.workload(MAIN).projections]
         self._worker = MemoryWorker(
-            app, self.log, catalog, clock=lambda: FIRST_TIME, sleep=_at_once
+            app, self.log, catalog, clock=lambda: FIRST_TIME, sleep=_at_once, keys=keys
         )
 
     async def deliver(self, events: Sequence[Event[Any]]) -> None:

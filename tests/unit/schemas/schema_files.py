@@ -19,6 +19,7 @@ def record(**changed: Any) -> dict[str, Any]:
             "owner": "shop",
             "broadcast": {"rules": ["project"], "fields": ["orderId"]},
             "personal": ["buyer"],
+            "subject": "buyer",
         },
         "fields": [
             {"name": "orderId", "type": "string", "doc": "The order."},

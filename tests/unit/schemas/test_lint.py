@@ -69,6 +69,32 @@ def test_a_sound_file_has_no_fault() -> None:
             "'buyer' is personal",
         ),
         (
+            {"wundr": {"broadcast": {"rules": ["project"], "fields": [], "personal": ["buyer"]}}},
+            "wundr.broadcast.personal",
+            "'buyer' is not both",
+        ),
+        ({"wundr": {"subject": None}}, "wundr.subject", "is missing"),
+        ({"wundr": {"personal": []}}, "wundr.subject", "whose personal data"),
+        ({"wundr": {"subject": "seller"}}, "wundr.subject", "'seller' is no field"),
+        (
+            {"wundr": {"subject": "age"}, "more": [field("age", "int")]},
+            "wundr.subject",
+            "'age' is no string",
+        ),
+        *(
+            (
+                {"wundr": {"personal": ["mark"]}, "more": [field("mark", kind)]},
+                "wundr.personal",
+                "'mark' is neither",
+            )
+            for kind in (
+                "int",
+                {"type": "string", "logicalType": "uuid"},
+                ["null", "boolean"],
+                {"type": "array", "items": "string"},
+            )
+        ),
+        (
             {"wundr": {"broadcast": {"rules": ["system"], "fields": ["orderId"]}}},
             "wundr.broadcast.rules",
             "under `system.`",
@@ -170,3 +196,20 @@ def test_a_file_without_the_wundr_attribute_is_refused() -> None:
     with pytest.raises(FileFaults) as refused:
         read_source("domain/order.placed/1.0.0.avsc", bare)
     assert [fault.path for fault in refused.value.faults] == ["wundr"]
+
+
+@pytest.mark.parametrize("kind", ["string", "bytes", ["null", "string"], ["null", "bytes"]])
+def test_texts_and_bytes_of_a_person_may_be_personal(kind: Any) -> None:
+    more = [field("mark", kind)]
+    assert lint([source(wundr={"personal": ["mark"]}, more=more)]) == []
+
+
+def test_a_personal_field_is_shown_when_the_schema_says_so_twice() -> None:
+    broadcast = {"rules": ["project"], "fields": ["buyer"], "personal": ["buyer"]}
+    assert lint([source(wundr={"broadcast": broadcast})]) == []
+
+
+def test_what_is_personal_stays_so_in_later_versions() -> None:
+    later = source("1.1.0", wundr={"personal": [], "subject": None})
+    fault = only(lint([source(), later]))
+    assert (fault.path, "'buyer'" in fault.problem) == ("wundr.personal", True)

@@ -9,11 +9,13 @@ from schemas.catalog import PACKAGED, Catalog
 from schemas.codec import Codec
 from schemas.errors import UpcastFailed
 from schemas.event import Event, EventFactory
+from schemas.key_ring import MemoryKeyRing
 from schemas.source import read_sources
 from schemas.upcast import UPCASTS, Upcasting, upcast_faults
 from tests.unit.schemas.schema_files import field, record, source
 
 PLACED = "order.placed"
+KEYS = MemoryKeyRing()
 
 
 def orders(tmp_path: Path) -> Catalog:
@@ -44,7 +46,7 @@ def add_country(data: Mapping[str, Any]) -> Mapping[str, Any]:
 def read_back(catalog: Catalog, version: str, **more: Any) -> Event[Any]:
     factory = EventFactory(catalog, "tests")
     data = {"orderId": "o", "projectId": "p", "buyer": "Ada", **more}
-    codec = Codec(catalog)
+    codec = Codec(catalog, keys=KEYS)
     event = factory.create_from_mapping(PLACED, data, version=version, aggregate_id="o")
     return codec.view(codec.encode(event))
 
@@ -79,7 +81,7 @@ def test_an_event_of_the_latest_major_and_an_unknown_one_stay_as_they_are(tmp_pa
 def test_a_lifted_event_is_encoded_in_its_new_major(tmp_path: Path) -> None:
     catalog = orders(tmp_path)
     upcasting = Upcasting(catalog, {(PLACED, 1): name_customer, (PLACED, 2): add_country})
-    codec = Codec(catalog)
+    codec = Codec(catalog, keys=KEYS)
     assert codec.view(codec.encode(upcasting.lift(read_back(catalog, "1.1.0", note="!")))).payload[
         "customer"
     ] == ("Ada!")

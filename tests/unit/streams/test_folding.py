@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.event import Event
+from streams.errors import InfrastructureError
 from streams.folding import Folded, Row, StoredEvent, fold_rows, keyed
 from streams.projection import Projection, State
 from tests.unit.streams.tabling import collect, event
@@ -144,3 +145,16 @@ def test_a_fold_that_is_not_repeatable_ends_all_the_same() -> None:
     folded = fold([stored(1)], {}, projection)
     assert folded.failure is not None
     assert "repeatable" in folded.failure.error
+
+
+def away(_event: Event[Any]) -> str:
+    raise InfrastructureError("the keys are away")
+
+
+def test_an_outage_met_while_folding_is_no_failure_of_its_event() -> None:
+    batch = [stored(1)]
+    with pytest.raises(InfrastructureError):
+        keyed(replace(COLLECTED, key=away), batch)
+    deliveries = keyed(COLLECTED, batch).deliveries
+    with pytest.raises(InfrastructureError):
+        fold_rows(replace(COLLECTED, fold=lambda _, event: {"key": away(event)}), {}, deliveries)
