@@ -9,7 +9,7 @@ from benchmarks.broker import Broker
 from benchmarks.contract import MODULUS, Measurement, RunConfig, event_sum
 from benchmarks.errors import ChecksumMismatch
 from benchmarks.rounds import Size, Supply
-from benchmarks.samples import Producers, completed_events, number_of
+from benchmarks.samples import Producers, number_of, published_events
 from benchmarks.sizing import Sizing
 from benchmarks.system import System
 from benchmarks.workload import PARTITIONS
@@ -31,7 +31,7 @@ class Publishing:
         self._sizing = Sizing(stage.seconds, stage.say)
         catalog = Catalog.load()
         self._specs = platform_topics(catalog, PARTITIONS)
-        events = completed_events(Producers(catalog), DIFFERENT)
+        events = published_events(Producers(catalog), DIFFERENT)
         self._topic = events[0].topic
         self._sums = [
             event_sum(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,14 +99,9 @@ def file_processed(number: int, chance: random.Random) -> AnalysisFileProcessed:
     )
 
 
-def completed_events(producers: Producers, count: int, seed: int = 1) -> list[Event[EventData]]:
-    """`analysis.completed`, of a thousand analyses."""
-    chance = random.Random(seed)
-    events = []
-    for number in range(count):
-        data = analysis_completed(file_processed(number % 1_000, chance), chance)
-        events.append(producers.create(data, data.analysis_id))
-    return events
+def published_events(producers: Producers, count: int) -> list[Event[EventData]]:
+    """So many different events of a type that is published, of a thousand source files."""
+    return list(islice(file_events(producers, 1_000), count))
 
 
 def mixed_events(producers: Producers, count: int, seed: int = 1) -> list[Event[EventData]]:

@@ -12,7 +12,7 @@ import uvloop
 
 from benchmarks.contract import Meter, RunConfig
 from benchmarks.publishing import DIFFERENT
-from benchmarks.samples import Producers, completed_events
+from benchmarks.samples import Producers, published_events
 from benchmarks.systems.nothing_stored import NothingStored
 from schemas.catalog import Catalog
 from schemas.event import Event
@@ -25,7 +25,7 @@ LINGER_MS = 20
 
 def new_events(count: int) -> Iterator[Event[Any]]:
     """So many new events: one that was encoded before would remember its wire mapping."""
-    known = completed_events(Producers(Catalog.load()), DIFFERENT)
+    known = published_events(Producers(Catalog.load()), DIFFERENT)
     parts = [(event.envelope, event.data) for event in known]
     return (Event(envelope, data) for envelope, data in islice(cycle(parts), count))
 
@@ -41,7 +41,7 @@ async def publish(config: RunConfig, meter: Meter) -> None:
         receipt, event = unacknowledged.popleft()
         await receipt
         aggregate = event.aggregate
-        meter.handled(event.type, aggregate.id if aggregate else "", event.data.files)
+        meter.handled(event.type, aggregate.id if aggregate else "", event.data.lines)
 
     for event in new_events(config.events):
         unacknowledged.append((await bus.publish(event), event))

@@ -30,7 +30,7 @@ async def publish(config: RunConfig, meter: Meter) -> None:
         delivery, event = unacknowledged.popleft()
         await delivery
         aggregate = event.aggregate
-        meter.handled(event.type, aggregate.id if aggregate else "", event.data.files)
+        meter.handled(event.type, aggregate.id if aggregate else "", event.data.lines)
 
     for event in new_events(config.events):
         delivery = await producer.send(

@@ -8,10 +8,10 @@ from benchmarks.samples import (
     NUMBER_FIELDS,
     PRODUCERS,
     Producers,
-    completed_events,
     file_events,
     mixed_events,
     number_of,
+    published_events,
     schema_files,
 )
 from schemas.catalog import Catalog
@@ -41,7 +41,7 @@ def test_events_are_spread_over_as_many_aggregates_as_asked() -> None:
 
 def test_every_type_of_the_samples_has_a_number_that_handlers_read() -> None:
     producers = Producers(CATALOG)
-    events = [*mixed_events(producers, 20), *completed_events(producers, 3)]
+    events = [*mixed_events(producers, 20), *published_events(producers, 3)]
     assert {event.type for event in events} == set(NUMBER_FIELDS)
     assert all(number_of(event.type, event.payload) >= 0 for event in events)
 
