@@ -16,10 +16,11 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.errors import SettingsInvalid
+from schemas import native
 
 PREFIX = "WUNDR_"
-# Read by the start script and by the tests, not by the platform.
-_RESERVED = ("WUNDR_HOME", "WUNDR_TEST_")
+# Read by the start script, by the tests, and before there are settings.
+_RESERVED = ("WUNDR_HOME", "WUNDR_TEST_", native.SWITCH)
 _SECRET_MIN_LENGTH = 32
 
 

@@ -77,3 +77,4 @@ def test_an_absent_override_leaves_the_environment_alone() -> None:
 
 def test_variables_of_the_start_script_and_of_the_tests_are_no_faults() -> None:
     load_settings({"WUNDR_HOME": "/somewhere", "WUNDR_TEST_KAFKA": "kafka:9092", "PATH": "/bin"})
+    load_settings({"WUNDR_PURE": "1"})

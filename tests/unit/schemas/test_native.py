@@ -198,6 +198,14 @@ def test_what_is_no_program_is_refused(program: Any) -> None:
             native.reading.Reader(None, ((None, program),), (), print)
 
 
+@pytest.mark.parametrize("name", ["id", "type", "aggregate", "data"])
+def test_an_event_cannot_be_changed(name: str) -> None:
+    with pytest.raises(AttributeError):
+        setattr(EVENT, name, None)
+    with pytest.raises(AttributeError):
+        delattr(EVENT, name)
+
+
 def test_only_slots_of_the_class_are_filled() -> None:
     if native.AVAILABLE:
         slot, program = Event.__dict__["_id"], (Step.TEXT,)
