@@ -175,8 +175,8 @@ RETURNING known.partition
 -- The changed rows of a batch, as one JSON document: that is far cheaper to send than arrays.
 INSERT INTO projection_rows (version_id, key, state, events, coverage)
 SELECT %(version_id)s, changed.key, changed.state, changed.events, changed.coverage
-FROM jsonb_to_recordset(%(rows)s::jsonb)
-    AS changed (key text, state jsonb, events bigint, coverage jsonb)
+FROM json_to_recordset(%(rows)s::json)
+    AS changed (key text, state json, events bigint, coverage jsonb)
 ON CONFLICT (version_id, key) DO UPDATE
 SET state = excluded.state, events = excluded.events, coverage = excluded.coverage
 
@@ -221,7 +221,9 @@ SELECT
     count(*) OVER ()
 FROM (SELECT * FROM projection_rows WHERE version_id = %(before)s) AS before
 FULL JOIN (SELECT * FROM projection_rows WHERE version_id = %(after)s) AS after USING (key)
-WHERE before.state IS DISTINCT FROM after.state
+-- Nearly all are the same text, and are not parsed.
+WHERE before.state::text IS DISTINCT FROM after.state::text
+    AND before.state::jsonb IS DISTINCT FROM after.state::jsonb
 ORDER BY 1
 LIMIT %(limit)s
 
