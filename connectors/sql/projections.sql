@@ -73,6 +73,14 @@ ON CONFLICT (app, name) DO UPDATE SET module = excluded.module
 -- The pointer, held until the end of the transaction.
 SELECT live, previous FROM projections WHERE app = %(app)s AND name = %(name)s FOR UPDATE
 
+-- lock_projection_of_version --
+-- The pointer again, found by a version: nobody moves it to the version meanwhile.
+SELECT known.live
+FROM projections AS known
+JOIN projection_versions AS versions USING (app, name)
+WHERE version_id = %(version_id)s
+FOR UPDATE OF known
+
 -- find_projections --
 -- Projections by name, with their apps.
 SELECT app, name, module, live, previous
@@ -234,9 +242,16 @@ FROM projection_rows
 WHERE version_id = %(version_id)s
 
 -- switch_version --
--- Moves the pointer, if it still is where it was seen.
+-- Moves the pointer, if it still is where it was seen, to a version that is there and stays.
+WITH wanted AS (
+    SELECT version
+    FROM projection_versions
+    WHERE app = %(app)s AND name = %(name)s AND version = %(version)s
+    FOR UPDATE
+)
 UPDATE projections
-SET live = %(version)s, previous = live
+SET live = wanted.version, previous = live
+FROM wanted
 WHERE app = %(app)s AND name = %(name)s AND live IS NOT DISTINCT FROM %(expected)s
 RETURNING live
 
