@@ -275,3 +275,24 @@ LEFT JOIN projection_checkpoints AS checkpoints
     ON checkpoints.version_id = versions.version_id
     AND checkpoints.topic_id = %(topic_id)s
 ORDER BY 1, 2
+
+-- projections_past_missing --
+-- Projections whose version that is read has passed places which the store does not have.
+SELECT DISTINCT projections.app || '/' || projections.name
+FROM unnest(%(partitions)s::integer[], %(offsets)s::bigint[]) AS placed (partition, "offset")
+JOIN projection_checkpoints AS checkpoints
+    ON checkpoints.topic_id = %(topic_id)s
+    AND checkpoints.partition = placed.partition
+    AND checkpoints.next > placed."offset"
+JOIN projection_versions AS versions USING (version_id)
+JOIN projections
+    ON projections.app = versions.app
+    AND projections.name = versions.name
+    AND projections.live = versions.version
+WHERE NOT EXISTS (
+    SELECT FROM event_positions AS known
+    JOIN events USING (event_id)
+    WHERE known.topic_id = %(topic_id)s
+        AND known.partition = placed.partition
+        AND known."offset" = placed."offset"
+)
