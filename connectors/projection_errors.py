@@ -8,6 +8,8 @@ ConnectorsError
 ├── FoldStopped            a fold raised at an event
 ├── NoPreviousVersion      there is nothing to go back to
 ├── LiveMoved              the pointer was moved by somebody else
+├── VersionGone            the version that is to be read was removed
+├── NoLiveVersion          the pointer leads to no version
 ├── TableRebuiltByWorkers  the command works on rows, and the projection is a table
 └── UnknownHandler         no handler of the app has this name
 """
@@ -48,7 +50,7 @@ class TakenOver(ConnectorsError):
 
     code = "connectors.taken_over"
     retryable: ClassVar[bool] = True
-    remedy = "Nothing to do: work goes on from the checkpoint that Postgres holds."
+    remedy = "A worker goes on from the checkpoint that Postgres holds; start a rebuild again."
 
     def __init__(self, version_id: int) -> None:
         super().__init__(f"Version {version_id} is no longer where this process left it.")
@@ -94,6 +96,27 @@ class LiveMoved(ConnectorsError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"Another version of {name!r} went live meanwhile; nothing was switched.")
+
+
+class VersionGone(ConnectorsError):
+    """The version that is to be read was removed meanwhile."""
+
+    code = "connectors.version_gone"
+    remedy = "Build it anew: `wundr projections rebuild NAME`."
+
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__(f"Version {version} of {name!r} was removed; nothing was switched.")
+
+
+class NoLiveVersion(ConnectorsError):
+    """The pointer of a projection leads to no version."""
+
+    code = "connectors.no_live_version"
+    retryable: ClassVar[bool] = True
+    remedy = "Build one: `wundr projections rebuild NAME`; workers go on with it by themselves."
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Projection {name!r} has no version that can be read.")
 
 
 class TableRebuiltByWorkers(ConnectorsError):

@@ -13,6 +13,7 @@ from typing import Any
 from connectors.projection_errors import NoPreviousVersion, VersionInUse
 from connectors.projection_store import KnownProjection, Parity, Version
 from connectors.version_fold import FoldProgress, ProjectionEdges, VersionFold
+from connectors.version_lease import leased
 from streams.projection import Projection
 
 
@@ -99,13 +100,14 @@ class Rebuild:
         before = await self._live()
         made = await store.create(self._known.app, self._known.name, self._projection.revision)
         fold = await self._claimed(made, since)
-        parity = await self._compared(before, fold)
-        if switches:
-            await self._follow(fold)
-            await store.release(fold.claim)
-            self._known = await store.switch(self._known, made.version)
-            self._tell(RebuildPhase.SWITCHED, FoldProgress(offsets=0, of=0, events=0))
-        else:
+        async with leased(store, fold.claim):
+            parity = await self._compared(before, fold)
+            if switches:
+                await self._follow(fold)
+                self._known = await store.switch(self._known, made.version, fold.claim)
+                self._tell(RebuildPhase.SWITCHED, FoldProgress(offsets=0, of=0, events=0))
+        if not switches:
+            # Only now: a lease of what is gone cannot be renewed.
             await store.drop(made.version_id)
         return RebuildReport(
             name=self._known.name,
@@ -178,7 +180,7 @@ class Rebuild:
 async def go_back(known: KnownProjection, edges: ProjectionEdges) -> KnownProjection:
     """Let the version be read again that was live before, and goes on from where it was left.
 
-    Raises NoPreviousVersion, LiveMoved.
+    Raises NoPreviousVersion, LiveMoved, VersionGone.
     """
     if known.previous is None:
         raise NoPreviousVersion(known.name)

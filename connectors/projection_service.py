@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.first_error import first_error
 from connectors.past_state import AsOf, state_as_of
 from connectors.postgres.database import Database
 from connectors.postgres.history import PostgresHistory
@@ -51,10 +52,14 @@ async def projection_edges(plan: ProjectionPlan) -> AsyncIterator[ProjectionEdge
 
 
 async def run_projectors(projectors: Sequence[Projector], stop: asyncio.Event) -> None:
-    """Run all until `stop`; when one cannot go on at all, the others end too, and it is raised."""
-    async with asyncio.TaskGroup() as running:
-        for projector in projectors:
-            running.create_task(projector.run(stop), name=f"projection {projector.name}")
+    """Run all until `stop`; when one cannot go on at all, the others end too, and it is raised.
+
+    Raises NotMigrated.
+    """
+    with first_error():
+        async with asyncio.TaskGroup() as running:
+            for projector in projectors:
+                running.create_task(projector.run(stop), name=f"projection {projector.name}")
 
 
 class StoredReads:

@@ -160,6 +160,12 @@ class ProjectionStore(Protocol):
         """
         ...
 
-    async def switch(self, known: KnownProjection, version: int) -> KnownProjection:
-        """Let another version be read, in one step. Raises LiveMoved."""
+    async def switch(
+        self, known: KnownProjection, version: int, claim: VersionClaim | None = None
+    ) -> KnownProjection:
+        """Let another version be read, in one step; who has built it gives the claim to it.
+
+        Nothing is changed by what it raises: TakenOver when the claim does not hold any more,
+        LiveMoved, and VersionGone when the version was removed.
+        """
         ...

@@ -15,7 +15,7 @@ import structlog
 
 from connectors.backoff import delays, pause
 from connectors.errors import ConnectorsError, NotMigrated
-from connectors.projection_errors import FoldStopped, TakenOver
+from connectors.projection_errors import FoldStopped, NoLiveVersion, TakenOver
 from connectors.projection_store import Version
 from connectors.version_fold import FoldProgress, ProjectionEdges, VersionFold
 from schemas.errors import SchemaError, WundrError
@@ -44,7 +44,7 @@ class ProjectorState(StrEnum):
     STOPPED = "stopped"
     """The fold raised: it goes on when the version is switched or the process starts again."""
     WAITING = "waiting"
-    """Postgres is away."""
+    """Postgres is away, or there is no live version."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class Projector:
             try:
                 await self._follow_live(stop)
                 waits = self._schedule()
-            except (InfrastructureError, SchemaError) as error:
+            except (InfrastructureError, SchemaError, NoLiveVersion) as error:
                 await self._wait(error, next(waits), stop)
             except TakenOver as error:
                 _log.warning("taken over", name=self.name, reason=error.message)
@@ -155,9 +155,12 @@ class Projector:
         if not self._is_registered:
             await store.register(settings.app, settings.module, self._projection)
             self._is_registered = True
-        (known,) = await store.find(self.name, settings.app)
+        known = await store.find(self.name, settings.app)
         versions = await store.versions(settings.app, self.name)
-        return next(version for version in versions if version.version == known.live)
+        for version in versions:
+            if known and version.version == known[0].live:
+                return version
+        raise NoLiveVersion(self.name)
 
     async def _wait(self, error: WundrError, delay_s: float, stop: asyncio.Event) -> None:
         self.status.state = ProjectorState.WAITING
@@ -175,7 +178,7 @@ class Projector:
         stopped = self.status.version
         while not stop.is_set():
             await pause(self._settings.look_again_s, stop)
-            with suppress(InfrastructureError):
+            with suppress(InfrastructureError, NoLiveVersion):
                 live = await self._live()
                 if live.version != stopped:
                     return

@@ -13,6 +13,13 @@ class Remaining(NamedTuple):
     until: int
 
 
+class Restored(NamedTuple):
+    """What a batch changed, and the projections (`app/name`) that had passed what was missing."""
+
+    stored: Stored
+    passed_by: frozenset[str] = frozenset()
+
+
 class RestoreTarget(Protocol):
     """A database that keeps events and a restore's own progress in one transaction."""
 
@@ -24,7 +31,7 @@ class RestoreTarget(Protocol):
         """
         ...
 
-    async def store(self, topic_id: str, batch: Batch) -> Stored:
+    async def store(self, topic_id: str, batch: Batch) -> Restored:
         """Store what is new and advance, in one transaction. Raises what SinkTarget's raises."""
         ...
 

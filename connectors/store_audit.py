@@ -27,6 +27,7 @@ from connectors.audit_ports import (
 )
 from connectors.audit_rows import ARCHIVED, PUBLISHED, STORED, WAITING, read_bucket
 from connectors.bounded_reading import read_until
+from connectors.first_error import first_error
 from connectors.spill import Spill
 from schemas.codec import Codec
 from schemas.errors import SchemaError
@@ -129,9 +130,10 @@ class StoreAudit:
                 next_offsets = snapshot.next_offsets
                 reading = _Reading(spill, self._edges.codec, archived, self._on_progress)
                 reading.total = sum(ends.values())
-                async with asyncio.TaskGroup() as both:
-                    both.create_task(reading.log(fetcher, ends, self._archive[0].topic))
-                    both.create_task(reading.store(snapshot))
+                with first_error():
+                    async with asyncio.TaskGroup() as both:
+                        both.create_task(reading.log(fetcher, ends, self._archive[0].topic))
+                        both.create_task(reading.store(snapshot))
             self._compare(spill, closing.enter_context(Spill(keys)), next_offsets, findings)
 
     def _compare(

@@ -8,13 +8,13 @@ while some wait, nothing is done.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from connectors.bounded_reading import read_until
 from connectors.errors import VersionTaken
-from connectors.restore_target import Remaining, RestoreTarget
+from connectors.restore_target import Remaining, Restored, RestoreTarget
 from connectors.sink_reading import Refused, SinkReading
-from connectors.sink_target import Batch, Claim, Stored
+from connectors.sink_target import Batch, Claim
 from streams.log import PartitionFetcher
 from streams.records import RawRecord, TopicPartition
 
@@ -36,11 +36,23 @@ class RestoreReport:
     refused: int = 0
     """Records that are no event of ours, or whose version another event has."""
     named: list[Refused] = field(default_factory=list)
+    to_rebuild: set[str] = field(default_factory=set)
+    """Projections (`app/name`) that had passed what was missing: their rows lack it."""
 
-    def add(self, stored: Stored) -> None:
+    def add(self, restored: Restored) -> None:
         """Count a batch."""
-        self.stored += stored.new
-        self.known += stored.repeated
+        self.stored += restored.stored.new
+        self.known += restored.stored.repeated
+        self.to_rebuild |= restored.passed_by
+
+    def as_mapping(self) -> Mapping[str, Any]:
+        """For JSON."""
+        return {
+            "stored": self.stored,
+            "known": self.known,
+            "refused": self.refused,
+            "to_rebuild": sorted(self.to_rebuild),
+        }
 
     def refuse(self, refused: Sequence[Refused]) -> None:
         """Count these, and keep the first."""

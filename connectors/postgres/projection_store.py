@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from connectors.postgres.database import Connection, Database
-from connectors.projection_errors import LiveMoved, TakenOver
+from connectors.projection_errors import LiveMoved, TakenOver, VersionGone
 from connectors.projection_store import (
     Difference,
     KnownProjection,
@@ -89,7 +89,10 @@ class PostgresProjectionStore:
 
     async def drop(self, version_id: int) -> None:
         """See ProjectionStore."""
-        await self._run("drop_version", {"version_id": version_id})
+        at = {"version_id": version_id}
+        async with self._database.transaction() as connection:
+            await connection.execute(QUERIES["lock_projection_of_version"], at)
+            await connection.execute(QUERIES["drop_version"], at)
 
     async def claim(self, version_id: int, owner: str) -> VersionClaim | None:
         """See ProjectionStore."""
@@ -171,14 +174,23 @@ class PostgresProjectionStore:
             shown=[Difference(*row[:3]) for row in rows],
         )
 
-    async def switch(self, known: KnownProjection, version: int) -> KnownProjection:
+    async def switch(
+        self, known: KnownProjection, version: int, claim: VersionClaim | None = None
+    ) -> KnownProjection:
         """See ProjectionStore."""
-        moved = await self._all(
-            "switch_version",
-            {"app": known.app, "name": known.name, "version": version, "expected": known.live},
-        )
-        if not moved:
-            raise LiveMoved(known.name)
+        at = {"app": known.app, "name": known.name}
+        async with self._database.transaction() as connection:
+            # The pointer before the version, as everybody does who removes one.
+            found = await (await connection.execute(QUERIES["lock_projection"], at)).fetchone()
+            if found is None or found[0] != known.live:
+                raise LiveMoved(known.name)
+            if claim is not None:
+                await self._renew(connection, claim)
+            moved = await connection.execute(
+                QUERIES["switch_version"], {**at, "version": version, "expected": known.live}
+            )
+            if await moved.fetchone() is None:
+                raise VersionGone(known.name, version)
         return replace(known, live=version, previous=known.live)
 
     async def _renew(self, connection: Connection, claim: VersionClaim) -> None:

@@ -1,13 +1,12 @@
 """A restore in Postgres: rows are added, and none is ever removed or changed."""
 
 from collections.abc import Mapping
-from functools import partial
 
 from connectors.errors import OutboxNotEmpty
 from connectors.postgres.database import Connection, Database
 from connectors.postgres.event_rows import advance_offsets, refuse_foreign, store_batch
-from connectors.restore_target import Remaining
-from connectors.sink_target import Batch, Claim, Stored
+from connectors.restore_target import Remaining, Restored
+from connectors.sink_target import Batch, Claim
 from connectors.sql import QUERIES
 
 
@@ -36,18 +35,37 @@ class PostgresRestoreTarget:
                 for partition, following, until, epoch in await claimed.fetchall()
             }
 
-    async def store(self, topic_id: str, batch: Batch) -> Stored:
+    async def store(self, topic_id: str, batch: Batch) -> Restored:
         """See RestoreTarget."""
-        advance = partial(
-            advance_offsets, query=QUERIES["advance_restore"], topic_id=topic_id, batch=batch
-        )
-        return await store_batch(self._database, topic_id, batch, advance)
+        passed_by: frozenset[str] = frozenset()
+
+        async def advance(connection: Connection) -> None:
+            nonlocal passed_by
+            await advance_offsets(connection, QUERIES["advance_restore"], topic_id, batch)
+            passed_by = await _passed_by(connection, topic_id, batch)
+
+        stored = await store_batch(self._database, topic_id, batch, advance)
+        return Restored(stored, passed_by)
 
     async def end(self, topic_id: str) -> None:
         """See RestoreTarget."""
         async with self._database.transaction() as connection:
             await connection.execute(QUERIES["raise_sink_offsets"], {"topic_id": topic_id})
             await connection.execute(QUERIES["end_restore"], {"topic_id": topic_id})
+
+
+async def _passed_by(connection: Connection, topic_id: str, batch: Batch) -> frozenset[str]:
+    """The projections that are past places which are about to be filled."""
+    places = [placed.position for placed in batch.rows]
+    found = await connection.execute(
+        QUERIES["projections_past_missing"],
+        {
+            "topic_id": topic_id,
+            "partitions": [place.partition for place in places],
+            "offsets": [place.offset for place in places],
+        },
+    )
+    return frozenset(str(row[0]) for row in await found.fetchall())
 
 
 async def _refuse_waiting(connection: Connection) -> None:

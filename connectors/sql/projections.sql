@@ -73,6 +73,14 @@ ON CONFLICT (app, name) DO UPDATE SET module = excluded.module
 -- The pointer, held until the end of the transaction.
 SELECT live, previous FROM projections WHERE app = %(app)s AND name = %(name)s FOR UPDATE
 
+-- lock_projection_of_version --
+-- The pointer again, found by a version: nobody moves it to the version meanwhile.
+SELECT known.live
+FROM projections AS known
+JOIN projection_versions AS versions USING (app, name)
+WHERE version_id = %(version_id)s
+FOR UPDATE OF known
+
 -- find_projections --
 -- Projections by name, with their apps.
 SELECT app, name, module, live, previous
@@ -175,8 +183,8 @@ RETURNING known.partition
 -- The changed rows of a batch, as one JSON document: that is far cheaper to send than arrays.
 INSERT INTO projection_rows (version_id, key, state, events, coverage)
 SELECT %(version_id)s, changed.key, changed.state, changed.events, changed.coverage
-FROM jsonb_to_recordset(%(rows)s::jsonb)
-    AS changed (key text, state jsonb, events bigint, coverage jsonb)
+FROM json_to_recordset(%(rows)s::json)
+    AS changed (key text, state json, events bigint, coverage jsonb)
 ON CONFLICT (version_id, key) DO UPDATE
 SET state = excluded.state, events = excluded.events, coverage = excluded.coverage
 
@@ -221,7 +229,9 @@ SELECT
     count(*) OVER ()
 FROM (SELECT * FROM projection_rows WHERE version_id = %(before)s) AS before
 FULL JOIN (SELECT * FROM projection_rows WHERE version_id = %(after)s) AS after USING (key)
-WHERE before.state IS DISTINCT FROM after.state
+-- Nearly all are the same text, and are not parsed.
+WHERE before.state::text IS DISTINCT FROM after.state::text
+    AND before.state::jsonb IS DISTINCT FROM after.state::jsonb
 ORDER BY 1
 LIMIT %(limit)s
 
@@ -232,9 +242,16 @@ FROM projection_rows
 WHERE version_id = %(version_id)s
 
 -- switch_version --
--- Moves the pointer, if it still is where it was seen.
+-- Moves the pointer, if it still is where it was seen, to a version that is there and stays.
+WITH wanted AS (
+    SELECT version
+    FROM projection_versions
+    WHERE app = %(app)s AND name = %(name)s AND version = %(version)s
+    FOR UPDATE
+)
 UPDATE projections
-SET live = %(version)s, previous = live
+SET live = wanted.version, previous = live
+FROM wanted
 WHERE app = %(app)s AND name = %(name)s AND live IS NOT DISTINCT FROM %(expected)s
 RETURNING live
 
@@ -258,3 +275,24 @@ LEFT JOIN projection_checkpoints AS checkpoints
     ON checkpoints.version_id = versions.version_id
     AND checkpoints.topic_id = %(topic_id)s
 ORDER BY 1, 2
+
+-- projections_past_missing --
+-- Projections whose version that is read has passed places which the store does not have.
+SELECT DISTINCT projections.app || '/' || projections.name
+FROM unnest(%(partitions)s::integer[], %(offsets)s::bigint[]) AS placed (partition, "offset")
+JOIN projection_checkpoints AS checkpoints
+    ON checkpoints.topic_id = %(topic_id)s
+    AND checkpoints.partition = placed.partition
+    AND checkpoints.next > placed."offset"
+JOIN projection_versions AS versions USING (version_id)
+JOIN projections
+    ON projections.app = versions.app
+    AND projections.name = versions.name
+    AND projections.live = versions.version
+WHERE NOT EXISTS (
+    SELECT FROM event_positions AS known
+    JOIN events USING (event_id)
+    WHERE known.topic_id = %(topic_id)s
+        AND known.partition = placed.partition
+        AND known."offset" = placed."offset"
+)

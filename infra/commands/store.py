@@ -84,9 +84,13 @@ def restore(
     """
     report = asyncio.run(_restore(_restore_plan()))
     if as_json:
-        facts = {"stored": report.stored, "known": report.known, "refused": report.refused}
-        sys.stdout.write(json.dumps(facts) + "\n")
-        return
+        sys.stdout.write(json.dumps(report.as_mapping()) + "\n")
+    else:
+        show_restored(report)
+
+
+def show_restored(report: RestoreReport) -> None:
+    """Tell what a restore has done, and what is to be done next."""
     console = Console()
     console.print(f"{report.stored:,} events restored, {report.known:,} were there already")
     if report.refused:
@@ -95,6 +99,13 @@ def restore(
         record = refused.record
         place = f"{record.topic}/{record.partition}/{record.offset}"
         console.print(f"  {place}: {refused.error.message}", soft_wrap=True)
+    for projection in sorted(report.to_rebuild):
+        name = projection.partition("/")[2]
+        console.print(
+            f"projection {projection} had passed some of them and lacks them: "
+            f"wundr projections rebuild {name}",
+            soft_wrap=True,
+        )
     console.print("Prove it with: wundr store audit")
 
 

@@ -44,7 +44,9 @@ CREATE TABLE projection_checkpoints (
 CREATE TABLE projection_rows (
     version_id bigint NOT NULL,
     key text COLLATE "C" NOT NULL,
-    state jsonb NOT NULL,
+    -- The very text that was folded: jsonb would sort keys and change numbers, and the next fold
+    -- would begin from something else. Query it as state::jsonb.
+    state json NOT NULL,
     -- How many events the state holds, and the offset of the last one by partition of the store.
     events bigint NOT NULL,
     coverage jsonb NOT NULL,

@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
+import pytest
 
 from connectors.audit import AuditReport, Kind
 from connectors.audit_changelogs import ChangelogCheckpoints
@@ -18,6 +19,7 @@ from schemas.event import Event, EventFactory
 from schemas.headers import event_headers
 from schemas.topics import STORE_EVENTS
 from streams.coverage import Coverage
+from streams.errors import BrokerUnavailable
 from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemoryLog
 from streams.platform.archive import archived
@@ -77,7 +79,9 @@ class World:
                 self.store.positions.append(Placed(event_id, record.partition, record.offset))
             self.store.next_by_partition[source.partition] = self.log.end(source)
 
-    async def audit(self, projections: Sequence[Any] = ()) -> AuditReport:
+    async def audit(
+        self, projections: Sequence[Any] = (), fetcher: type[MemoryFetcher] = MemoryFetcher
+    ) -> AuditReport:
         async def committed() -> Mapping[TopicPartition, int]:
             return self.committed
 
@@ -87,7 +91,7 @@ class World:
 
         edges = AuditEdges(
             store=self.store,
-            fetchers=lambda: MemoryFetcher(self.log),
+            fetchers=lambda: fetcher(self.log),
             archived=committed,
             projections=projections,
             codec=CODEC,
@@ -217,3 +221,19 @@ async def test_a_projection_that_lacks_an_event_fails_the_audit() -> None:
     report = await world.audit([kept])
     assert report.as_mapping()["projections"]["t.main-sums"]["missing"] == 1
     assert not report.agrees
+
+
+class Unreachable(MemoryFetcher):
+    """A broker that is gone as soon as records are read."""
+
+    async def fetch(self, *_: object, **__: object) -> NoReturn:
+        raise BrokerUnavailable("gone")
+
+
+async def test_a_broker_that_goes_away_while_the_audit_reads_is_told_as_that() -> None:
+    world = World()
+    world.publish(1)
+    world.archive()
+    world.sink()
+    with pytest.raises(BrokerUnavailable, match="gone"):
+        await world.audit(fetcher=Unreachable)
