@@ -106,7 +106,7 @@ def sealed_places(
     ]
     sealed = {
         "PostgreSQL events": "bytes and the column data, saved command results among them",
-        "PostgreSQL outbox": "refers to events",
+        "PostgreSQL outbox": "bytes that wait for the relay",
         STORE_EVENTS: "every event once, for ever",
         **dict.fromkeys(_event_topics(catalog), "events as they were published"),
     }

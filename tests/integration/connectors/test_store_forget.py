@@ -17,6 +17,7 @@ from confluent_kafka import Producer
 
 from connectors.erasure import ErasureReport, Means, Place
 from connectors.postgres.database import Database
+from connectors.postgres.event_appender import PostgresEventAppender
 from connectors.postgres.event_store import PostgresEventStore
 from connectors.postgres.key_database import prepare_key_database
 from connectors.postgres.key_ring import PostgresKeyRing
@@ -30,10 +31,12 @@ from infra.erasing import forget_subject
 from infra.stored_projections import find_projection
 from infra.topics import topic_ids
 from schemas.codec import Codec
+from schemas.errors import SubjectForgotten
 from schemas.event import Event
 from schemas.headers import event_headers
 from schemas.key_cache import CachedKeyRing
 from schemas.protection import ERASED, PROTECTED
+from streams.expectation import NO_EVENTS
 from streams.memory.log import MemoryLog
 from streams.memory.schemas import MemoryWriterSchemas
 from streams.partitioner import partition_of
@@ -200,6 +203,28 @@ async def test_what_is_rebuilt_or_restored_afterwards_stays_unreadable(shop: Sho
     await shop.build()
     assert shop.customers() == {"ada": ERASED, "bob": BOB}
     assert all(form not in shop.text() for form in hexed(ADA))
+
+
+async def test_an_append_stores_ciphertext_and_gives_a_retried_command_what_can_be_read(
+    shop: Shop,
+) -> None:
+    catalog = order_catalog(appended=True)
+    codec = Codec(catalog, keys=shop.keys)
+    event = order(catalog, orderId="o3", name=ADA, photo=None)
+    async with Database(shop.plan.postgres) as database:
+        appender = PostgresEventAppender(database, catalog, codec)
+        appended = await appender.append([event], NO_EVENTS, command_id="c1")
+        assert appended.events[0].payload["name"] == ADA
+        assert all(form not in shop.text() for form in hexed(ADA))
+        [(stored,)] = shop.all("SELECT data ->> 'name' FROM events WHERE aggregate_id = 'o3'")
+        assert stored.startswith("wundr.1.")
+        await shop.forget("ada")
+        retried = order(catalog, orderId="o3", name=None, photo=None)
+        repeat = await appender.append([retried], NO_EVENTS, command_id="c1")
+        assert repeat.is_repeat
+        assert repeat.events[0].payload["name"] == ERASED
+        with pytest.raises(SubjectForgotten):
+            await appender.append([event], NO_EVENTS, command_id="c1")
 
 
 async def test_forgetting_twice_tells_of_the_first_time(shop: Shop) -> None:
