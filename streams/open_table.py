@@ -8,6 +8,7 @@ out for many at once, and nothing but their fold is done to each. All others are
 """
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any, Final, NamedTuple
@@ -73,6 +74,8 @@ class OpenTable:
         self._plain: list[tuple[Sequence[RawRecord], Sequence[Event[Any]]]] = []
         self._ahead: dict[bytes, OpenEntry] = {}
         self._has_folded_singly = False
+        self._leaning: defaultdict[str, list[Delivery]] = defaultdict(list)
+        """Repeats by the id of what they repeat, until it is known to be storable."""
 
     def fold(self, record: RawRecord, event: Event[Any]) -> None:
         """See TableBatch."""
@@ -198,6 +201,8 @@ class OpenTable:
                     coverage, event_id
                 ):
                     entry.is_changed = True
+                    if event_id in claims:
+                        self._leaning[event_id].append((record, event))
                 else:
                     state = fold(entry.state, event)
                     entry.state = state if type(state) is dict else self._checked(state)
@@ -236,6 +241,7 @@ class OpenTable:
                 if entry.folded:
                     self._settle_entry(entry)
                 entry.reach = self._reach_of(entry)
+            self._leaning.clear()
             self._has_folded_singly = False
         failed, self._failed = self._failed, []
         return failed
@@ -348,8 +354,9 @@ class OpenTable:
             except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
                 entry.state = self._stored_state(entry)
                 self._claims.pop(event.id, None)
-                self._miss(entry, record)
-                self._failed.append(FailedFold(self._projection, record, event, error))
+                for missed, copy in ((record, event), *self._leaning.pop(event.id, ())):
+                    self._miss(entry, missed)
+                    self._failed.append(FailedFold(self._projection, missed, copy, error))
             else:
                 entry.state = state
                 entry.is_changed = True

@@ -328,3 +328,18 @@ def test_two_tables_in_one_batch_keep_their_own_ids_and_entries() -> None:
     batch.store([Acknowledgement("other-changelog", PARTITION, offset) for offset in (1, 0)])
     assert [it.partition(PARTITION).next_offset for it in tables.values()] == [0, 2]
     assert ids_in(tables["collected"]) == ids_in(tables["other"]) == {"k": ids(0)}
+
+
+def test_a_repeat_of_an_event_that_turns_out_to_be_unstorable_is_missed_with_it() -> None:
+    target = table()
+    batch = batch_on(target)
+    spoilt = [(record(at), event(1, "spoils")) for at in (0, 1)]
+    assert [it.offset for it in fold_each(batch, spoilt)] == [0, 1]
+    batch.changelog()
+    batch.store()
+    healed = batch_on(target)
+    assert fold_each(healed, [(redriven(spoilt[0][0], 0), event(1))]) == []
+    assert fold_each(healed, [(redriven(spoilt[1][0], 1), event(1))]) == []
+    healed.changelog()
+    healed.store()
+    assert ids_in(target) == {"k": ids(1)}
