@@ -24,6 +24,8 @@ ANY_SHARD = range(SHARDS)
 class Session:
     """One session, in whose transaction an appender writes; stands for a Database."""
 
+    acquire_timeout_s = 60.0
+
     def __init__(self, connection: Connection) -> None:
         self.raw = connection
         self._appender = PostgresEventAppender(cast(Database, self), CATALOG, Codec(CATALOG))
