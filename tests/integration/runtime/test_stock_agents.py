@@ -13,6 +13,7 @@ import pytest
 from schemas.event import Event
 from schemas.events.domain import AnalysisFileProcessed
 from streams.context import Context
+from streams.kafka.offsets import committed_offsets
 from streams.kafka.sender import KafkaSender
 from streams.records import OutgoingRecord
 from streams.runtime.running import WorkerSettings
@@ -62,6 +63,15 @@ async def running(app: OneTopicApp, settings: WorkerSettings) -> AsyncIterator[N
     await worker
 
 
+async def until_committed(kafka: KafkaSettings, group: str, topic: str) -> None:
+    """Wait for a commit of the group in the topic: Faust commits from time to time."""
+    async with asyncio.timeout(30):
+        while not any(  # noqa: ASYNC110  # it becomes true in the broker
+            at.topic == topic for at in await committed_offsets(kafka, group)
+        ):
+            await asyncio.sleep(0.1)
+
+
 async def test_a_stock_agent_and_a_handler_share_a_group_and_both_commit(
     kafka: KafkaSettings, unique: str, make_topics: MakeTopics, sender: KafkaSender, tmp_path: Path
 ) -> None:
@@ -77,6 +87,7 @@ async def test_a_stock_agent_and_a_handler_share_a_group_and_both_commit(
         await until(
             lambda: seen.handled == seen.by_stock == set(range(EVENTS)), "both have seen all"
         )
+        await until_committed(kafka, f"{seen.app.name}.main", seen.legacy)
     again = Seen(unique)
     await send_all(sender, [processed(seen.app.topic, EVENTS)])
     async with running(again.app, settings):
