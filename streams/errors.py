@@ -27,6 +27,8 @@ WundrError
     ├── AggregateReadOnly       an aggregate that was built to be looked at is to change
     ├── ForeignDecision         a decision holds an event of another aggregate
     ├── HistoryGap              a version of an aggregate is missing
+    ├── NotALetter              a record of `retry.*` or `dlq.*` cannot be read
+    ├── NotAnOrder              a record of `wundr.control` cannot be read
     └── UnknownAggregateType    nobody has said how such aggregates are folded
 """
 
@@ -306,3 +308,17 @@ class RecordRefused(StreamsError):
 
     code = "streams.record_refused"
     remedy = "Make the event smaller, or check the topic's name and its max.message.bytes."
+
+
+class NotALetter(StreamsError):
+    """A record that should keep a failed event does not say which."""
+
+    code = "streams.not_a_letter"
+    remedy = "Find out who else writes to `retry.*` and `dlq.*`; the record is left alone."
+
+
+class NotAnOrder(StreamsError):
+    """A record that should be an order cannot be understood."""
+
+    code = "streams.not_an_order"
+    remedy = "Give orders with `wundr dlq`; the record is left alone."
