@@ -71,6 +71,12 @@ class Attempts:
             return await self._go_on(error, work, waiting_for, _Trial(is_pure=True))
         return None
 
+    async def after_once(
+        self, error: BaseException, work: Callable[[], Awaitable[None]], *, waiting_for: str
+    ) -> Failed | None:
+        """As `after`, for a failing event that is tried again elsewhere, and later."""
+        return await self._go_on(error, work, waiting_for, _Trial(is_pure=True))
+
     async def after(
         self, error: BaseException, work: Callable[[], Awaitable[None]], *, waiting_for: str
     ) -> Failed | None:

@@ -9,6 +9,7 @@ from schemas.event import Event, EventData
 from schemas.pattern import matches
 from streams.context import BatchContext, Context
 from streams.errors import HandlerMismatch
+from streams.retry import RetrySchedule
 
 HandlerFunction = Callable[[Event[Any], Context], Awaitable[None]]
 BatchHandlerFunction = Callable[[Sequence[Event[Any]], BatchContext], Awaitable[None]]
@@ -21,6 +22,9 @@ DEADLINE_S: Final = 25.0
 """How long a handler may take: less than the group waits for a member in a rebalance."""
 
 
+DEFAULT_RETRY: Final = RetrySchedule()
+
+
 def every_event(event: Event[Any]) -> bool:
     """The predicate of a handler that can handle whatever its pattern delivers."""
     return True
@@ -31,7 +35,8 @@ class Reaction:
     """What all handlers have: a name, and which events they take.
 
     Handlers of one subscription run in their `order`, lowest first, then as registered. A handler
-    that takes longer than `deadline_s` is cancelled, and that counts as a failure.
+    that takes longer than `deadline_s` is cancelled, and that counts as a failure. `retry` says how
+    often an event is tried that fails, and when.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Reaction:
     can_handle: EventPredicate = every_event
     subscription: str = MAIN
     deadline_s: float = DEADLINE_S
+    retry: RetrySchedule = DEFAULT_RETRY
 
     def wants(self, event_type: str) -> bool:
         """Whether events of this type can concern the handler.
