@@ -38,7 +38,9 @@ class BatchHandling:
     ) -> None:
         """Run the handler; what it emitted is sent only when it has returned."""
         trial = _BatchTrial(self._handling, handler, batch)
-        failed = await self._attempts.run(trial.run, waiting_for=f"handler {handler.name}")
+        failed = await self._attempts.run(
+            trial.run, waiting_for=f"handler {handler.name}", schedule=handler.retry
+        )
         if failed is None:
             receipts += [await self._handling.send(emitted) for emitted in trial.emitted]
         elif len(batch) > 1:

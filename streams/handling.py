@@ -116,7 +116,9 @@ class Handling:
             await deadline.complete(handler.function(event, context), handler.deadline_s)
             emitted = self.encoded(handler.name, record, context)
 
-        failed = await self._attempts.after(error, attempt, waiting_for=f"handler {handler.name}")
+        failed = await self._attempts.after(
+            error, attempt, waiting_for=f"handler {handler.name}", schedule=handler.retry
+        )
         if failed is not None:
             return [await self._burial.bury(record, failed, handler.name)]
         return [await self.send(outgoing) for outgoing in emitted]
