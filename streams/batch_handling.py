@@ -38,7 +38,9 @@ class BatchHandling:
     ) -> None:
         """Run the handler; what it emitted is sent only when it has returned."""
         trial = _BatchTrial(self._handling, handler, batch)
-        failed = await self._attempts.run_once(trial.run, waiting_for=f"handler {handler.name}")
+        failed = await self._attempts.run_once(
+            trial.run, waiting_for=f"handler {handler.name}", schedule=handler.retry
+        )
         if failed is None:
             receipts += [await self._handling.send(emitted) for emitted in trial.emitted]
         elif len(batch) > 1:
@@ -52,7 +54,9 @@ class BatchHandling:
     ) -> Failed | None:
         """Run the handler on one event that has failed before; see Handling.redo."""
         trial = _BatchTrial(self._handling, handler, [delivered], is_in_order=False)
-        failed = await self._attempts.run_once(trial.run, waiting_for=f"handler {handler.name}")
+        failed = await self._attempts.run_once(
+            trial.run, waiting_for=f"handler {handler.name}", schedule=handler.retry
+        )
         if failed is None:
             receipts += [await self._handling.send(emitted) for emitted in trial.emitted]
         return failed

@@ -311,7 +311,7 @@ class RecordRefused(StreamsError):
     remedy = "Make the event smaller, or check the topic's name and its max.message.bytes."
 
 
-class NotALetter(StreamsError):
+class NotALetter(StreamsError, ValueError):
     """A record that should keep a failed event does not say which."""
 
     code = "streams.not_a_letter"

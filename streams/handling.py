@@ -83,7 +83,9 @@ class Handling:
             if trial.context is not None:
                 emitted = self.encoded_late(handler.name, record, trial.context)
 
-        failed = await self._attempts.run_once(attempt, waiting_for=f"handler {handler.name}")
+        failed = await self._attempts.run_once(
+            attempt, waiting_for=f"handler {handler.name}", schedule=handler.retry
+        )
         if failed is None:
             receipts += [await self.send(outgoing) for outgoing in emitted]
         return failed
@@ -143,8 +145,9 @@ class Handling:
             if trial.context is not None:
                 emitted = self.encoded(handler.name, record, trial.context)
 
-        waiting_for = f"handler {handler.name}"
-        failed = await self._attempts.after_once(error, attempt, waiting_for=waiting_for)
+        failed = await self._attempts.after_once(
+            error, attempt, waiting_for=f"handler {handler.name}", schedule=handler.retry
+        )
         if failed is not None:
             kept = await self._parking.fail(handler.name, record, failed, handler.retry)
             return [] if kept is None else [kept]

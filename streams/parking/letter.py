@@ -70,8 +70,8 @@ class LetterState(StrEnum):
 class Letter:
     """A record that one handler or projection of one subscription has not done.
 
-    `record` is as it was read, with its own place. With `is_alone` nothing waits behind it. `due_at`
-    is for those that wait; `reason` a code or the name of an error.
+    `record` is as it was read, with its own place. With `is_alone` nothing waits behind it.
+    `due_at` is for those that wait; `reason` a code or the name of an error.
     """
 
     app: str

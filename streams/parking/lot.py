@@ -6,26 +6,27 @@ caused it is done once that is acknowledged.
 
 import asyncio
 import heapq
+import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Final, NamedTuple
 
 import structlog
 
-from schemas.errors import NotAnEvent, SchemaError
+from schemas.errors import NotAnEvent
 from streams.attempts import Failed
 from streams.dead_letter import reason_of, text_of
 from streams.log import RecordSender
 from streams.parking.letter import Letter, LetterState
-from streams.parking.listener import ParkingListener
+from streams.parking.listener import NobodyListens, ParkingListener
 from streams.parking.orders import Order
 from streams.parking.sequences import Entry, Line
 from streams.parking.sequences import Sequence as LetterSequence
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
-from streams.retry import RetrySchedule
+from streams.retry import Chance, RetrySchedule
 
 HELD_BYTES: Final = 32 * 1024 * 1024
 """How large the values in memory may become; those beyond it are read again when they are due."""
@@ -50,15 +51,16 @@ class LotEdges:
 
     sender: RecordSender
     clock: Callable[[], datetime]
-    listener: ParkingListener
+    listener: ParkingListener = field(default_factory=NobodyListens)
+    chance: Chance = random.random
 
 
 class ParkingLot:
     """All sequences of one subscription in the partitions that are ours."""
 
     def __init__(self, app: str, group: str, edges: LotEdges) -> None:
-        self._app = app
-        self._group = group
+        self.app = app
+        self.group = group
         self._edges = edges
         self._lines: dict[TopicPartition, Line] = {}
         self._due: list[tuple[float, int, LetterSequence]] = []
@@ -103,6 +105,15 @@ class ParkingLot:
         sequence = self.line(record.source).opened(letter)
         receipt = await self._add(sequence, letter)
         self.schedule(sequence)
+        self._tell(self._edges.listener.failed, letter)
+        return receipt
+
+    async def park_alone(self, handler: str, record: RawRecord, failed: Failed) -> Receipt:
+        """Keep a record for which nothing must wait, without another try unless it is ordered."""
+        waiting = self._letter(handler, record, LetterState.WAITING)
+        letter = self._judged(waiting, failed, RetrySchedule(tries=1))
+        letter = replace(letter, is_alone=True, tries=failed.tries)
+        receipt = await self._add(self.line(record.source).opened(letter), letter)
         self._tell(self._edges.listener.failed, letter)
         return receipt
 
@@ -157,6 +168,7 @@ class ParkingLot:
 
     def restore(self, entries: Iterable[Entry], sources: Iterable[TopicPartition]) -> None:
         """Begin with what the topics hold of these partitions, each in the order of its offsets."""
+        self.forget()
         for source in sources:
             self._lines[source] = Line(source)
         for entry in entries:
@@ -227,11 +239,6 @@ class ParkingLot:
             behind=states.count(LetterState.BEHIND),
         )
 
-    @property
-    def sources(self) -> tuple[TopicPartition, ...]:
-        """The partitions that something is known of."""
-        return tuple(self._lines)
-
     async def _add(self, sequence: LetterSequence, letter: Letter) -> Receipt:
         """In memory at once, so that what comes next waits behind it."""
         entry = Entry(letter)
@@ -252,21 +259,23 @@ class ParkingLot:
         entry.held_bytes = held_bytes
 
     def _letter(self, handler: str, record: RawRecord, state: LetterState) -> Letter:
-        return Letter(app=self._app, group=self._group, handler=handler, record=record, state=state)
+        return Letter(app=self.app, group=self.group, handler=handler, record=record, state=state)
 
     def _judged(self, letter: Letter, failed: Failed, schedule: RetrySchedule) -> Letter:
         """The letter after a try: when it may be tried again, or that it is parked."""
         error, now, tries = failed.error, self._edges.clock(), letter.tries + 1
-        is_last = isinstance(error, SchemaError) or schedule.exhausted(tries)
-        wait_s = 0.0 if is_last else schedule.delay_s(tries)
+        answer = schedule.answer(error)
+        wait_s = None
+        if isinstance(answer, RetrySchedule) and not answer.exhausted(tries):
+            wait_s = answer.delay_s(tries, self._edges.chance)
         return replace(
             letter,
-            state=LetterState.PARKED if is_last else LetterState.WAITING,
+            state=LetterState.PARKED if wait_s is None else LetterState.WAITING,
             tries=tries,
             reason=reason_of(error),
             last_error=text_of(error),
             failed_at=now,
-            due_at=None if is_last else now + timedelta(seconds=wait_s),
+            due_at=None if wait_s is None else now + timedelta(seconds=wait_s),
             is_alone=letter.is_alone or isinstance(error, NotAnEvent),
         )
 

@@ -75,21 +75,26 @@ class Redoing:
         self._on_failure = on_failure
         self._task: asyncio.Task[None] | None = None
         self._is_draining = False
+        self._number = 0
 
-    async def begin(self, app: str, group: str, sources: Collection[TopicPartition]) -> None:
+    async def begin(self, sources: Collection[TopicPartition]) -> None:
         """Read what waits in these partitions, before anything else is read of them.
 
-        Raises InfrastructureError.
+        Raises InfrastructureError. Nothing comes of it when they are asked back meanwhile.
         """
-        self._lot.forget()
-        entries = await load_entries(self._open_fetcher, app, group, sources)
-        self._lot.restore(entries, sources)
+        self._number += 1
+        number, lot = self._number, self._lot
+        entries = await load_entries(self._open_fetcher, lot.app, lot.group, sources)
+        if number != self._number:
+            return
+        lot.restore(entries, sources)
         self._is_draining = False
-        self._task = asyncio.create_task(self._run(), name=f"redoing {group}")
+        self._task = asyncio.create_task(self._run(), name=f"redoing {lot.group}")
         self._task.add_done_callback(self._ended)
 
     async def drain(self, deadline_s: float) -> None:
         """Take up nothing more, and finish what is in work, for a bounded time."""
+        self._number += 1
         self._is_draining = True
         self._lot.changed.set()
         if self._task is not None:
@@ -97,6 +102,7 @@ class Redoing:
 
     async def close(self) -> None:
         """End at once and forget: what is unfinished is for the next owner."""
+        self._number += 1
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
