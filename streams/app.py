@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 from schemas.event import EventData
@@ -22,7 +23,7 @@ from streams.handler import (
     Reaction,
     check_annotation,
 )
-from streams.policies import DEFAULT_STACK, Policy, PolicyStack, with_deadline
+from streams.policies import DEFAULT_STACK, Breaker, Policy, PolicyStack, with_deadline
 from streams.projection import Fold, KeptIn, KeyOf, Projection, State
 from streams.workload import FaustSetup, Workload
 
@@ -112,6 +113,7 @@ class App:
                 getattr(function, "__name__", type(function).__name__)
             )
             self._refuse_duplicate(name, [known.name for known in self._reactions])
+            self._refuse_other_counts(name, stack.breaker)
             details: dict[str, Any] = {**options, "name": name, "policies": stack}
             details.pop("deadline_s", None)
             if batch:
@@ -237,6 +239,20 @@ class App:
             for known in self.projections_in(KeptIn.TABLE)
         ]
         return (*failures, *repartitions, *changelogs)
+
+    def _refuse_other_counts(self, handler: str, breaker: Breaker | None) -> None:
+        """Breakers of one name are one: they must say the same."""
+        if breaker is None:
+            return
+        name = breaker.name or handler
+        for known in self._reactions:
+            other = known.policies.breaker
+            if other is None or (other.name or known.name) != name:
+                continue
+            if replace(other, name=name) != replace(breaker, name=name):
+                raise InvalidHandler(
+                    f"{handler} and {known.name} share the breaker {name!r}: let both say {other}"
+                )
 
     @staticmethod
     def _refuse_duplicate(name: str, known: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from schemas.event import EventFactory
 from streams.attempts import Attempts
+from streams.breakers import Breakers
 from streams.log import RecordSender
 from streams.publisher import EventPublisher
 from streams.reading import EventReading
@@ -14,7 +15,7 @@ from streams.turns import AtOnce, Pace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edges:
-    """Bus, log, clock, tries, its share of the time."""
+    """Bus, log, clock, tries, its share of the time, breakers of the process."""
 
     publisher: EventPublisher
     sender: RecordSender
@@ -23,3 +24,4 @@ class Edges:
     attempts: Attempts
     clock: Callable[[], datetime]
     pace: Pace = field(default_factory=AtOnce)
+    breakers: Breakers = field(default_factory=Breakers)

@@ -16,6 +16,7 @@ from streams.burial import Burial
 from streams.edges import Edges
 from streams.handler import BatchHandler, Handler
 from streams.handling import Handling
+from streams.layering import layered
 from streams.projection import Projection
 from streams.reading import KNOWN_TYPES, Unreadable
 from streams.receipt import Receipt
@@ -88,6 +89,7 @@ class AppProcessor:
     """Runs the handlers and projections of a subscription on its records."""
 
     def __init__(self, workload: Workload, edges: Edges, tables: Mapping[str, Table]) -> None:
+        workload = layered(workload, edges)
         self._workload = workload
         self._edges = edges
         self._burial = Burial(
