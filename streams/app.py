@@ -1,7 +1,7 @@
 """An app: the handlers and projections of one team, under one name."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypedDict, TypeVar, Unpack
 
@@ -177,6 +177,15 @@ class App:
     def projections_in(self, kept_in: KeptIn) -> tuple[Projection, ...]:
         """The projections that are kept in one place."""
         return tuple(known for known in self._projections if known.kept_in is kept_in)
+
+    @property
+    def breakers(self) -> Mapping[str, Breaker]:
+        """The breakers of all handlers by the names of their dependencies."""
+        return {
+            breaker.name or known.name: breaker
+            for known in self._reactions
+            if (breaker := known.policies.breaker) is not None
+        }
 
     def subscriptions(self) -> tuple[str, ...]:
         """The names of all subscriptions that have something to work on; `main` first."""

@@ -1,6 +1,8 @@
 """One worker process: builds the edges of an app's or the platform's subscriptions, runs them."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -10,9 +12,12 @@ from pathlib import Path
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
-from schemas.topics import all_events_topics
+from schemas.topics import CONTROL_TOPIC, all_events_topics
 from streams.app import App
 from streams.attempts import Attempts
+from streams.breaker_events import BreakerEvents, ProcessId
+from streams.breakers import Breakers, breaker_key
+from streams.control import Control
 from streams.edges import Edges
 from streams.impatient_schemas import ImpatientSchemas
 from streams.journal import FileJournal
@@ -42,7 +47,7 @@ from streams.runtime.member import GroupMember, Membership
 from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
 from streams.runtime.projection_pages import StoredProjections
-from streams.runtime.running import Subscription, WorkerSettings, prepared, run_all
+from streams.runtime.running import Subscription, WorkerSettings, Workings, prepared, run_all
 from streams.turns import Turns
 from streams.workload import FaustSetup, Workload
 from streams.writer_schemas import WriterSchemas
@@ -57,6 +62,8 @@ class _Connections:
     sender: RecordSender
     schemas: WriterSchemas
     outages: tuple[type[BaseException], ...]
+    breakers: Breakers
+    control: Control
 
 
 async def run_app_worker(
@@ -79,11 +86,15 @@ async def run_app_worker(
             runs = [
                 _prepared(workload, connections, journal, turns, settings) for workload in workloads
             ]
-            topics = {topic for run in runs for topic in run.member.topics}
+            topics = {topic for run in runs for topic in run.member.topics} | {CONTROL_TOPIC}
             await check_topics(
                 KafkaReader(settings.kafka, sorted(topics)), settings.kafka.partitions
             )
-            await run_all(app.name, runs, settings, stop, stored)
+            workings = Workings(
+                app=app.name, runs=runs, breakers=connections.breakers, control=connections.control
+            )
+            async with _steered(workings, connections):
+                await run_all(workings, settings, stop, stored)
 
 
 async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> None:
@@ -109,7 +120,30 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
         await check_topics(
             KafkaReader(settings.kafka, sorted(member.topics)), settings.kafka.partitions
         )
-        await run_all(PLATFORM_APP, [run], settings, stop)
+        await run_all(Workings(app=PLATFORM_APP, runs=[run]), settings, stop)
+
+
+@asynccontextmanager
+async def _steered(workings: Workings, connections: _Connections) -> AsyncIterator[None]:
+    """Orders that stand are followed before the work begins, and breakers tell what they do."""
+    assert workings.control is not None
+    process = ProcessId(app=workings.app, host=socket.gethostname(), pid=os.getpid())
+    publisher = EventPublisher(
+        connections.catalog,
+        connections.codec,
+        PatientSender(connections.sender, Attempts(RetrySchedule())),
+        connections.schemas,
+    )
+    events = BreakerEvents(process, publisher, EventFactory(connections.catalog, workings.app))
+    workings.breakers.listen(events)
+    workings.control.orders.listen(breaker_key(workings.app, ""), workings.breakers.ordered)
+    await workings.control.start()
+    events.start()
+    try:
+        yield
+    finally:
+        await workings.control.close()
+        await events.close()
 
 
 def _chosen(app: App, names: Sequence[str]) -> Sequence[str]:
@@ -153,6 +187,7 @@ def _prepared(
         attempts=attempts,
         clock=system_clock,
         pace=turns,
+        breakers=connections.breakers,
     )
     if workload.projections:
         member.rebuild_by(_rebuild(workload, edges, settings).rebuild)
@@ -192,7 +227,13 @@ async def _connections(
         open_edges.push_async_callback(logged.close)
         schemas = ImpatientSchemas(logged)
         yield _Connections(
-            catalog=catalog, codec=codec, sender=sender, schemas=schemas, outages=outages
+            catalog=catalog,
+            codec=codec,
+            sender=sender,
+            schemas=schemas,
+            outages=outages,
+            breakers=Breakers(),
+            control=Control(lambda: KafkaFetcher(settings.kafka)),
         )
 
 
