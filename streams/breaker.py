@@ -7,7 +7,7 @@ is HALF_OPEN: one try goes through and decides.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NewType, Protocol
 
 from streams.policies import Breaker
 
@@ -43,11 +43,8 @@ class BreakerStatus:
     """How many pieces of work wait for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """A try that was let through; its outcome must be told once."""
-
-    number: int
+Permit = NewType("Permit", int)
+"""A try that was let through; its outcome must be told once."""
 
 
 class CircuitBreaker:
@@ -117,7 +114,9 @@ class CircuitBreaker:
 
     def succeeded(self, permit: Permit) -> None:
         """The dependency has answered."""
-        if permit.number != self._number or self._forced:
+        if not self._failures and self._state is BreakerState.CLOSED:
+            return
+        if permit != self._number or self._forced:
             return
         self._failures = 0
         if self._state is BreakerState.HALF_OPEN:
@@ -125,7 +124,7 @@ class CircuitBreaker:
 
     def failed(self, permit: Permit, reason: str) -> None:
         """The dependency is away, or too slow."""
-        if permit.number != self._number or self._forced:
+        if permit != self._number or self._forced:
             return
         now = self._clock()
         if not self._failures:
@@ -136,7 +135,7 @@ class CircuitBreaker:
 
     def released(self, permit: Permit) -> None:
         """The try has ended without a word on the dependency: another one may look."""
-        if permit.number == self._number:
+        if permit == self._number:
             self._is_probed = False
 
     def force(self, state: BreakerState, reason: str) -> None:

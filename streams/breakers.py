@@ -52,7 +52,8 @@ class Gate:
     def succeeded(self, permit: Permit) -> None:
         """See CircuitBreaker."""
         self._breaker.succeeded(permit)
-        self._settle()
+        if self._waiting:
+            self._settle()
 
     def failed(self, permit: Permit, reason: str) -> None:
         """See CircuitBreaker."""

@@ -33,8 +33,8 @@ PolicyT = TypeVar("PolicyT")
 class Deduplicate:
     """Leaves out copies: events whose id stood before in the same partition.
 
-    `remember` is how many ids of a handler are kept in memory. An event that is delivered again,
-    as after a crash, is no copy: its work may be unfinished.
+    `remember` is how many ids of a handler are kept in memory, at least. An event that is delivered
+    again, as after a crash, is no copy: its work may be unfinished.
     """
 
     remember: int = 10_000

@@ -174,7 +174,7 @@ class AnyCourse(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.rig = Rig()
-        self.running: list[Permit] = []
+        self.running: list[tuple[Permit, bool]] = []
         self.probes: list[Permit] = []
 
     @rule()
@@ -182,9 +182,10 @@ class AnyCourse(RuleBasedStateMachine):
         was_closed = self.rig.breaker.state is CLOSED
         permit = self.rig.breaker.admit()
         if permit is not None:
-            self.running.append(permit)
+            self.running.append((permit, not was_closed))
         if not was_closed and permit is not None:
-            self.probes = [it for it in self.probes if it.number == permit.number] + [permit]
+            # What was on its way when an order came decides nothing any more.
+            self.probes = [it for it in self.probes if it == permit] + [permit]
         assert permit is not None or not was_closed
 
     @rule(seconds=st.floats(0, 15))
@@ -194,8 +195,9 @@ class AnyCourse(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9), outcome=st.sampled_from(["succeeded", "failed", "released"]))
     def end(self, which: int, outcome: str) -> None:
-        permit = self.running.pop(which % len(self.running))
-        self.probes = [it for it in self.probes if it is not permit]
+        permit, was_probe = self.running.pop(which % len(self.running))
+        if was_probe and permit in self.probes:
+            self.probes.remove(permit)
         if outcome == "failed":
             self.rig.breaker.failed(permit, "refused")
         else:
