@@ -259,20 +259,18 @@ class OpenTable:
     ) -> None:
         """`halted`: the entries in which one was left out, with the reason."""
         key = record.key or b""
-        reason = halted.get(key)
-        if reason is None:
-            try:
+        is_behind = key in halted
+        try:
+            if not is_behind:
                 self._fold(_Run(((record, event),)))
-            except StoreFailed:
-                raise
-            except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
-                reason = error
-            else:
-                return
+        except StoreFailed:
+            raise
+        except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
+            halted[key] = error
+        if key not in halted:
+            return
         self.leave_out(record)
-        failed = FailedFold(self._projection, record, event, reason, is_behind=key in halted)
-        self._failed.append(failed)
-        halted[key] = reason
+        self._failed.append(FailedFold(self._projection, record, event, halted[key], is_behind))
 
     def _settle_entry(self, entry: OpenEntry) -> None:
         try:
