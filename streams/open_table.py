@@ -335,10 +335,7 @@ class OpenTable:
             entry.is_changed = True
 
     def _remember(self, event_id: str, claim: Claim) -> None:
-        """The id of an event that was applied before belongs into the window.
-
-        Its slot may have been lost with the worker that applied it.
-        """
+        """The id of an event that was applied belongs into the window; its slot may be lost."""
         if event_id not in self._window:
             self._claims[event_id] = claim
 
