@@ -202,13 +202,12 @@ def test_whatever_breaks_in_between_only_what_a_later_frame_says_anew_is_left_ou
         received.extend(room.take(allowance))
 
     for step in steps:
-        if step == "take":
+        if isinstance(step, tuple):
+            room.write(*step)
+        elif step == "take":
             deliver(Allowance(packets=packets, size_bytes=10**6, look=5))
-        elif step == "drop":
-            room.resume(received[-1].offset + 1 if received else 0)
         else:
-            kind, aggregate, name = step
-            room.write(kind, aggregate, name)
+            room.resume(received[-1].offset + 1 if received else 0)
     while room.follower.positions[SOURCE] < room.log.partitions[SOURCE].end:
         deliver(PLENTY)
     offsets = [one.offset for one in received]
