@@ -12,6 +12,7 @@ NAMES: Final = (
     "consume",
     "projection",
     "publish",
+    "batch",
     "append",
     "relay",
     "priority",

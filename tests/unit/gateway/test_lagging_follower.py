@@ -103,6 +103,13 @@ def test_a_run_is_shown_by_its_last_frame_at_the_place_of_that_frame() -> None:
     assert room.follower.positions == {SOURCE: 3}
 
 
+def test_a_frame_says_how_many_it_stands_for_and_which_was_the_first() -> None:
+    room = Room()
+    for _ in range(4):
+        room.write()
+    assert room.take() == [Seen(3, 4, "e0")]
+
+
 def test_a_client_that_keeps_up_or_a_gateway_that_compresses_nothing_shows_every_frame() -> None:
     for room in (Room(lag=3), Room(lag=None)):
         for _ in range(3):
@@ -184,9 +191,9 @@ def test_a_room_that_was_left_leaves_nothing_to_be_told_later() -> None:
 
 
 WRITES = st.tuples(
-    st.sampled_from([STATE, STATE, "order.moved", COUNTS]),
-    st.sampled_from(["Order/1", "Order/2", ""]),
-    st.sampled_from(["a", "b"]),
+    st.sampled_from([STATE, STATE, STATE, STATE, "order.moved", COUNTS]),
+    st.sampled_from(["Order/1", "Order/1", "Order/1", "Order/2", ""]),
+    st.sampled_from(["a", "a", "b"]),
 )
 STEPS = st.lists(st.one_of(WRITES, WRITES, st.sampled_from(["take", "drop"])), max_size=60)
 
