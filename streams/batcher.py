@@ -49,7 +49,7 @@ def later_on_the_loop(seconds: float, call: Callable[[], object]) -> Cancellable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:
-    """A batch leaves when it holds `events`, or `interval_s` after its first one.
+    """A batch leaves when it holds `events`, its most, or `interval_s` after its first one.
 
     `waiting` bounds the events that were taken and not handed over yet. Raises InvalidBatchLimits.
     """
@@ -148,21 +148,23 @@ class EventBatcher:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            batch, self._waiting = self._waiting, []
-            if batch:
-                await self._hand_over(batch)
+            taken, self._waiting = self._waiting, []
+            await self._hand_over(taken)
 
-    async def _hand_over(self, batch: list[_Waiting]) -> None:
+    async def _hand_over(self, taken: list[_Waiting]) -> None:
+        """Send batch by batch; once no outlet is there, what is left fails without asking again."""
         cause: BaseException | None = None
+        size = self._limits.events
         try:
-            await self._send(batch)
+            for start in range(0, len(taken), size):
+                await self._send(taken[start : start + size])
+                await asyncio.sleep(0)  # encoding a batch waits for nothing: others take their turn
         except BatchInterrupted as interrupted:
             cause = interrupted.__cause__ or interrupted
         except InfrastructureError as error:
             cause = error
         finally:
-            for waiting in batch:
-                self._room.release()
+            for waiting in taken:
                 if not waiting.settled:
                     self._fail(waiting, _not_sent(waiting.event.id, cause))
 
@@ -197,16 +199,20 @@ class EventBatcher:
         for waiting in batch:
             receipt = by_id.get(waiting.event.id)
             if receipt is not None:
-                waiting.settled = True
+                self._settle(waiting)
                 self._not_sent.pop(waiting.event.id, None)
                 receipt.tell(waiting.promise)
 
     def _fail(self, waiting: _Waiting, error: Exception) -> None:
-        waiting.settled = True
+        self._settle(waiting)
         self._not_sent[waiting.event.id] = None
         if not waiting.promise.done():
             waiting.promise.set_exception(error)
             waiting.promise.exception()  # marks it as seen: nobody has to await a receipt
+
+    def _settle(self, waiting: _Waiting) -> None:
+        waiting.settled = True
+        self._room.release()
 
 
 def _is_refusal(cause: BaseException | None) -> bool:

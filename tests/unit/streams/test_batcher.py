@@ -58,6 +58,22 @@ async def test_a_batch_leaves_when_it_is_full(
     assert time.pending == []
 
 
+async def test_no_batch_is_larger_than_its_limit_and_others_go_on_between_two(
+    batcher: EventBatcher, outlet: ScriptedOutlet, orders: Orders
+) -> None:
+    outlet.hold()
+    for _ in range(LIMITS.waiting):
+        await batcher.publish(orders.placed())
+    waiting = asyncio.create_task(batcher.publish(orders.placed()))
+    await settled()
+    outlet.turns.release()
+    await waiting
+    assert outlet.batches == [["e0", "e1", "e2"]]
+    outlet.let_through()
+    await batcher.close()
+    assert outlet.batches[1:] == [["e3", "e4"], ["e5"]]
+
+
 async def test_a_batch_leaves_an_interval_after_its_first_event(
     batcher: EventBatcher, outlet: ScriptedOutlet, orders: Orders, time: ManualTime
 ) -> None:
@@ -160,7 +176,7 @@ async def test_what_no_batch_could_carry_fails_and_is_named_at_close(
     for receipt in receipts[1:]:
         with pytest.raises(DeliveryFailed, match="no broker"):
             await receipt
-    assert len(outlet.batches) == 1, "a broker that is away is asked once for a batch"
+    assert len(outlet.batches) == 1, "a broker that is away is asked once"
     with pytest.raises(NotDelivered) as closed:
         await batcher.close()
     assert closed.value.event_ids == ("e1", "e2")
