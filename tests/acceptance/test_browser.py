@@ -311,7 +311,7 @@ async def test_the_browser_client_takes_a_frame_that_stands_for_many(page: Page)
         await connect_client(page, rig, rig.token("project.*"), [])
         await holds(page, "seen.states.includes('connected')")
         await page.evaluate(
-            "client.subscribe('*', (event) => (window.told ??= []).push("
+            "void client.subscribe('*', (event) => (window.told ??= []).push("
             "[event.id, event.data.step, event.compressedFrom ?? 1, event.compressedFirst]))"
         )
         await page.evaluate("client.join(['project.core'], { since: 0 })")
