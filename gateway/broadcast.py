@@ -73,9 +73,10 @@ def event_packet(name: str, body: object) -> str:
     return f"2{NAMESPACE},{orjson.dumps([name, body]).decode()}"
 
 
-def _state(body: Mapping[str, Any]) -> str:
+def _state(body: Mapping[str, Any]) -> str | None:
     """The type and the fields: an event with fewer of them does not tell all of it anew."""
-    return " ".join((body["type"], *sorted(body.get("data") or ())))
+    data = body.get("data")
+    return " ".join((body["type"], *sorted(data))) if isinstance(data, dict) else None
 
 
 def _text(header: bytes | None) -> str | None:
