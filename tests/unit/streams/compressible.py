@@ -14,7 +14,7 @@ from tests.unit.schemas.schema_files import field, source
 from tests.unit.streams.bench import NOW
 
 PROGRESSED, MOVED, PLACED = "order.progressed", "order.moved", "order.placed"
-_NOT_PERSONAL = {"personal": [], "subject": None}
+_NOT_PERSONAL: dict[str, Any] = {"personal": [], "subject": None}
 
 
 def type_of(event_type: str, **wundr: Any) -> Any:
@@ -50,7 +50,11 @@ class Orders:
             "note": details.pop("note", None),
         }
         at: datetime = NOW + timedelta(milliseconds=number)
-        given = {"id": f"e{number}", "timestamp": at, "correlation_id": "c1"} | details
+        given: dict[str, Any] = {
+            "id": f"e{number}",
+            "timestamp": at,
+            "correlation_id": "c1",
+        } | details
         return self._factory.create_from_mapping(event_type, data, **given)
 
     def progressed(self, order: str = "o1", **details: Any) -> Event[Any]:
