@@ -10,8 +10,10 @@ from benchmarks.bench import Bench
 NAMES: Final = (
     "codec",
     "consume",
+    "policies",
     "projection",
     "publish",
+    "batch",
     "append",
     "relay",
     "priority",

@@ -1,7 +1,8 @@
 """An app: the handlers and projections of one team, under one name."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 from schemas.event import EventData
@@ -10,12 +11,10 @@ from schemas.topics import (
     COPIES,
     TopicSpec,
     changelog_topic,
-    dead_letter_topic,
-    retry_topic,
+    failure_topics,
 )
 from streams.errors import DuplicateName, InvalidHandler
 from streams.handler import (
-    DEADLINE_S,
     MAIN,
     BatchHandler,
     EventPredicate,
@@ -23,6 +22,7 @@ from streams.handler import (
     Reaction,
     check_annotation,
 )
+from streams.policies import DEFAULT_STACK, Breaker, Policy, PolicyStack, with_deadline
 from streams.projection import Fold, KeptIn, KeyOf, Projection, State
 from streams.workload import FaustSetup, Workload
 
@@ -47,6 +47,11 @@ class HandlerOptions(TypedDict, total=False):
     """A consumer group of its own: what waits for it, a slow dependency say, holds up nobody."""
 
     deadline_s: float
+    """The short word for the default policies with another TimeOut."""
+
+    policies: tuple[Policy, ...]
+    """What is put around the handler, read from top to bottom; see `streams.policies`."""
+
     concurrency: int
 
 
@@ -99,6 +104,7 @@ class App:
         """
         text = validate_pattern(pattern if isinstance(pattern, str) else pattern.event_type)
         _check_options(options, batch=batch)
+        stack = _stack(options)
 
         def register(function: FunctionT) -> FunctionT:
             check_annotation(function, text)
@@ -106,7 +112,9 @@ class App:
                 getattr(function, "__name__", type(function).__name__)
             )
             self._refuse_duplicate(name, [known.name for known in self._reactions])
-            details: dict[str, Any] = {**options, "name": name}
+            self._refuse_other_counts(name, stack.breaker)
+            details: dict[str, Any] = {**options, "name": name, "policies": stack}
+            details.pop("deadline_s", None)
             if batch:
                 self._batch_handlers.append(
                     BatchHandler(pattern=text, function=function, **details)
@@ -169,6 +177,15 @@ class App:
         """The projections that are kept in one place."""
         return tuple(known for known in self._projections if known.kept_in is kept_in)
 
+    @property
+    def breakers(self) -> Mapping[str, Breaker]:
+        """The breakers of all handlers by the names of their dependencies."""
+        return {
+            breaker.name or known.name: breaker
+            for known in self._reactions
+            if (breaker := known.policies.breaker) is not None
+        }
+
     def subscriptions(self) -> tuple[str, ...]:
         """The names of all subscriptions that have something to work on; `main` first."""
         named = {known.subscription for known in self._reactions}
@@ -201,16 +218,7 @@ class App:
 
     def topic_specs(self, partitions: int) -> tuple[TopicSpec, ...]:
         """Every topic that belongs to the app alone, Faust's changelogs included."""
-        month, week = str(30 * 86_400_000), str(7 * 86_400_000)
-        failures = [
-            TopicSpec(
-                name=topic(self.name),
-                partitions=partitions,
-                config={"cleanup.policy": "delete", "retention.ms": month, **COPIES},
-                why=f"failed events of app {self.name}",
-            )
-            for topic in (retry_topic, dead_letter_topic)
-        ]
+        week = str(7 * 86_400_000)
         repartitions = [
             TopicSpec(
                 name=name,
@@ -229,7 +237,21 @@ class App:
             )
             for known in self.projections_in(KeptIn.TABLE)
         ]
-        return (*failures, *repartitions, *changelogs)
+        return (*failure_topics(self.name, partitions), *repartitions, *changelogs)
+
+    def _refuse_other_counts(self, handler: str, breaker: Breaker | None) -> None:
+        """Breakers of one name are one: they must say the same."""
+        if breaker is None:
+            return
+        name = breaker.name or handler
+        for known in self._reactions:
+            other = known.policies.breaker
+            if other is None or (other.name or known.name) != name:
+                continue
+            if replace(other, name=name) != replace(breaker, name=name):
+                raise InvalidHandler(
+                    f"{handler} and {known.name} share the breaker {name!r}: let both say {other}"
+                )
 
     @staticmethod
     def _refuse_duplicate(name: str, known: Iterable[str]) -> None:
@@ -238,10 +260,20 @@ class App:
 
 
 def _check_options(options: HandlerOptions, *, batch: bool) -> None:
-    if options.get("concurrency", 1) < 1 or options.get("deadline_s", DEADLINE_S) <= 0:
-        raise InvalidHandler("concurrency and deadline_s are above zero")
+    if options.get("concurrency", 1) < 1:
+        raise InvalidHandler("concurrency is above zero")
     if batch and "concurrency" in options:
         raise InvalidHandler("a handler of batches has no concurrency: it has the whole list")
     name = options.get("subscription", MAIN)
     if not SUBSCRIPTION_NAME.fullmatch(name):
         raise InvalidHandler(f"{name!r} cannot be part of a consumer group's name")
+
+
+def _stack(options: HandlerOptions) -> PolicyStack:
+    """The policies of a handler. Raises InvalidHandler."""
+    policies, deadline_s = options.get("policies"), options.get("deadline_s")
+    if policies is not None and deadline_s is not None:
+        raise InvalidHandler(f"say TimeOut({deadline_s:g}) among the policies, not `deadline_s`")
+    if deadline_s is not None:
+        return with_deadline(deadline_s)
+    return DEFAULT_STACK if policies is None else PolicyStack(tuple(policies))

@@ -4,6 +4,7 @@ WundrError
 └── StreamsError
     ├── InfrastructureError     something outside is away: retryable, pauses a subscription,
     never a dead letter
+    │   ├── BreakerOpen         a dependency is not tried for a while
     │   ├── BrokerUnavailable   no broker answers
     │   ├── DeliveryFailed      a record was not acknowledged in time
     │   ├── BatchInterrupted    part of a batch was sent, the rest was not
@@ -27,10 +28,16 @@ WundrError
     ├── AggregateReadOnly       an aggregate that was built to be looked at is to change
     ├── ForeignDecision         a decision holds an event of another aggregate
     ├── HistoryGap              a version of an aggregate is missing
+    ├── NoSuchHandler           a failed event is for a handler that is gone
+    ├── NotALetter              a record of `retry.*` or `dlq.*` cannot be read
+    ├── NotAnOrder              a record of `wundr.control` cannot be read
+    ├── NotCompressible         a type is declared compressible whose every event counts
+    ├── MergeFailed             two events cannot become one that fits their schema
+    ├── InvalidBatchLimits      a batch that could never be full, or never leave
     └── UnknownAggregateType    nobody has said how such aggregates are folded
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from schemas.errors import WundrError
@@ -58,6 +65,20 @@ class BrokerUnavailable(InfrastructureError):
 
     code = "streams.broker_unavailable"
     remedy = "Start the stack with `wundr up`, or check WUNDR_KAFKA_BOOTSTRAP."
+
+
+class BreakerOpen(InfrastructureError):
+    """A breaker lets nothing through, since its dependency is away or somebody holds it open.
+
+    `admission` waits until another try is worth it.
+    """
+
+    code = "streams.breaker_open"
+    remedy = "Bring the dependency back; `wundr breaker list APP` says which, and since when."
+
+    def __init__(self, message: str, admission: Callable[[], Awaitable[None]]) -> None:
+        self.admission = admission
+        super().__init__(message)
 
 
 class DeliveryFailed(InfrastructureError):
@@ -286,6 +307,38 @@ class UnknownAggregateType(StreamsError):
         )
 
 
+class NotCompressible(StreamsError):
+    """Every event of this type counts: none may be merged with another."""
+
+    code = "streams.not_compressible"
+    remedy = "Leave the type out of the compressible ones, or make an event type for its progress."
+
+    def __init__(self, event_type: str, reason: str) -> None:
+        self.event_type = event_type
+        super().__init__(f"{event_type} cannot be compressible: {reason}")
+
+
+class MergeFailed(StreamsError):
+    """Events cannot become one."""
+
+    code = "streams.merge_failed"
+    remedy = "Correct the merge function of the type: it must give what the type's schema takes."
+
+    def __init__(self, event_type: str, event_ids: Sequence[str], problem: str) -> None:
+        self.event_type = event_type
+        self.event_ids = tuple(event_ids)
+        super().__init__(
+            f"{len(self.event_ids)} events of {event_type} cannot become one: {problem}"
+        )
+
+
+class InvalidBatchLimits(StreamsError):
+    """The limits of a batch make no sense."""
+
+    code = "streams.invalid_batch_limits"
+    remedy = "Give numbers above zero, and room for at least one batch."
+
+
 class TopicMissing(InfrastructureError):
     """A topic does not exist on this cluster."""
 
@@ -306,3 +359,24 @@ class RecordRefused(StreamsError):
 
     code = "streams.record_refused"
     remedy = "Make the event smaller, or check the topic's name and its max.message.bytes."
+
+
+class NotALetter(StreamsError, ValueError):
+    """A record that should keep a failed event does not say which."""
+
+    code = "streams.not_a_letter"
+    remedy = "Find out who else writes to `retry.*` and `dlq.*`; the record is left alone."
+
+
+class NotAnOrder(StreamsError):
+    """A record that should be an order cannot be understood."""
+
+    code = "streams.not_an_order"
+    remedy = "Give orders with `wundr dlq`; the record is left alone."
+
+
+class NoSuchHandler(StreamsError):
+    """A failed event is addressed to a handler that the app has no more."""
+
+    code = "streams.no_such_handler"
+    remedy = "Register the handler under its old name again, or drop the event with `wundr dlq`."

@@ -28,6 +28,8 @@ from schemas.events.plugin import (
     PluginMetricRecorded,
 )
 from schemas.events.system import (
+    SystemBreakerClosed,
+    SystemBreakerOpened,
     SystemRunCompleted,
     SystemRunStarted,
     SystemWorkerStarted,
@@ -52,6 +54,8 @@ __all__ = [
     "SetupStepInstallStarted",
     "SetupStepValidateCompleted",
     "SetupStepValidateStarted",
+    "SystemBreakerClosed",
+    "SystemBreakerOpened",
     "SystemRunCompleted",
     "SystemRunStarted",
     "SystemWorkerStarted",

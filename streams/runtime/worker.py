@@ -1,7 +1,9 @@
 """One worker process: builds the edges of an app's or the platform's subscriptions, runs them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+import os
+import socket
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,9 +12,12 @@ from pathlib import Path
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
-from schemas.topics import all_events_topics
+from schemas.topics import CONTROL_TOPIC, all_events_topics, dead_letter_topic, retry_topic
 from streams.app import App
 from streams.attempts import Attempts
+from streams.breaker_events import BreakerEvents, ProcessId
+from streams.breakers import Breakers, breaker_key
+from streams.control import Control
 from streams.edges import Edges
 from streams.impatient_schemas import ImpatientSchemas
 from streams.journal import FileJournal
@@ -22,6 +27,9 @@ from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
 from streams.log import RecordSender
+from streams.parking.loading import held_back
+from streams.parking.lot import LotEdges, ParkingLot
+from streams.parking.orders import order_prefix, take_order
 from streams.platform.processor import (
     PLATFORM_APP,
     PLATFORM_GROUP,
@@ -42,7 +50,7 @@ from streams.runtime.member import GroupMember, Membership
 from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
 from streams.runtime.projection_pages import StoredProjections
-from streams.runtime.running import Subscription, WorkerSettings, prepared, run_all
+from streams.runtime.running import Subscription, WorkerSettings, Workings, prepared, run_all
 from streams.turns import Turns
 from streams.workload import FaustSetup, Workload
 from streams.writer_schemas import WriterSchemas
@@ -57,6 +65,8 @@ class _Connections:
     sender: RecordSender
     schemas: WriterSchemas
     outages: tuple[type[BaseException], ...]
+    breakers: Breakers
+    control: Control
 
 
 async def run_app_worker(
@@ -80,10 +90,13 @@ async def run_app_worker(
                 _prepared(workload, connections, journal, turns, settings) for workload in workloads
             ]
             topics = {topic for run in runs for topic in run.member.topics}
-            await check_topics(
-                KafkaReader(settings.kafka, sorted(topics)), settings.kafka.partitions
+            topics |= {retry_topic(app.name), dead_letter_topic(app.name)}
+            await _check_topics(settings, topics)
+            workings = Workings(
+                app=app.name, runs=runs, breakers=connections.breakers, control=connections.control
             )
-            await run_all(app.name, runs, settings, stop, stored)
+            async with _steered(workings, connections):
+                await run_all(workings, settings, stop, stored)
 
 
 async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> None:
@@ -95,21 +108,52 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
     async with _connections(settings) as connections:
         member = _member(subscription, settings)
         attempts = Attempts(RetrySchedule())
+        sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
+        lot = _lot(PLATFORM_APP, PLATFORM_GROUP, sender, connections)
         processor = PlatformProcessor(
             PlatformEdges(
                 catalog=connections.catalog,
                 codec=connections.codec,
                 schemas=connections.schemas,
-                sender=LeasedSender(PatientSender(connections.sender, attempts), member.lease),
+                sender=sender,
                 attempts=attempts,
-                clock=system_clock,
+                parking=lot,
             )
         )
-        run = prepared(subscription, member, processor, Turns())
-        await check_topics(
-            KafkaReader(settings.kafka, sorted(member.topics)), settings.kafka.partitions
-        )
-        await run_all(PLATFORM_APP, [run], settings, stop)
+        run = prepared(subscription, member, processor, lot, Turns())
+        topics = {*member.topics, retry_topic(PLATFORM_APP), dead_letter_topic(PLATFORM_APP)}
+        await _check_topics(settings, topics)
+        workings = Workings(app=PLATFORM_APP, runs=[run], control=connections.control)
+        async with _steered(workings, connections):
+            await run_all(workings, settings, stop)
+
+
+@asynccontextmanager
+async def _steered(workings: Workings, connections: _Connections) -> AsyncIterator[None]:
+    """Orders that stand are followed before the work begins, and breakers tell what they do."""
+    assert workings.control is not None
+    process = ProcessId(app=workings.app, host=socket.gethostname(), pid=os.getpid())
+    publisher = EventPublisher(
+        connections.catalog,
+        connections.codec,
+        PatientSender(connections.sender, Attempts(RetrySchedule())),
+        connections.schemas,
+    )
+    events = BreakerEvents(process, publisher, EventFactory(connections.catalog, workings.app))
+    workings.breakers.listen(events)
+    workings.control.orders.listen(breaker_key(workings.app, ""), workings.breakers.ordered)
+    await workings.control.start()
+    events.start()
+    try:
+        yield
+    finally:
+        await workings.control.close()
+        await events.close()
+
+
+async def _check_topics(settings: WorkerSettings, topics: Collection[str]) -> None:
+    reader = KafkaReader(settings.kafka, [*sorted(topics), CONTROL_TOPIC])
+    await check_topics(reader, settings.kafka.partitions)
 
 
 def _chosen(app: App, names: Sequence[str]) -> Sequence[str]:
@@ -143,6 +187,7 @@ def _prepared(
     member = _member(subscription, settings, workload.faust_setups)
     attempts = Attempts(RetrySchedule(), outages=connections.outages)
     sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
+    lot = _lot(workload.app, workload.group, sender, connections)
     edges = Edges(
         publisher=EventPublisher(
             connections.catalog, connections.codec, sender, connections.schemas, journal
@@ -152,11 +197,21 @@ def _prepared(
         reading=EventReading(connections.codec, connections.schemas, workload.wants),
         attempts=attempts,
         clock=system_clock,
+        parking=lot,
         pace=turns,
+        breakers=connections.breakers,
     )
     if workload.projections:
         member.rebuild_by(_rebuild(workload, edges, settings).rebuild)
-    return prepared(subscription, member, AppProcessor(workload, edges, member.tables), turns)
+    processor = AppProcessor(workload, edges, member.tables)
+    return prepared(subscription, member, processor, lot, turns)
+
+
+def _lot(app: str, group: str, sender: RecordSender, connections: _Connections) -> ParkingLot:
+    """The parking lot of a subscription, which hears of the orders about its letters."""
+    lot = ParkingLot(app, group, LotEdges(sender=sender, clock=system_clock))
+    connections.control.orders.listen(order_prefix(app), partial(take_order, lot))
+    return lot
 
 
 def _rebuild(workload: Workload, edges: Edges, settings: WorkerSettings) -> TableRebuild:
@@ -170,6 +225,9 @@ def _rebuild(workload: Workload, edges: Edges, settings: WorkerSettings) -> Tabl
             sender=edges.sender,
             open_fetcher=lambda: KafkaFetcher(kafka),
             committed=partial(committed_offsets, kafka),
+            held_back=partial(
+                held_back, partial(KafkaFetcher, kafka), workload.app, workload.group
+            ),
         ),
     )
 
@@ -190,9 +248,14 @@ async def _connections(
         patient = PatientSender(sender, Attempts(RetrySchedule()))
         logged = KafkaWriterSchemas(kafka, patient, codec)
         open_edges.push_async_callback(logged.close)
-        schemas = ImpatientSchemas(logged)
         yield _Connections(
-            catalog=catalog, codec=codec, sender=sender, schemas=schemas, outages=outages
+            catalog=catalog,
+            codec=codec,
+            sender=sender,
+            schemas=ImpatientSchemas(logged),
+            outages=outages,
+            breakers=Breakers(),
+            control=Control(lambda: KafkaFetcher(settings.kafka)),
         )
 
 
