@@ -11,6 +11,7 @@ NAMES: Final = (
     "codec",
     "consume",
     "policies",
+    "parking",
     "projection",
     "publish",
     "batch",

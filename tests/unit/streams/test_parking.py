@@ -13,16 +13,21 @@ from schemas.envelope import Metadata
 from schemas.event import Event
 from schemas.events.domain import NotificationSent
 from streams.app import App
+from streams.attempts import Attempts
 from streams.context import Context
 from streams.errors import BrokerUnavailable, NotALetter, NotAnOrder
 from streams.memory.fetcher import MemoryFetcher
+from streams.memory.log import MemorySender
 from streams.parking.letter import EPOCH, Letter, LetterState, source_of
 from streams.parking.loading import load_entries
 from streams.parking.lot import Backlog
 from streams.parking.orders import Order, OrderKind
 from streams.policies import DeadLetter, Retry, TimeOut
 from streams.projection import Entry
-from streams.records import RawRecord, TopicPartition
+from streams.receipt import Receipt
+from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from streams.retry import RetrySchedule
+from streams.runtime.patience import PatientSender
 from streams.table import MemoryTable
 from tests.unit.streams.bench import NOW, Bench
 
@@ -377,3 +382,34 @@ def test_what_is_no_letter_says_where_it_stands() -> None:
 def test_what_is_no_order_is_refused(key: str, body: dict[str, Any]) -> None:
     with pytest.raises(NotAnOrder):
         Order.decode(key, body)
+
+
+class AwaySender(MemorySender):
+    """The topic of waiting events cannot be reached for a while; all others can."""
+
+    outages = 5
+
+    async def send(self, record: OutgoingRecord) -> Receipt:
+        """See RecordSender."""
+        if record.topic == "retry.team" and self.outages:
+            self.outages -= 1
+            raise BrokerUnavailable("no leader")
+        return await super().send(record)
+
+
+async def test_where_failed_events_cannot_be_kept_the_partition_waits(
+    bench: Bench, started: MakeEvent
+) -> None:
+    app, journal = App("team"), Journal()
+    app.on("analysis.*", name="notify")(journal.handle)
+    journal.failing = {"a1"}
+    away = AwaySender(bench.log)
+    patient = PatientSender(away, Attempts(RetrySchedule(), bench.sleep))
+    records = [
+        bench.record(started("a", metadata=Metadata(user_id=name)), at)
+        for at, name in enumerate(("a1", "a2"))
+    ]
+    await bench.processor(app, sender=patient).process(records[0].source, records)
+    assert len(bench.slept) == 5
+    assert [it.offset for it in bench.log.topic("retry.team")] == [0, 1]
+    assert bench.log.topic("dlq.team") == []
