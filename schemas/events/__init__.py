@@ -18,6 +18,8 @@ from schemas.events.domain import (
     SetupSessionStarted,
     SetupStepInstallCompleted,
     SetupStepInstallStarted,
+    SetupStepRollbackCompleted,
+    SetupStepRollbackStarted,
     SetupStepValidateCompleted,
     SetupStepValidateStarted,
 )
@@ -30,6 +32,7 @@ from schemas.events.plugin import (
 from schemas.events.system import (
     SystemRunCompleted,
     SystemRunStarted,
+    SystemSagaDeadlinePassed,
     SystemWorkerStarted,
 )
 from schemas.events.ui import (
@@ -50,10 +53,13 @@ __all__ = [
     "SetupSessionStarted",
     "SetupStepInstallCompleted",
     "SetupStepInstallStarted",
+    "SetupStepRollbackCompleted",
+    "SetupStepRollbackStarted",
     "SetupStepValidateCompleted",
     "SetupStepValidateStarted",
     "SystemRunCompleted",
     "SystemRunStarted",
+    "SystemSagaDeadlinePassed",
     "SystemWorkerStarted",
     "UiDashboardOpened",
 ]

@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from schemas.event_data import EventData
@@ -78,6 +79,48 @@ class SystemRunStarted(EventData):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SystemSagaDeadlinePassed(EventData):
+    """A deadline that a saga had set has passed; caused by the event at which it was set.
+
+    app: The app that the saga belongs to.
+    saga: Name of the saga.
+    key: Which of its courses, as the saga correlates events.
+    deadline: Name of the deadline.
+    due_at: When it was due.
+    """
+
+    event_type: ClassVar[str] = "system.saga.deadline.passed"
+    schema_version: ClassVar[str] = "1.0.0"
+
+    app: str
+    saga: str
+    key: str
+    deadline: str
+    due_at: datetime
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """See EventData."""
+        return cls(
+            app=data["app"],
+            saga=data["saga"],
+            key=data["key"],
+            deadline=data["deadline"],
+            due_at=data["dueAt"],
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        """See EventData."""
+        return {
+            "app": self.app,
+            "saga": self.saga,
+            "key": self.key,
+            "deadline": self.deadline,
+            "dueAt": self.due_at,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SystemWorkerStarted(EventData):
     """A worker process is ready.
 
@@ -114,5 +157,6 @@ class SystemWorkerStarted(EventData):
 DATA_CLASSES: tuple[type[EventData], ...] = (
     SystemRunCompleted,
     SystemRunStarted,
+    SystemSagaDeadlinePassed,
     SystemWorkerStarted,
 )
