@@ -96,7 +96,7 @@ class PostgresSagaStore:
         self._kept_schemas: set[int] = set()
         self._appended = frozenset(known.name for known in catalog.types() if known.appended)
 
-    async def take(self, address: Address, event: Event[Any], judge: Judge) -> Step | None:
+    async def take(self, address: Address, judge: Judge) -> Step | None:
         """See SagaStore."""
 
         async def begin_and_take(opened: _Open) -> Step | None:
@@ -105,7 +105,7 @@ class PostgresSagaStore:
 
         return await self._in_transaction(begin_and_take)
 
-    async def carry_on(self, address: Address, event: Event[Any], judge: Judge) -> Step | None:
+    async def carry_on(self, address: Address, judge: Judge) -> Step | None:
         """See SagaStore."""
         return await self._in_transaction(lambda opened: self._take(opened, address, judge))
 

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from schemas.catalog import Catalog
 from schemas.codec import Codec
-from schemas.event import Event, system_clock
+from schemas.event import system_clock
 from streams.expectation import ANY_VERSION
 from streams.memory.appender import MemoryEventAppender
 from streams.memory.log import MemoryLog
@@ -47,13 +46,13 @@ class MemorySagaStore:
         self._kept: dict[Address, _Kept] = {}
         self._turn = asyncio.Lock()
 
-    async def take(self, address: Address, event: Event[Any], judge: Judge) -> Step | None:
+    async def take(self, address: Address, judge: Judge) -> Step | None:
         """See SagaStore."""
         async with self._turn:
             kept = self._kept.get(address) or _Kept(Course(address=address))
             return await self._step(kept, judge(kept.course))
 
-    async def carry_on(self, address: Address, event: Event[Any], judge: Judge) -> Step | None:
+    async def carry_on(self, address: Address, judge: Judge) -> Step | None:
         """See SagaStore."""
         async with self._turn:
             kept = self._kept.get(address)

@@ -153,11 +153,11 @@ class SagaSteps(Generic[StateT]):
         None when the course is over. Raises InvalidReaction when the course has never set the
         deadline, and what the saga raises.
         """
-        event = self._passing(course, deadline)
+        event = self.passing(course, deadline)
         step = self.step(course, event)
         return None if step is None else replace(step, events=(event, *step.events))
 
-    def _passing(self, course: Course, deadline: DueDeadline) -> Event[DeadlinePassed]:
+    def passing(self, course: Course, deadline: DueDeadline) -> Event[DeadlinePassed]:
         """The event of a deadline that has come: the same however often it is tried."""
         at = course.position_of(deadline.set_by)
         if at is None:

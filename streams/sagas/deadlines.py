@@ -75,16 +75,20 @@ class DeadlineFiring:
             if wait_s > 0:
                 await _pause(wait_s, stop, self._woken)
 
-    async def _fire(self) -> float:
-        """Fire what is due; seconds until it is to be looked again."""
-        # Cleared first: a deadline that is set while the store is asked is looked for once more.
-        self._woken.clear()
+    async def fire_due(self) -> int:
+        """Fire a number of deadlines that are due; how many it was. Raises as the store does."""
         fired = await self._store.fire(self._steps.name, self._steps.passed, AT_ONCE)
         self.status.fired += len(fired.steps)
         self.status.failed += fired.failed
         for step in fired.steps:
             self._on_step(step)
-        if fired.handled:
+        return fired.handled
+
+    async def _fire(self) -> float:
+        """Fire what is due; seconds until it is to be looked again."""
+        # Cleared first: a deadline that is set while the store is asked is looked for once more.
+        self._woken.clear()
+        if await self.fire_due():
             return 0.0
         due_in_s = await self._store.due_in_s(self._steps.name)
         if due_in_s is None:

@@ -86,7 +86,7 @@ class SagaHandling:
         steps = self._steps
         address = steps.address(event)
         act = self._store.take if steps.starts(event) else self._store.carry_on
-        step = await act(address, event, lambda course: steps.step(course, event))
+        step = await act(address, lambda course: steps.step(course, event))
         if step is None:
             log.debug("left aside", course=str(address), type=event.type, event_id=event.id)
             return

@@ -46,6 +46,10 @@ class SagaRunning:
         handling = SagaHandling(steps, self._store, on_step=self._on_step, on_deadline=firing.wake)
         return workload.handled_by(handling.handlers())
 
+    async def fire_due(self) -> int:
+        """Fire what is due once; how many deadlines that was. For workers that go step by step."""
+        return sum([await firing.fire_due() for firing in self._firing])
+
     @asynccontextmanager
     async def firing(self, stop: asyncio.Event) -> AsyncIterator[None]:
         """Fire deadlines while the block runs; when that cannot go on, `stop` is set.

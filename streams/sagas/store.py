@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from schemas.event import Event
 from streams.sagas.course import Address, Course, DueDeadline, SagaName, Step
 
 Judge = Callable[[Course], Step | None]
@@ -35,14 +34,14 @@ class SagaStore(Protocol):
     the store is away: the outcome is unknown then, and the same call may be made again.
     """
 
-    async def take(self, address: Address, event: Event[Any], judge: Judge) -> Step | None:
+    async def take(self, address: Address, judge: Judge) -> Step | None:
         """Take the step that `judge` says; begin the course where there is none.
 
         None when there is no step. What `judge` raises is raised, and nothing is changed.
         """
         ...
 
-    async def carry_on(self, address: Address, event: Event[Any], judge: Judge) -> Step | None:
+    async def carry_on(self, address: Address, judge: Judge) -> Step | None:
         """As `take`, for an event that begins nothing: without a course there is no step."""
         ...
 
