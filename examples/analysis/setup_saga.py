@@ -67,6 +67,10 @@ class SetupWorkflowSaga(Saga[SetupState]):
         SetupStepRollbackCompleted,
     )
 
+    def __init__(self, step_s: float = STEP_S) -> None:
+        """`step_s`: how long a step may take, in seconds."""
+        self._step_s = step_s
+
     def correlate(self, event: Event[Any]) -> str:
         """See Saga."""
         return str(event.data.session_id)
@@ -105,22 +109,22 @@ class SetupWorkflowSaga(Saga[SetupState]):
             return self._fail(state)
         match event.data:
             case SetupSessionStarted():
-                return [Emit(self._validate(state)), Deadline(STEP, after_s=STEP_S)]
+                return [Emit(self._validate(state)), Deadline(STEP, after_s=self._step_s)]
             case SetupStepValidateCompleted() if state.failed_by is None:
-                return [Emit(self._install(state)), Deadline(STEP, after_s=STEP_S)]
+                return [Emit(self._install(state)), Deadline(STEP, after_s=self._step_s)]
             case SetupStepInstallCompleted() if state.failed_by is None:
                 return [Emit(self._completed(state)), Complete()]
             case SetupStepRollbackCompleted():
                 return [Emit(self._failed(state)), Complete()]
             case DeadlinePassed(deadline=deadline) if deadline == ROLLBACK:
-                return [Compensate(), Deadline(ROLLBACK, after_s=STEP_S)]
+                return [Compensate(), Deadline(ROLLBACK, after_s=self._step_s)]
         return []
 
     def _fail(self, state: SetupState) -> Sequence[Reaction]:
         """A session ends as failed once there is nothing left to take back."""
         if not state.is_installing:
             return [Emit(self._failed(state)), Compensate()]
-        return [Compensate(), CancelDeadline(STEP), Deadline(ROLLBACK, after_s=STEP_S)]
+        return [Compensate(), CancelDeadline(STEP), Deadline(ROLLBACK, after_s=self._step_s)]
 
     def compensate(self, state: SetupState) -> Sequence[Emit]:
         """See Saga. Only an installation leaves something behind."""
