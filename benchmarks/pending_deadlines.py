@@ -1,0 +1,135 @@
+"""What the bench of deadlines waits for: courses of a saga, each with a deadline in the future."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+from schemas.catalog import Catalog
+from schemas.codec import Codec
+from schemas.event import Event, EventData, EventFactory
+from schemas.events.domain import SetupSessionFailed, SetupSessionStarted
+from streams.sagas.saga import Complete, Emit, Reaction, Saga
+
+PENDING: Final = 100_000
+"""Deadlines that are waited for when a run begins; every one of them comes due in it."""
+
+SPREAD_S: Final = 40.0
+"""Within so many seconds, one after the other."""
+
+LEAD_S: Final = 2.0
+"""How long the first one is away when the run begins."""
+
+APP: Final = "bench"
+
+_COURSES: Final = """
+INSERT INTO sagas (app, saga, key, status, steps)
+SELECT %(app)s, %(saga)s, 'course-' || number, 'running', 1
+FROM generate_series(1, %(pending)s::integer) AS numbers (number)
+"""
+
+_STEPS: Final = """
+INSERT INTO saga_steps (course, step, cause_id, framed)
+SELECT course, 1, %(cause)s, %(framed)s FROM sagas
+"""
+
+_DEADLINES: Final = """
+INSERT INTO saga_deadlines (course, name, app, saga, set_by, due_at, next_at)
+SELECT course, 'reply', app, saga, %(cause)s, times.due_at, times.due_at
+FROM (
+    SELECT sagas.*, row_number() OVER (ORDER BY course) AS number FROM sagas
+) AS numbered, LATERAL (
+    SELECT clock.began + make_interval(secs => %(lead_s)s + %(spread_s)s * number / %(pending)s)
+        AS due_at
+    FROM (SELECT now() AS began) AS clock
+) AS times
+"""
+
+
+class WaitingSaga(Saga[int]):
+    """Waits for a reply that never comes."""
+
+    name = "waiting"
+    started_by: ClassVar[Sequence[type[EventData]]] = (SetupSessionStarted,)
+
+    def correlate(self, event: Event[Any]) -> str:
+        """See Saga."""
+        return str(event.data.session_id)
+
+    def initial(self) -> int:
+        """See Saga."""
+        return 0
+
+    def evolve(self, state: int, event: Event[Any]) -> int:
+        """See Saga."""
+        return state + 1
+
+    def decide(self, state: int, event: Event[Any]) -> Sequence[Reaction]:
+        """See Saga."""
+        failed = SetupSessionFailed(
+            session_id=event.data.key, project_id="p", reason="no reply in time"
+        )
+        return [Emit(failed), Complete()]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What Postgres holds behind a run."""
+
+    fired: int
+    left: int
+    sent: int
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether each deadline was fired once, and what follows went out once."""
+        return self.fired == PENDING and self.left == 0
+
+
+def database(server: str) -> str:
+    """A new database. Returns its DSN."""
+    name = f"deadlines_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return urlsplit(server)._replace(path=f"/{name}").geturl()
+
+
+def fill(dsn: str) -> None:
+    """Let the deadlines of a run begin to come due, in a little while."""
+    catalog = Catalog.load()
+    started = EventFactory(catalog, "bench").create(
+        SetupSessionStarted(session_id="s", profile_id="python", project_id="p", user_id=None)
+    )
+    values = {
+        "app": APP,
+        "saga": WaitingSaga.name,
+        "pending": PENDING,
+        "cause": started.id,
+        "framed": Codec(catalog).encode(started),
+        "lead_s": LEAD_S,
+        "spread_s": SPREAD_S,
+    }
+    with psycopg.connect(dsn) as connection:
+        connection.execute("TRUNCATE sagas, saga_steps, saga_deadlines, outbox")
+        connection.execute(_COURSES, values)
+        connection.execute(_STEPS, values)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE) sagas, saga_steps")
+        connection.execute(_DEADLINES, values)
+
+
+def outcome(dsn: str) -> Outcome:
+    """What a run has left."""
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(
+            "SELECT (SELECT count(*) FROM saga_steps WHERE step = 2),"
+            " (SELECT count(*) FROM saga_deadlines), (SELECT count(*) FROM outbox)"
+        ).fetchone()
+    assert row is not None
+    return Outcome(*row)
