@@ -23,6 +23,7 @@ NAMES: Final = (
     "sink",
     "audit",
     "history",
+    "deadlines",
 )
 
 

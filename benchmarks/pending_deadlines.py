@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +13,9 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
+from benchmarks.contract import Measurement, peak_memory
+from connectors.postgres.migrations import migrate
+from connectors.settings import PostgresSettings
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventData, EventFactory
@@ -18,10 +23,13 @@ from schemas.events.domain import SetupSessionFailed, SetupSessionStarted
 from streams.sagas.saga import Complete, Emit, Reaction, Saga
 
 PENDING: Final = 100_000
-"""Deadlines that are waited for when a run begins; every one of them comes due in it."""
+"""Deadlines that are waited for when a run begins."""
 
-SPREAD_S: Final = 40.0
-"""Within so many seconds, one after the other."""
+DUE: Final = 25_000
+"""So many of them come due in it, one after the other; the others tomorrow."""
+
+SPREAD_S: Final = 25.0
+"""Within so many seconds those that come due."""
 
 LEAD_S: Final = 2.0
 """How long the first one is away when the run begins."""
@@ -45,9 +53,10 @@ SELECT course, 'reply', app, saga, %(cause)s, times.due_at, times.due_at
 FROM (
     SELECT sagas.*, row_number() OVER (ORDER BY course) AS number FROM sagas
 ) AS numbered, LATERAL (
-    SELECT clock.began + make_interval(secs => %(lead_s)s + %(spread_s)s * number / %(pending)s)
-        AS due_at
-    FROM (SELECT now() AS began) AS clock
+    SELECT now() + make_interval(secs => %(lead_s)s + CASE
+        WHEN number <= %(due)s THEN %(spread_s)s * number / %(due)s
+        ELSE 86400
+    END) AS due_at
 ) AS times
 """
 
@@ -89,15 +98,17 @@ class Outcome:
     @property
     def is_exact(self) -> bool:
         """Whether each deadline was fired once, and what follows went out once."""
-        return self.fired == PENDING and self.left == 0
+        return self.fired == DUE and self.left == PENDING - DUE and self.sent == 2 * DUE
 
 
 def database(server: str) -> str:
-    """A new database. Returns its DSN."""
+    """A new database with the tables. Returns its DSN."""
     name = f"deadlines_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return urlsplit(server)._replace(path=f"/{name}").geturl()
+    dsn = urlsplit(server)._replace(path=f"/{name}").geturl()
+    asyncio.run(migrate(PostgresSettings(dsn=dsn)))
+    return dsn
 
 
 def fill(dsn: str) -> None:
@@ -110,6 +121,7 @@ def fill(dsn: str) -> None:
         "app": APP,
         "saga": WaitingSaga.name,
         "pending": PENDING,
+        "due": DUE,
         "cause": started.id,
         "framed": Codec(catalog).encode(started),
         "lead_s": LEAD_S,
@@ -133,3 +145,28 @@ def outcome(dsn: str) -> Outcome:
         ).fetchone()
     assert row is not None
     return Outcome(*row)
+
+
+def measurement(dsn: str, late_ms: Sequence[float], began: tuple[float, float]) -> Measurement:
+    """What a run has measured, once Postgres has shown that it did what it was to do.
+
+    `late_ms`: of each deadline, behind the commit. `began`: by the wall and by the processor.
+    """
+    seconds, cpu_seconds = time.perf_counter() - began[0], time.process_time() - began[1]
+    left = outcome(dsn)
+    if not left.is_exact:
+        raise AssertionError(f"not each deadline was fired once: {left}")
+    late = sorted(late_ms)
+    return Measurement(
+        events=len(late),
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        checksum=left.fired,
+        rss_bytes=peak_memory(),
+        metrics={
+            "late_p50_ms": late[len(late) // 2],
+            "late_p99_ms": late[int(len(late) * 0.99)],
+            "late_max_ms": late[-1],
+            "earliest_ms": late[0],
+        },
+    )

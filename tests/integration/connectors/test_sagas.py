@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from streams.sagas.course import Address, SagaStatus, SagaSteps
 from streams.sagas.saga import DeadlinePassed, Emit
 from streams.sagas.store import SagaStore
 from tests.contracts.probe_saga import ProbeSaga, analysis_of, reply, session
+from tests.integration.connectors.conftest import eventually
 from tests.integration.connectors.crashing_saga import INSTALL_FAILS, SUCCESS, TIMES_OUT
 
 pytestmark = pytest.mark.postgres
@@ -38,6 +41,7 @@ pytestmark = pytest.mark.postgres
 CATALOG = Catalog.load()
 FACTORY = EventFactory(CATALOG, "tests")
 ROOT = Path(__file__).parents[3]
+DEADLINES = 600
 
 COURSES = {
     SUCCESS: (
@@ -94,13 +98,11 @@ def crash(dsn: str, stories: Sequence[tuple[str, str]], die_at: int | None) -> i
 
 def emitted(dsn: str) -> dict[str, list[str]]:
     """The types of what is in the outbox, by session; sorted."""
-    codec, found = Codec(CATALOG), dict[str, list[str]]()
-    with psycopg.connect(dsn) as connection:
-        for (payload,) in connection.execute("SELECT payload FROM outbox"):
-            event = codec.view(payload)
-            data = event.data
-            session_id = data.key if isinstance(data, DeadlinePassed) else data.session_id
-            found.setdefault(session_id, []).append(event.type)
+    found = dict[str, list[str]]()
+    for event in outgoing(dsn):
+        data = event.data
+        session_id = data.key if isinstance(data, DeadlinePassed) else data.session_id
+        found.setdefault(session_id, []).append(event.type)
     return {session_id: sorted(types) for session_id, types in found.items()}
 
 
@@ -179,6 +181,53 @@ async def test_a_deadline_that_a_saga_cannot_decide_on_is_put_off_and_holds_up_n
     assert step is not None, "its course goes on all the same"
 
 
+@contextmanager
+def firing_process(dsn: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "tests.integration.connectors.firing_saga", dsn]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+async def test_each_deadline_is_fired_once_and_never_early_by_two_processes_of_which_one_is_killed(
+    fresh_database: str, database: Database
+) -> None:
+    store = store_on(database)
+    for number in range(DEADLINES):
+        # In the order of their numbers, from the second at which the last one is set.
+        steps = SagaSteps("tests", ProbeSaga(reply_s=5 + number * 0.005), FACTORY)
+        await take(store, steps, FACTORY.create(session(f"s-{number}")))
+
+    def fired() -> int:
+        with psycopg.connect(fresh_database) as connection:
+            row = connection.execute("SELECT count(*) FROM saga_steps WHERE step = 2").fetchone()
+        return 0 if row is None else int(row[0])
+
+    with firing_process(fresh_database) as one, firing_process(fresh_database):
+        await eventually(lambda: fired() > DEADLINES // 4)
+        one.kill()
+        assert fired() < DEADLINES, "it was to be killed in the middle"
+        await eventually(lambda: fired() == DEADLINES)
+    passed = [
+        event for event in outgoing(fresh_database) if event.type == DeadlinePassed.event_type
+    ]
+    assert Counter(event.data.key for event in passed) == {
+        f"s-{number}": 1 for number in range(DEADLINES)
+    }
+    assert Counter(emitted_types(fresh_database))["setup.session.failed"] == DEADLINES
+    with psycopg.connect(fresh_database) as connection:
+        rows = connection.execute(
+            "SELECT key, taken_at FROM saga_steps JOIN sagas USING (course) WHERE step = 2"
+        ).fetchall()
+    taken_at: dict[str, datetime] = dict(rows)
+    early = [it.data for it in passed if taken_at[it.data.key] < it.data.due_at]
+    assert early == []
+
+
 async def test_replaying_the_events_of_a_course_touches_no_deadline(
     fresh_database: str, database: Database
 ) -> None:
@@ -198,6 +247,12 @@ async def test_replaying_the_events_of_a_course_touches_no_deadline(
         "setup.step.validate.started": 1,
         "analysis.started": 1,
     }
+
+
+def outgoing(dsn: str) -> list[Event[Any]]:
+    codec = Codec(CATALOG)
+    with psycopg.connect(dsn) as connection:
+        return [codec.view(row[0]) for row in connection.execute("SELECT payload FROM outbox")]
 
 
 def emitted_types(dsn: str) -> list[str]:
