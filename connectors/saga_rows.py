@@ -8,11 +8,14 @@ from typing import Any
 import orjson
 
 from connectors.errors import Unstorable
+from connectors.event_row import event_row
 from connectors.outbox import shard_of
+from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event
 from schemas.framing import schema_id_of
 from schemas.headers import traceparent
+from streams.appending import Append
 from streams.sagas.course import Step
 
 Document = Mapping[str, Any]
@@ -61,47 +64,67 @@ class StepDocuments:
         }
 
 
-def step_rows(
-    codec: Codec,
-    appended_types: frozenset[str],
-    place: tuple[int, int],
-    step: Step,
-    fired: str | None,
-) -> StepRows:
-    """The rows of a step at (course, number); `fired` is the deadline that brought it about.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """Where a step is taken: which row its course is, its number, the deadline that brought it."""
 
-    Raises SchemaError for an event that cannot be encoded, Unstorable for one that no column holds.
+    course: int
+    number: int
+    fired: str | None = None
+
+
+def step_rows(catalog: Catalog, codec: Codec, stand: Stand, step: Step) -> StepRows:
+    """The rows of a step.
+
+    Raises SchemaError for an event that cannot be encoded, Unstorable for one that no column holds,
+    so that nothing is refused later for the sake of one event.
     """
-    course, number = place
-    set_again = {deadline.name for deadline in step.deadlines}
-    gone = {*step.cancelled, *(() if fired is None else (fired,))} - set_again
-    published = [event for event in step.events if event.type not in appended_types]
+    published: list[Event[Any]] = []
+    appended: list[Event[Any]] = []
+    for event in step.events:
+        (appended if catalog.get(event.type).appended else published).append(event)
+    for event in appended:
+        Append.of(catalog, [event], event.id)
+        encoded = codec.encode(event)
+        event_row(codec.as_stored(event, encoded), encoded, with_json=False)
     framed = [codec.encode(event) for event in published]
     return StepRows(
         step={
-            "course": course,
-            "step": number,
+            "course": stand.course,
+            "step": stand.number,
             "cause_id": _checked("id", step.cause.id),
             "base64": _base64(codec.encode(step.cause)),
             "status": step.status,
         },
         events=[_outbox_row(*pair) for pair in zip(published, framed, strict=True)],
-        appended=[event for event in step.events if event.type in appended_types],
+        appended=appended,
         schema_ids=frozenset(map(schema_id_of, framed)),
-        deadlines=[
-            {
-                "course": course,
-                "name": deadline.name,
-                "set_by": step.cause.id,
-                "after_s": deadline.after_s,
-                "at": deadline.at,
-            }
-            for deadline in step.deadlines
-        ],
-        gone=[{"course": course, "name": None}]
-        if step.status.is_over
-        else [{"course": course, "name": name} for name in sorted(gone)],
+        deadlines=_waiting(stand, step),
+        gone=_gone(stand, step),
     )
+
+
+def _waiting(stand: Stand, step: Step) -> Sequence[Document]:
+    return [
+        {
+            "course": stand.course,
+            "name": deadline.name,
+            "set_by": step.cause.id,
+            "after_s": deadline.after_s,
+            "at": deadline.at,
+        }
+        for deadline in step.deadlines
+    ]
+
+
+def _gone(stand: Stand, step: Step) -> Sequence[Document]:
+    """Deadlines that are not waited for any more; without a name, all of the course."""
+    if step.status.is_over:
+        return [{"course": stand.course, "name": None}]
+    fired = () if stand.fired is None else (stand.fired,)
+    set_again = {deadline.name for deadline in step.deadlines}
+    names = {*step.cancelled, *fired} - set_again
+    return [{"course": stand.course, "name": name} for name in sorted(names)]
 
 
 def json_text(value: object) -> str:

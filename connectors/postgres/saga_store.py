@@ -13,10 +13,11 @@ from connectors.errors import DatabaseRefused
 from connectors.postgres.database import Connection, Database
 from connectors.postgres.event_appender import PostgresEventAppender
 from connectors.postgres.same_transaction import SameTransaction
-from connectors.saga_rows import StepDocuments, StepRows, json_text, step_rows
+from connectors.saga_rows import Stand, StepDocuments, StepRows, json_text, step_rows
 from connectors.sql import QUERIES
 from schemas.catalog import Catalog
 from schemas.codec import Codec
+from schemas.errors import WundrError
 from schemas.event import Event
 from streams.errors import InfrastructureError
 from streams.expectation import ANY_VERSION
@@ -64,14 +65,6 @@ class _Due(NamedTuple):
     failures: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """An open transaction. `kept` schemas are known to be there once it is committed."""
-
-    connection: Connection
-    kept: set[int] = field(default_factory=set)
-
-
 @dataclass(slots=True)
 class _Batch:
     """What became of the deadlines of one transaction."""
@@ -93,15 +86,13 @@ class PostgresSagaStore:
         self._catalog = catalog
         self._codec = codec
         self._schemas = schemas
-        self._kept_schemas: set[int] = set()
-        self._appended = frozenset(known.name for known in catalog.types() if known.appended)
 
     async def take(self, address: Address, judge: Judge) -> Step | None:
         """See SagaStore."""
 
-        async def begin_and_take(opened: _Open) -> Step | None:
-            await opened.connection.execute(QUERIES["begin_course"], address._asdict())
-            return await self._take(opened, address, judge)
+        async def begin_and_take(connection: Connection) -> Step | None:
+            await connection.execute(QUERIES["begin_course"], address._asdict())
+            return await self._take(connection, address, judge)
 
         return await self._in_transaction(begin_and_take)
 
@@ -111,7 +102,16 @@ class PostgresSagaStore:
 
     async def fire(self, name: SagaName, judge: DeadlineJudge, limit: int) -> Fired:
         """See SagaStore. A deadline that fails is put off for up to five minutes, without end."""
-        return await self._in_transaction(lambda opened: self._fire(opened, name, judge, limit))
+        try:
+            return await self._in_transaction(lambda opened: self._fire(opened, name, judge, limit))
+        except InfrastructureError:
+            raise
+        except WundrError as error:
+            # One by one, so that the deadline that cannot be stored holds up no other.
+            if limit > 1:
+                return await self.fire(name, judge, 1)
+            refusal = error
+        return await self._in_transaction(lambda opened: self._put_off_first(opened, name, refusal))
 
     async def due_in_s(self, name: SagaName) -> float | None:
         """See SagaStore."""
@@ -133,11 +133,12 @@ class PostgresSagaStore:
             taken_in=tuple(taken_in[found.course]),
         )
 
-    async def _in_transaction(self, work: Callable[[_Open], Awaitable[Result]]) -> Result:
+    async def _in_transaction(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Do the work in one transaction; again when an append in it lost against another one."""
         for left in reversed(range(TRIES)):
             try:
-                return await self._once(work)
+                async with self._database.transaction() as connection:
+                    return await work(connection)
             except _Judged as judged:
                 raise judged.error from None
             except DatabaseRefused as error:
@@ -145,15 +146,7 @@ class PostgresSagaStore:
                     raise
         raise AssertionError("the last try returns or raises")
 
-    async def _once(self, work: Callable[[_Open], Awaitable[Result]]) -> Result:
-        async with self._database.transaction() as connection:
-            opened = _Open(connection)
-            result = await work(opened)
-        self._kept_schemas |= opened.kept
-        return result
-
-    async def _take(self, opened: _Open, address: Address, judge: Judge) -> Step | None:
-        connection = opened.connection
+    async def _take(self, connection: Connection, address: Address, judge: Judge) -> Step | None:
         found = await _course(connection, "lock_course", address)
         if found is None:
             return None
@@ -169,16 +162,15 @@ class PostgresSagaStore:
         except Exception as error:
             raise _Judged(error) from error
         if step is not None and not step.is_repeat:
-            place = (found.course, found.steps + 1)
-            rows = step_rows(self._codec, self._appended, place, step, None)
-            await self._store(opened, address.name, [rows])
+            stand = Stand(course=found.course, number=found.steps + 1)
+            rows = step_rows(self._catalog, self._codec, stand, step)
+            await self._store(connection, address.name, [rows])
         return step
 
-    async def _fire(self, opened: _Open, name: SagaName, judge: DeadlineJudge, limit: int) -> Fired:
-        connection = opened.connection
-        values = {**name._asdict(), "limit": limit}
-        found = await connection.execute(QUERIES["claim_due_deadlines"], values)
-        claimed = [_Due(*row) for row in await found.fetchall()]
+    async def _fire(
+        self, connection: Connection, name: SagaName, judge: DeadlineJudge, limit: int
+    ) -> Fired:
+        claimed = await _claimed(connection, name, limit)
         # One step of a course at a time: a further one would be decided on an older state.
         due = list({it.course: it for it in reversed(claimed)}.values())[::-1]
         if not due:
@@ -188,7 +180,7 @@ class PostgresSagaStore:
         for it in due:
             self._judge(name, it, taken_in[it.course], judge, batch)
         if batch.rows:
-            await self._store(opened, name, batch.rows)
+            await self._store(connection, name, batch.rows)
         for query, parameter, rows in (
             ("put_off_deadlines", "failed", batch.failed),
             ("drop_deadlines", "gone", batch.over),
@@ -216,32 +208,31 @@ class PostgresSagaStore:
             if step is None or step.is_repeat:
                 batch.over.append({"course": due.course, "name": due.name})
                 return
-            place = (due.course, due.steps + 1)
-            batch.rows.append(step_rows(self._codec, self._appended, place, step, due.name))
+            stand = Stand(course=due.course, number=due.steps + 1, fired=due.name)
+            batch.rows.append(step_rows(self._catalog, self._codec, stand, step))
             batch.steps.append(step)
         except InfrastructureError:
             raise  # the keys of personal data are away: nothing is wrong with the deadline
         except Exception as error:  # noqa: BLE001  # a saga belongs to a team's app
-            delay_s = min(LONGEST_DELAY_S, 2.0 ** min(due.failures, 10))
-            _log.exception(
-                "a saga cannot decide on its deadline",
-                course=str(course.address),
-                deadline=due.name,
-                failures=due.failures + 1,
-                seconds=delay_s,
-            )
-            reason = f"{type(error).__name__}: {error}".replace("\x00", "\N{REPLACEMENT CHARACTER}")
-            batch.failed.append(
-                {"course": due.course, "name": due.name, "error": reason, "delay_s": delay_s}
-            )
+            batch.failed.append(_put_off(name, due, error))
 
-    async def _store(self, opened: _Open, name: SagaName, rows: Sequence[StepRows]) -> None:
+    async def _put_off_first(
+        self, connection: Connection, name: SagaName, error: WundrError
+    ) -> Fired:
+        """Put off the one deadline that could not be stored."""
+        failed = [_put_off(name, due, error) for due in await _claimed(connection, name, 1)]
+        await connection.execute(QUERIES["put_off_deadlines"], {"failed": json_text(failed)})
+        return Fired(failed=len(failed), handled=len(failed))
+
+    async def _store(
+        self, connection: Connection, name: SagaName, rows: Sequence[StepRows]
+    ) -> None:
         """Write steps, with everything that they bring about, within the open transaction."""
         for row in rows:
-            await self._append(opened.connection, row.appended)
-        await self._keep_schemas(opened, {it for row in rows for it in row.schema_ids})
+            await self._append(connection, row.appended)
+        await self._keep_schemas(connection, {it for row in rows for it in row.schema_ids})
         values = {**StepDocuments.of(rows).values(), **name._asdict()}
-        await opened.connection.execute(QUERIES["store_saga_steps"], values)
+        await connection.execute(QUERIES["store_saga_steps"], values)
 
     async def _append(self, connection: Connection, events: Sequence[Event[Any]]) -> None:
         if not events:
@@ -250,17 +241,20 @@ class PostgresSagaStore:
         appender = PostgresEventAppender(same, self._catalog, self._codec)
         for event in events:
             await connection.execute(QUERIES["queue_for_aggregate"], {"key": event.key})
-            await appender.append([event], ANY_VERSION)
+            # A course that was built anew emits the same events: they are appended once.
+            await appender.append([event], ANY_VERSION, command_id=event.id)
 
-    async def _keep_schemas(self, opened: _Open, schema_ids: set[int]) -> None:
+    async def _keep_schemas(self, connection: Connection, schema_ids: set[int]) -> None:
         """The relay announces the schemas of what it sends, and finds them here."""
-        for schema_id in sorted(schema_ids - self._kept_schemas):
+        found = await connection.execute(
+            QUERIES["unknown_writer_schemas"], {"ids": list(schema_ids)}
+        )
+        for (schema_id,) in await found.fetchall():
             schema = self._catalog.schema_ids()[schema_id]
-            await opened.connection.execute(
+            await connection.execute(
                 QUERIES["keep_writer_schema"],
                 {"id": schema_id, "composed": schema.composed_json},
             )
-            opened.kept.add(schema_id)
 
     async def _taken_in(
         self, connection: Connection, courses: Sequence[int]
@@ -279,3 +273,24 @@ async def _course(connection: Connection, query: str, address: Address) -> _Foun
     found = await connection.execute(QUERIES[query], address._asdict())
     row = await found.fetchone()
     return None if row is None else _Found(*row)
+
+
+async def _claimed(connection: Connection, name: SagaName, limit: int) -> list[_Due]:
+    values = {**name._asdict(), "limit": limit}
+    found = await connection.execute(QUERIES["claim_due_deadlines"], values)
+    return [_Due(*row) for row in await found.fetchall()]
+
+
+def _put_off(name: SagaName, due: _Due, error: Exception) -> Mapping[str, Any]:
+    """Twice as long as the time before."""
+    delay_s = min(LONGEST_DELAY_S, 2.0 ** min(due.failures, 10))
+    _log.error(
+        "a deadline of a saga fails",
+        course=str(Address(*name, due.key)),
+        deadline=due.name,
+        failures=due.failures + 1,
+        seconds=delay_s,
+        exc_info=error,
+    )
+    reason = f"{type(error).__name__}: {error}".replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return {"course": due.course, "name": due.name, "error": reason, "delay_s": delay_s}

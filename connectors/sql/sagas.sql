@@ -98,3 +98,9 @@ WHERE known.course = sent.course AND known.name = sent.name
 DELETE FROM saga_deadlines AS known
 USING json_to_recordset(%(gone)s::json) AS sent (course bigint, name text)
 WHERE known.course = sent.course AND known.name = sent.name
+
+-- unknown_writer_schemas --
+-- Which of these schemas are not kept yet.
+SELECT wanted.id FROM unnest(%(ids)s::integer[]) AS wanted (id)
+WHERE NOT EXISTS (SELECT FROM writer_schemas WHERE writer_schemas.id = wanted.id)
+ORDER BY wanted.id

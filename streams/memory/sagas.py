@@ -105,7 +105,7 @@ class MemorySagaStore:
         records = [(event, event_record(event, self._codec.encode(event))) for event in step.events]
         for event, record in records:
             if self._catalog.get(event.type).appended:
-                await self._appender.append([event], ANY_VERSION)
+                await self._appender.append([event], ANY_VERSION, command_id=event.id)
             else:
                 self._log.append(record)
         course = kept.course

@@ -17,7 +17,7 @@ STEP_S = 3.0
 SILENT = "silent"
 """Sessions whose id begins so are never installed."""
 
-app = App(os.environ["SAGA_TEST_APP"])
+app = App(os.environ.get("SAGA_TEST_APP", "sagas"))
 app.add_saga(SetupWorkflowSaga(step_s=STEP_S))
 app.on(SetupStepValidateStarted)(validate_step)
 app.on(SetupStepRollbackStarted)(rollback_step)

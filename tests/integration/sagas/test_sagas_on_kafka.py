@@ -164,34 +164,22 @@ def types(events: Sequence[Event[Any]]) -> list[str]:
     return sorted(event.type for event in events)
 
 
-async def test_each_path_of_the_workflow_comes_to_its_end_and_its_events_name_their_causes(
-    installation: Installation,
-) -> None:
-    good, bad, silent = unique("good"), unique("bad"), unique(SILENT)
-    await installation.start_worker()
-    with relay_process(installation.bootstrap, installation.dsn):
-        await installation.publish([good, silent], "python")
-        await installation.publish([bad], "cobol")
-        await installation.until(3)
-        await installation.until_sent()
-    statuses = installation.statuses()
-    assert statuses == {good: "completed", bad: "compensated", silent: "compensated"}
-    found = await installation.events([good, bad, silent])
-    assert types(found[good]) == [
+PATHS: Final = {
+    "good": [
         "setup.session.completed",
         "setup.session.started",
         "setup.step.install.completed",
         "setup.step.install.started",
         "setup.step.validate.completed",
         "setup.step.validate.started",
-    ]
-    assert types(found[bad]) == [
+    ],
+    "bad": [
         "setup.session.failed",
         "setup.session.started",
         "setup.step.validate.completed",
         "setup.step.validate.started",
-    ]
-    assert types(found[silent]) == [
+    ],
+    SILENT: [
         "setup.session.failed",
         "setup.session.started",
         "setup.step.install.started",
@@ -200,7 +188,24 @@ async def test_each_path_of_the_workflow_comes_to_its_end_and_its_events_name_th
         "setup.step.validate.completed",
         "setup.step.validate.started",
         "system.saga.deadline.passed",
-    ]
+    ],
+}
+
+
+async def test_each_path_of_the_workflow_comes_to_its_end_and_its_events_name_their_causes(
+    installation: Installation,
+) -> None:
+    sessions = {path: unique(path) for path in PATHS}
+    await installation.start_worker()
+    with relay_process(installation.bootstrap, installation.dsn):
+        for path, session_id in sessions.items():
+            await installation.publish([session_id], "cobol" if path == "bad" else "python")
+        await installation.until(len(sessions))
+        await installation.until_sent()
+    ends = {"good": "completed", "bad": "compensated", SILENT: "compensated"}
+    assert installation.statuses() == {sessions[path]: end for path, end in ends.items()}
+    found = await installation.events(list(sessions.values()))
+    assert {path: types(found[session_id]) for path, session_id in sessions.items()} == PATHS
     for events in found.values():
         (root,) = [event for event in events if event.causation_id is None]
         assert root.type == "setup.session.started"
