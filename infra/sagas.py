@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.saga_service import SagaPlan
-from connectors.settings import PostgresSettings
+from connectors.settings import WRITER_ROLE, PostgresSettings
 from infra.keys import open_keys
 from infra.settings import load_settings
 from infra.stack.local import require_endpoints
@@ -17,7 +17,9 @@ def saga_plan(client_id: str) -> SagaPlan:
     endpoints = require_endpoints(settings)
     return SagaPlan(
         kafka=KafkaSettings(bootstrap=endpoints.kafka_bootstrap, client_id=client_id),
-        postgres=PostgresSettings(dsn=endpoints.postgres_dsn),
+        postgres=PostgresSettings(
+            dsn=endpoints.postgres_dsn, role=WRITER_ROLE if settings.postgres_roles else None
+        ),
         catalog=Catalog.load(),
         keys=open_keys(settings, endpoints),
     )

@@ -14,6 +14,7 @@ import typer
 
 from connectors.projection_service import StoredReads, projection_edges
 from connectors.saga_service import saga_store
+from connectors.sink_service import migrate_when_available
 from infra.keys import open_keys
 from infra.sagas import saga_plan
 from infra.settings import load_settings
@@ -114,19 +115,24 @@ def _run(target: str, settings: WorkerSettings) -> None:
     reads = StoredReads(team_app, partial(projection_edges, projection_plan("wundr-reads")))
 
     async def run(stop: asyncio.Event) -> None:
-        async with aclosing(reads), _sagas(team_app) as sagas:
+        async with aclosing(reads), _sagas(team_app, stop) as sagas:
             await run_app_worker(team_app, settings, stop, reads, sagas)
 
     run_until_signalled(run)
 
 
 @asynccontextmanager
-async def _sagas(team_app: App) -> AsyncIterator[SagaStore | None]:
-    """Where the courses of the app's sagas are kept; None for an app without sagas."""
+async def _sagas(team_app: App, stop: asyncio.Event) -> AsyncIterator[SagaStore | None]:
+    """Where the courses of the app's sagas are kept; None for an app without sagas.
+
+    Waits until PostgreSQL has the tables.
+    """
     if not team_app.sagas:
         yield None
         return
-    async with saga_store(saga_plan("wundr-sagas")) as store:
+    plan = saga_plan("wundr-sagas")
+    await migrate_when_available(plan.postgres, stop)
+    async with saga_store(plan) as store:
         yield store
 
 

@@ -30,7 +30,7 @@ from streams.expectation import ANY_VERSION
 from streams.memory.log import MemoryLog
 from streams.memory.schemas import MemoryWriterSchemas
 from streams.sagas.course import Address, SagaStatus, SagaSteps
-from streams.sagas.saga import DeadlinePassed, Emit
+from streams.sagas.saga import DeadlinePassed, Emit, Reaction
 from streams.sagas.store import SagaStore
 from tests.contracts.probe_saga import ProbeSaga, analysis_of, reply, session
 from tests.integration.connectors.conftest import eventually
@@ -179,6 +179,41 @@ async def test_a_deadline_that_a_saga_cannot_decide_on_is_put_off_and_holds_up_n
     waiting = FACTORY.create(reply("b-raise"))
     step = await store.carry_on(steps.address(waiting), lambda it: steps.step(it, waiting))
     assert step is not None, "its course goes on all the same"
+
+
+class HugeSaga(ProbeSaga):
+    """What it emits at its deadline is larger than an event may be, for one course of it."""
+
+    def decide(self, state: int, event: Event[Any]) -> Sequence[Reaction]:
+        if isinstance(event.data, DeadlinePassed) and event.data.key == "huge":
+            return [Emit(analysis_of("x" * 2_000_000))]
+        return super().decide(state, event)
+
+
+async def test_a_deadline_whose_events_cannot_be_stored_is_put_off_and_holds_up_no_other(
+    fresh_database: str, database: Database
+) -> None:
+    store, steps = store_on(database), SagaSteps("tests", HugeSaga(reply_s=0), FACTORY)
+    for key in ("a", "huge", "c"):
+        await take(store, steps, FACTORY.create(session(key)))
+    fired = await store.fire(steps.name, steps.passed, 100)
+    assert (len(fired.steps), fired.failed) == (2, 1)
+    with psycopg.connect(fresh_database) as connection:
+        rows = connection.execute("SELECT last_error FROM saga_deadlines").fetchall()
+    assert [row[0].split(":")[0] for row in rows] == ["EventTooLarge"]
+
+
+async def test_a_course_that_is_built_anew_appends_its_events_once(
+    fresh_database: str, database: Database
+) -> None:
+    store, steps = store_on(database), SagaSteps("tests", ProbeSaga(), FACTORY)
+    event = FACTORY.create(session("s"))
+    await take(store, steps, event)
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("DELETE FROM sagas")
+    await take(store, steps, event)
+    with psycopg.connect(fresh_database) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
 
 
 @contextmanager
