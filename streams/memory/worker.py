@@ -5,8 +5,7 @@ event is handled when `run_until_idle` returns.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from schemas.catalog import Catalog
@@ -25,10 +24,21 @@ from streams.publisher import EventPublisher
 from streams.reading import EventReading
 from streams.records import TopicPartition
 from streams.retry import RetrySchedule
-from streams.sagas.course import subscription_of
 from streams.sagas.running import SagaRunning
 from streams.table import MemoryTable
 from streams.workload import Workload
+
+
+class _AppOf(App):
+    """An app that is nothing but one of its subscriptions."""
+
+    def __init__(self, workload: Workload) -> None:
+        super().__init__(workload.app)
+        self._workload = workload
+
+    def workload(self, subscription: str = MAIN) -> Workload:
+        """See App."""
+        return self._workload
 
 
 class MemoryWorker:
@@ -44,23 +54,34 @@ class MemoryWorker:
         sleep: Sleep = asyncio.sleep,
         keys: KeyRing | None = None,
     ) -> None:
-        codec = Codec(catalog, keys=keys)
         self._log = log
-        self._catalog = catalog
-        self._sender = MemorySender(log)
-        self._edges = _Given(codec, MemoryWriterSchemas(log, codec), clock, sleep)
-        self.sagas = MemorySagaStore(log, catalog, codec, clock=clock)
-        running = SagaRunning(app.name, catalog, self.sagas)
+        self.sagas = MemorySagaStore(log, catalog, Codec(catalog, keys=keys), clock=clock)
+        self._running = SagaRunning(app.name, catalog, self.sagas)
+        self._beside = [
+            MemoryWorker(_AppOf(workload), log, catalog, clock=clock, sleep=sleep, keys=keys)
+            for workload in self._running.workloads(app)
+        ]
         workload = app.workload()
+        self._topics = (*workload.event_topics(catalog), *workload.repartition_topics())
+        self._positions: dict[TopicPartition, int] = {}
         self._tables = {
             name: MemoryTable(changelog) for name, changelog in workload.changelogs().items()
         }
-        workloads = [
+        codec = Codec(catalog, keys=keys)
+        sender = MemorySender(log)
+        schemas = MemoryWriterSchemas(log, codec)
+        self._processor = AppProcessor(
             workload,
-            *(running.prepared(app.workload(subscription_of(it.name))) for it in app.sagas),
-        ]
-        self._firing = running
-        self._subscriptions = [self._subscription(it) for it in workloads]
+            Edges(
+                publisher=EventPublisher(catalog, codec, sender, schemas),
+                sender=sender,
+                factory=EventFactory(catalog, app.name, clock=clock),
+                reading=EventReading(codec, schemas, workload.wants),
+                attempts=Attempts(RetrySchedule(), sleep),
+                clock=clock,
+            ),
+            self._tables,
+        )
 
     async def run_until_idle(self) -> int:
         """Work on everything in the log, and on what that brings about; how many records it was.
@@ -68,7 +89,7 @@ class MemoryWorker:
         Deadlines of sagas that are due by the clock pass, too.
         """
         worked = 0
-        while found := await self._run_once() + await self._firing.fire_due():
+        while found := await self._run_once() + await self._run_sagas():
             worked += found
         return worked
 
@@ -77,56 +98,17 @@ class MemoryWorker:
         table = self._tables[projection]
         return {key: Entry.decode(value).state for key, value in table.items()}
 
-    def _subscription(self, workload: Workload) -> "_Subscription":
-        given = self._edges
-        return _Subscription(
-            topics=(*workload.event_topics(self._catalog), *workload.repartition_topics()),
-            processor=AppProcessor(
-                workload,
-                Edges(
-                    publisher=EventPublisher(
-                        self._catalog, given.codec, self._sender, given.schemas
-                    ),
-                    sender=self._sender,
-                    factory=EventFactory(self._catalog, workload.app, clock=given.clock),
-                    reading=EventReading(given.codec, given.schemas, workload.wants),
-                    attempts=Attempts(RetrySchedule(), given.sleep),
-                    clock=given.clock,
-                ),
-                self._tables if workload.subscription == MAIN else {},
-            ),
-        )
+    async def _run_sagas(self) -> int:
+        worked = sum([await beside.run_until_idle() for beside in self._beside])
+        return worked + await self._running.fire_due()
 
     async def _run_once(self) -> int:
         worked = 0
-        for subscription in self._subscriptions:
-            for topic in subscription.topics:
-                for source in self._log.partitions(topic):
-                    worked += await self._work_on(subscription, source)
+        for topic in self._topics:
+            for source in self._log.partitions(topic):
+                records = self._log.records(source, self._positions.get(source, 0))
+                if records:
+                    await self._processor.process(source, records)
+                    self._positions[source] = records[-1].offset + 1
+                    worked += len(records)
         return worked
-
-    async def _work_on(self, subscription: "_Subscription", source: TopicPartition) -> int:
-        records = self._log.records(source, subscription.positions.get(source, 0))
-        if records:
-            await subscription.processor.process(source, records)
-            subscription.positions[source] = records[-1].offset + 1
-        return len(records)
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """What all subscriptions of a worker stand on."""
-
-    codec: Codec
-    schemas: MemoryWriterSchemas
-    clock: Callable[[], datetime]
-    sleep: Sleep
-
-
-@dataclass(slots=True, kw_only=True)
-class _Subscription:
-    """What one subscription works on, and how far it is."""
-
-    topics: Sequence[str]
-    processor: AppProcessor
-    positions: dict[TopicPartition, int] = field(default_factory=dict)

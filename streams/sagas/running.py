@@ -1,14 +1,15 @@
 """The sagas of a worker: their handlers, and what fires their deadlines beside them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
 
 from schemas.catalog import Catalog
 from schemas.event import EventFactory
-from streams.sagas.course import SagaSteps
+from streams.app import App
+from streams.sagas.course import SagaSteps, subscription_of
 from streams.sagas.deadlines import DeadlineFiring
 from streams.sagas.errors import SagaStoreMissing
 from streams.sagas.handling import SagaHandling, StepListener, no_listener
@@ -45,6 +46,10 @@ class SagaRunning:
         self._firing.append(firing)
         handling = SagaHandling(steps, self._store, on_step=self._on_step, on_deadline=firing.wake)
         return workload.handled_by(handling.handlers())
+
+    def workloads(self, app: App) -> Sequence[Workload]:
+        """The subscriptions of all sagas of an app."""
+        return [self.prepared(app.workload(subscription_of(saga.name))) for saga in app.sagas]
 
     async def fire_due(self) -> int:
         """Fire what is due once; how many deadlines that was. For workers that go step by step."""

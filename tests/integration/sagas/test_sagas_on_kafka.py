@@ -16,11 +16,13 @@ import pytest
 
 from connectors.postgres.migrations import migrate
 from connectors.settings import PostgresSettings
+from infra.topics import apply, plan
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
 from schemas.events.domain import SetupSessionStarted
-from schemas.topics import SCHEMAS_TOPIC, all_events_topics, dead_letter_topic, retry_topic
+from schemas.topics import SCHEMAS_TOPIC, all_events_topics, platform_topics
+from streams.app import App
 from streams.kafka.reader import KafkaReader
 from streams.kafka.sender import KafkaSender
 from streams.publisher import event_record
@@ -145,12 +147,9 @@ async def installation(
 ) -> AsyncIterator[Installation]:
     """Topics and tables are there; whatever still runs is killed afterwards."""
     app = unique("saga")
+    specs = [*platform_topics(CATALOG, PARTITIONS), *App(app).topic_specs(PARTITIONS)]
     create_topics(kafka_bootstrap, [SCHEMAS_TOPIC], 1)
-    create_topics(
-        kafka_bootstrap,
-        [*all_events_topics(), retry_topic(app), dead_letter_topic(app)],
-        PARTITIONS,
-    )
+    await asyncio.to_thread(lambda: apply(kafka_bootstrap, plan(kafka_bootstrap, specs)))
     await migrate(PostgresSettings(dsn=fresh_database))
     made = Installation(kafka_bootstrap, fresh_database, app, tmp_path)
     yield made
