@@ -36,11 +36,15 @@ from streams.memory.schemas import MemoryWriterSchemas
 from streams.sagas.course import Address, SagaSteps
 from streams.sagas.deadlines import DeadlineFiring
 from streams.sagas.handling import SagaHandling
-from streams.sagas.saga import DeadlinePassed
+from streams.sagas.saga import DeadlinePassed, Saga
 from streams.testing.events import FIRST_TIME
+from tests.contracts.probe_saga import ProbeSaga
 
 CATALOG = Catalog.load()
 SUCCESS, INSTALL_FAILS, TIMES_OUT = "success", "install fails", "times out"
+APPENDS = "appends"
+"""The way of the probe saga, which appends to an aggregate as well."""
+
 FIRE = "fire"
 """In a story: the deadline passes."""
 
@@ -64,6 +68,7 @@ def story(session_id: str, path: str) -> list[EventData | str]:
         SUCCESS: [started, valid, installed],
         INSTALL_FAILS: [started, valid, installed, undone],
         TIMES_OUT: [started, valid, FIRE, undone],
+        APPENDS: [started, valid],
     }
     return ways[path]
 
@@ -142,7 +147,8 @@ async def main() -> None:
 async def tell(store: PostgresSagaStore, session_id: str, path: str) -> None:
     """Take one session through its saga, in an app of its own: no other fires its deadlines."""
     # Due at once where a story lets a deadline pass, else not before the story is over.
-    saga = SetupWorkflowSaga(step_s=0.0 if path == TIMES_OUT else 3_600.0)
+    setup = SetupWorkflowSaga(step_s=0.0 if path == TIMES_OUT else 3_600.0)
+    saga: Saga[Any] = ProbeSaga() if path == APPENDS else setup
     steps = SagaSteps(session_id, saga, EventFactory(CATALOG, "tests"))
     handle = SagaHandling(steps, store).handlers()[0].function
     context: Any = None

@@ -26,6 +26,7 @@ from connectors.settings import PostgresSettings
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
+from schemas.events.domain import AnalysisStarted
 from streams.expectation import ANY_VERSION
 from streams.memory.log import MemoryLog
 from streams.memory.schemas import MemoryWriterSchemas
@@ -34,7 +35,7 @@ from streams.sagas.saga import DeadlinePassed, Emit, Reaction
 from streams.sagas.store import SagaStore
 from tests.contracts.probe_saga import ProbeSaga, analysis_of, reply, session
 from tests.integration.connectors.conftest import eventually
-from tests.integration.connectors.crashing_saga import INSTALL_FAILS, SUCCESS, TIMES_OUT
+from tests.integration.connectors.crashing_saga import APPENDS, INSTALL_FAILS, SUCCESS, TIMES_OUT
 
 pytestmark = pytest.mark.postgres
 
@@ -67,6 +68,10 @@ COURSES = {
             "system.saga.deadline.passed",
         ],
     ),
+    APPENDS: (
+        SagaStatus.COMPLETED,
+        ["analysis.started", "setup.session.completed", "setup.step.validate.started"],
+    ),
 }
 
 
@@ -96,13 +101,21 @@ def crash(dsn: str, stories: Sequence[tuple[str, str]], die_at: int | None) -> i
     return subprocess.run(command, cwd=ROOT, check=False, timeout=60).returncode
 
 
+def session_of(event: Event[Any]) -> str:
+    """The session that an event is about."""
+    match event.data:
+        case DeadlinePassed(key=key):
+            return key
+        case AnalysisStarted(package=package):
+            return package
+    return str(event.data.session_id)
+
+
 def emitted(dsn: str) -> dict[str, list[str]]:
     """The types of what is in the outbox, by session; sorted."""
     found = dict[str, list[str]]()
     for event in outgoing(dsn):
-        data = event.data
-        session_id = data.key if isinstance(data, DeadlinePassed) else data.session_id
-        found.setdefault(session_id, []).append(event.type)
+        found.setdefault(session_of(event), []).append(event.type)
     return {session_id: sorted(types) for session_id, types in found.items()}
 
 
@@ -123,8 +136,8 @@ async def test_a_power_cut_at_any_point_of_any_step_repeats_nothing_and_loses_no
     again = [(session_id, path) for session_id in sessions]
     assert await asyncio.to_thread(crash, fresh_database, again, None) == 0
     status, types = COURSES[path]
-    store = store_on(database)
-    found = [await store.find(Address(it, "setup-workflow", it)) for it in sessions]
+    store, saga = store_on(database), "probe" if path == APPENDS else "setup-workflow"
+    found = [await store.find(Address(it, saga, it)) for it in sessions]
     assert [None if it is None else it.status for it in found] == [status] * len(sessions)
     assert emitted(fresh_database) == dict.fromkeys(sessions, types)
     with psycopg.connect(fresh_database) as connection:
