@@ -104,3 +104,21 @@ WHERE known.course = sent.course AND known.name = sent.name
 SELECT wanted.id FROM unnest(%(ids)s::integer[]) AS wanted (id)
 WHERE NOT EXISTS (SELECT FROM writer_schemas WHERE writer_schemas.id = wanted.id)
 ORDER BY wanted.id
+
+-- list_courses --
+-- Courses with what they wait for, those that nothing has changed for the longest time first.
+SELECT
+    app, saga, key, status, steps, started_at, changed_at,
+    coalesce((
+        SELECT json_agg(json_build_object(
+            'name', name, 'due_at', due_at, 'failures', failures, 'last_error', last_error
+        ) ORDER BY due_at)
+        FROM saga_deadlines WHERE saga_deadlines.course = sagas.course
+    ), '[]'::json)
+FROM sagas
+WHERE (%(app)s::text IS NULL OR app = %(app)s)
+    AND (%(saga)s::text IS NULL OR saga = %(saga)s)
+    AND (%(key)s::text IS NULL OR key = %(key)s)
+    AND (%(over)s OR status IN ('running', 'compensating'))
+ORDER BY changed_at
+LIMIT %(limit)s
