@@ -25,10 +25,10 @@ from streams.sagas.saga import Complete, Emit, Reaction, Saga
 PENDING: Final = 100_000
 """Deadlines that are waited for when a run begins."""
 
-DUE: Final = 25_000
+DUE: Final = 20_000
 """So many of them come due in it, one after the other; the others tomorrow."""
 
-SPREAD_S: Final = 25.0
+SPREAD_S: Final = 20.0
 """Within so many seconds those that come due."""
 
 LEAD_S: Final = 2.0

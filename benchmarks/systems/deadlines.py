@@ -29,7 +29,7 @@ async def measure(dsn: str) -> Measurement:
     stop = asyncio.Event()
 
     def note(step: Step) -> None:
-        late = system_clock() - step.cause.data.due_at
+        late = system_clock() - step.cause.timestamp
         late_ms.append(late.total_seconds() * 1_000)
         if len(late_ms) >= DUE:
             stop.set()

@@ -4,7 +4,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from schemas.event_data import EventData
@@ -80,13 +79,12 @@ class SystemRunStarted(EventData):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemSagaDeadlinePassed(EventData):
-    """A deadline that a saga had set has passed; caused by the event at which it was set.
+    """A deadline of a saga has passed; its timestamp is when it was due.
 
     app: The app that the saga belongs to.
     saga: Name of the saga.
     key: Which of its courses, as the saga correlates events.
     deadline: Name of the deadline.
-    due_at: When it was due.
     """
 
     event_type: ClassVar[str] = "system.saga.deadline.passed"
@@ -96,7 +94,6 @@ class SystemSagaDeadlinePassed(EventData):
     saga: str
     key: str
     deadline: str
-    due_at: datetime
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:
@@ -106,7 +103,6 @@ class SystemSagaDeadlinePassed(EventData):
             saga=data["saga"],
             key=data["key"],
             deadline=data["deadline"],
-            due_at=data["dueAt"],
         )
 
     def to_wire(self) -> dict[str, Any]:
@@ -116,7 +112,6 @@ class SystemSagaDeadlinePassed(EventData):
             "saga": self.saga,
             "key": self.key,
             "deadline": self.deadline,
-            "dueAt": self.due_at,
         }
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from schemas.event import EPOCH, MILLISECOND, Event, EventFactory, milliseconds
+from schemas.event import Event, EventFactory, milliseconds
 from schemas.identity import derived_id
 from streams.context import Emitter
 from streams.sagas.errors import InvalidReaction
@@ -163,7 +163,6 @@ class SagaSteps(Generic[StateT]):
         if at is None:
             raise InvalidReaction(f"{course.address} has not set the deadline {deadline.name!r}")
         cause, due_ms = course.taken_in[at], milliseconds(deadline.due_at)
-        due_at = EPOCH + due_ms * MILLISECOND  # as on the wire
         origin = f"{self.name.subscription}/{course.address.key}/{deadline.name}"
         return self._factory.create(
             DeadlinePassed(
@@ -171,14 +170,13 @@ class SagaSteps(Generic[StateT]):
                 saga=self.name.saga,
                 key=course.address.key,
                 deadline=deadline.name,
-                due_at=due_at,
             ),
             aggregate_id=str(course.address),
             correlation_id=cause.correlation_id or cause.id,
             causation_id=cause.id,
             metadata=cause.metadata,
             id=derived_id(cause.id, self.name.app, origin, 0, due_ms),
-            timestamp=due_at,
+            timestamp=deadline.due_at,
         )
 
     def state(self, events: Sequence[Event[Any]]) -> StateT:
