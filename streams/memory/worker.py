@@ -7,6 +7,7 @@ event is handled when `run_until_idle` returns.
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 from schemas.catalog import Catalog
 from schemas.codec import Codec
@@ -57,10 +58,8 @@ class MemoryWorker:
         self._log = log
         self.sagas = MemorySagaStore(log, catalog, Codec(catalog, keys=keys), clock=clock)
         self._running = SagaRunning(app.name, catalog, self.sagas)
-        self._beside = [
-            MemoryWorker(_AppOf(workload), log, catalog, clock=clock, sleep=sleep, keys=keys)
-            for workload in self._running.workloads(app)
-        ]
+        alike = partial(MemoryWorker, log=log, catalog=catalog, clock=clock, sleep=sleep, keys=keys)
+        self._beside = [alike(_AppOf(workload)) for workload in self._running.workloads(app)]
         workload = app.workload()
         self._topics = (*workload.event_topics(catalog), *workload.repartition_topics())
         self._positions: dict[TopicPartition, int] = {}
