@@ -26,6 +26,7 @@ NAMES: Final = (
     "sink",
     "audit",
     "history",
+    "deadlines",
 )
 
 

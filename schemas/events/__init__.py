@@ -18,6 +18,8 @@ from schemas.events.domain import (
     SetupSessionStarted,
     SetupStepInstallCompleted,
     SetupStepInstallStarted,
+    SetupStepRollbackCompleted,
+    SetupStepRollbackStarted,
     SetupStepValidateCompleted,
     SetupStepValidateStarted,
 )
@@ -32,6 +34,7 @@ from schemas.events.system import (
     SystemBreakerOpened,
     SystemRunCompleted,
     SystemRunStarted,
+    SystemSagaDeadlinePassed,
     SystemWorkerStarted,
 )
 from schemas.events.ui import (
@@ -52,12 +55,15 @@ __all__ = [
     "SetupSessionStarted",
     "SetupStepInstallCompleted",
     "SetupStepInstallStarted",
+    "SetupStepRollbackCompleted",
+    "SetupStepRollbackStarted",
     "SetupStepValidateCompleted",
     "SetupStepValidateStarted",
     "SystemBreakerClosed",
     "SystemBreakerOpened",
     "SystemRunCompleted",
     "SystemRunStarted",
+    "SystemSagaDeadlinePassed",
     "SystemWorkerStarted",
     "UiDashboardOpened",
 ]
