@@ -57,11 +57,15 @@ class _BatchTrial:
         self._handling = handling
         self._handler = handler
         self._batch = batch
+        self._has_run = False
         self.emitted: list[OutgoingRecord] = []
 
     async def run(self) -> None:
         handler, handling = self._handler, self._handling
         self.emitted = []
+        if self._has_run:
+            handling.metrics.retried(handler.name)
+        self._has_run = True
         # Each event once: what a repeat emits would have other ids, at another place.
         taken: dict[str, Delivered] = {}
         for delivered in self._batch:
@@ -75,6 +79,7 @@ class _BatchTrial:
         }
         context = BatchContext({name: own for name, (_, own) in contexts.items()})
         events = [event for _, event in taken.values()]
-        await deadline.complete(handler.function(events, context), handler.deadline_s)
-        for record, own in contexts.values():
-            self.emitted += handling.encoded(handler.name, record, own)
+        with handling.metrics.trying(handler.name, events[0], len(events)):
+            await deadline.complete(handler.function(events, context), handler.deadline_s)
+            for record, own in contexts.values():
+                self.emitted += handling.encoded(handler.name, record, own)

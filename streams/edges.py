@@ -10,11 +10,12 @@ from streams.log import RecordSender
 from streams.publisher import EventPublisher
 from streams.reading import EventReading
 from streams.turns import AtOnce, Pace
+from streams.work_metrics import WorkMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edges:
-    """Bus, log, clock, tries, its share of the time."""
+    """Bus, log, clock, tries, its share of the time, what it counts."""
 
     publisher: EventPublisher
     sender: RecordSender
@@ -23,3 +24,4 @@ class Edges:
     attempts: Attempts
     clock: Callable[[], datetime]
     pace: Pace = field(default_factory=AtOnce)
+    metrics: WorkMetrics = field(default_factory=WorkMetrics)

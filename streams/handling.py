@@ -6,6 +6,7 @@ an await.
 
 import asyncio
 from collections.abc import Awaitable
+from time import perf_counter
 from typing import Any
 
 from schemas.event import Event, EventFactory
@@ -15,6 +16,7 @@ from streams.burial import Burial
 from streams.context import Context, Emitter
 from streams.deadline import Suspended
 from streams.emission import EMISSION, Emission
+from streams.event_in_work import AT_WORK
 from streams.handler import Handler
 from streams.publisher import EventPublisher
 from streams.receipt import Receipt
@@ -44,6 +46,7 @@ class Handling:
         self._factory = factory
         self._attempts = attempts
         self._burial = burial
+        self.metrics = burial.metrics
         self._emitters: dict[str, Emitter] = {}
 
     def begin(
@@ -57,14 +60,25 @@ class Handling:
         try:
             if not handler.can_handle(event):
                 return None
-            context = self.context(handler.name, event)
+            AT_WORK.context = context = self.context(handler.name, event)
             suspended = deadline.run(handler.function(event, context))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged by Attempts
+            self.metrics.failed(handler.name)
             return self._again(handler, record, event, error)
         if suspended is None and not context.has_emitted:
             context.finish()
             return None
         return self._finish(handler, record, context, suspended)
+
+    def begin_timed(
+        self, stands_for: int, handler: Handler, record: RawRecord, event: Event[Any]
+    ) -> Awaitable[list[Receipt]] | None:
+        """`begin`, and note how long the handler took if it did not wait, for so many events."""
+        began = perf_counter()
+        unfinished = self.begin(handler, record, event)
+        if unfinished is None:
+            self.metrics.ran(handler.name, perf_counter() - began, stands_for)
+        return unfinished
 
     async def send(self, outgoing: OutgoingRecord) -> Receipt:
         """Send what a handler has emitted; the receipt belongs to the work of its cause."""
@@ -74,7 +88,9 @@ class Handling:
         """A new try of a handler on an event."""
         emitter = self._emitters.get(handler)
         if emitter is None:
-            emitter = self._emitters[handler] = Emitter(self._app, handler, self._factory)
+            emitter = self._emitters[handler] = Emitter(
+                self._app, handler, self._factory, self.metrics.subscription
+            )
         return Context(event, emitter)
 
     def encoded(
@@ -94,9 +110,10 @@ class Handling:
     ) -> list[Receipt]:
         """The rest of a first try."""
         try:
-            if suspended is not None:
-                await suspended.finish(handler.deadline_s)
-            emitted = self.encoded(handler.name, record, context)
+            with self.metrics.trying(handler.name, context.cause):
+                if suspended is not None:
+                    await suspended.finish(handler.deadline_s)
+                emitted = self.encoded(handler.name, record, context)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged by Attempts
             return await self._again(handler, record, context.cause, error)
         return [await self.send(outgoing) for outgoing in emitted]
@@ -105,16 +122,19 @@ class Handling:
         self, handler: Handler, record: RawRecord, event: Event[Any], error: BaseException
     ) -> list[Receipt]:
         """After a first try that has raised `error`."""
+        AT_WORK.context = None
         emitted: tuple[OutgoingRecord, ...] = ()
 
         async def attempt() -> None:
             nonlocal emitted
             emitted = ()
-            if not handler.can_handle(event):
-                return
-            context = self.context(handler.name, event)
-            await deadline.complete(handler.function(event, context), handler.deadline_s)
-            emitted = self.encoded(handler.name, record, context)
+            self.metrics.retried(handler.name)
+            with self.metrics.trying(handler.name, event):
+                if not handler.can_handle(event):
+                    return
+                context = self.context(handler.name, event)
+                await deadline.complete(handler.function(event, context), handler.deadline_s)
+                emitted = self.encoded(handler.name, record, context)
 
         failed = await self._attempts.after(error, attempt, waiting_for=f"handler {handler.name}")
         if failed is not None:

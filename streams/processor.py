@@ -3,8 +3,9 @@
 The pump above may change, the meaning below does not.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 from schemas.errors import SchemaError
@@ -14,7 +15,7 @@ from streams.attempts import Failed, Pause
 from streams.batch_handling import BatchHandling, Delivered
 from streams.burial import Burial
 from streams.edges import Edges
-from streams.handler import BatchHandler, Handler
+from streams.handler import BatchHandler, Handler, Reaction
 from streams.handling import Handling
 from streams.projection import Projection
 from streams.reading import KNOWN_TYPES, Unreadable
@@ -22,6 +23,7 @@ from streams.receipt import Receipt
 from streams.records import ORIGIN, OutgoingRecord, RawRecord, TopicPartition
 from streams.table import Table
 from streams.table_folding import FOLD_AT_ONCE, Collected, Folding
+from streams.work_metrics import Tally, WorkMetrics
 from streams.workload import Workload
 
 LOOK_EVERY: Final = 32
@@ -62,9 +64,13 @@ class Process(Protocol):
         ...
 
 
+Begin = Callable[[Handler, RawRecord, Event[Any]], Awaitable[list[Receipt]] | None]
+
+
 class _Takers(NamedTuple):
     """Who takes events of one type from one topic."""
 
+    tally: Tally
     handlers: tuple[Handler, ...]
     batch_handlers: tuple[BatchHandler, ...]
     folded: tuple[Projection, ...]
@@ -91,7 +97,11 @@ class AppProcessor:
         self._workload = workload
         self._edges = edges
         self._burial = Burial(
-            app=workload.app, group=workload.group, sender=edges.sender, clock=edges.clock
+            app=workload.app,
+            group=workload.group,
+            sender=edges.sender,
+            clock=edges.clock,
+            metrics=edges.metrics,
         )
         self._handling = Handling(
             workload.app,
@@ -108,7 +118,12 @@ class AppProcessor:
             for known in workload.projections
             if known.key is not None
         }
-        self._takers: dict[tuple[str, str], _Takers] = {}
+        self._takers: defaultdict[str, dict[str, _Takers]] = defaultdict(dict)
+
+    @property
+    def metrics(self) -> WorkMetrics:
+        """What the subscription counts."""
+        return self._edges.metrics
 
     @property
     def pause(self) -> Pause | None:
@@ -214,18 +229,21 @@ class AppProcessor:
         if events is None:
             return False
         types: defaultdict[str, set[str]] = defaultdict(set)
-        every = {event.type for event in events}
-        for event_type in every:
-            takers = self._takers.get((source.topic, event_type)) or self._takers_of(
-                source.topic, event_type
-            )
-            if not takers.are_frequent:
-                return False
+        every = Counter([event.type for event in events])
+        known = self._takers[source.topic]
+        takers_by_type = {
+            event_type: known.get(event_type) or self._takers_of(source.topic, event_type)
+            for event_type in every
+        }
+        if not all(takers.are_frequent for takers in takers_by_type.values()):
+            return False
+        for event_type, takers in takers_by_type.items():
+            takers.tally.events += every[event_type]
             for projection in takers.folded:
                 types[projection.name].add(event_type)
         for name, wanted in types.items():
             collected = work.collected[name]
-            if wanted == every:
+            if wanted == every.keys():
                 collected.take(records, events)
             else:
                 for record, event in zip(records, events, strict=True):
@@ -235,8 +253,12 @@ class AppProcessor:
 
     async def _deliver_some(self, records: Sequence[RawRecord], work: _Work) -> None:
         """To handlers one by one, to the rest at the end of the batch."""
-        view, takers_by_type = self._edges.reading.view, self._takers
+        topic = records[0].topic
+        view, takers_by_type = self._edges.reading.view, self._takers[topic]
         collected = work.collected
+        # The first of them tells how long the handlers take that do not wait.
+        straight: Begin = self._handling.begin
+        begin: Begin = partial(self._handling.begin_timed, len(records))
         for record in records:
             try:
                 event = view(record)
@@ -244,13 +266,13 @@ class AppProcessor:
                 event = await self._read(record, work)
             if event is None:
                 continue
-            takers = takers_by_type.get((record.topic, event.type)) or self._takers_of(
-                record.topic, event.type
-            )
+            takers = takers_by_type.get(event.type) or self._takers_of(topic, event.type)
+            takers.tally.events += 1
             for handler in takers.handlers:
-                unfinished = self._handling.begin(handler, record, event)
+                unfinished = begin(handler, record, event)
                 if unfinished is not None:
                     work.receipts += await unfinished
+            begin = straight
             for projection in takers.folded:
                 collected[projection.name].add(record, event)
             if not takers.are_frequent:
@@ -269,24 +291,36 @@ class AppProcessor:
         workload = self._workload
         own = self._by_repartition_topic.get(topic)
         if own is not None:
-            folded = (own,) if own.wants(event_type) else ()
-            takers = _Takers((), (), folded, (), are_frequent=True)
+            folded: tuple[Projection, ...] = (own,) if own.wants(event_type) else ()
+            tally = self._tally(event_type, folded, is_copied=True)
+            takers = _Takers(tally, (), (), folded, (), are_frequent=True)
         else:
             wanting = [known for known in workload.projections if known.wants(event_type)]
             batch_handlers = tuple(
                 known for known in workload.batch_handlers if known.wants(event_type)
             )
             rekeyed = tuple(known for known in wanting if known.key is not None)
+            handlers = tuple(known for known in workload.handlers if known.wants(event_type))
+            folded = tuple(known for known in wanting if known.key is None)
             takers = _Takers(
-                tuple(known for known in workload.handlers if known.wants(event_type)),
+                self._tally(event_type, (*handlers, *batch_handlers, *folded)),
+                handlers,
                 batch_handlers,
-                tuple(known for known in wanting if known.key is None),
+                folded,
                 rekeyed,
                 are_frequent=not (batch_handlers or rekeyed),
             )
-        if len(self._takers) < KNOWN_TYPES:
-            self._takers[topic, event_type] = takers
+        known_takers = self._takers[topic]
+        if len(known_takers) < KNOWN_TYPES:
+            known_takers[event_type] = takers
         return takers
+
+    def _tally(
+        self, event_type: str, takers: Sequence[Reaction | Projection], *, is_copied: bool = False
+    ) -> Tally:
+        return self._edges.metrics.tally(
+            event_type, [taker.name for taker in takers], is_copied=is_copied
+        )
 
     async def _rekey(
         self, projection: Projection, record: RawRecord, event: Event[Any], work: _Work

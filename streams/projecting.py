@@ -23,6 +23,7 @@ class TableBatch:
     def __init__(self, tables: Mapping[str, Table], partition: int) -> None:
         self._tables = tables
         self._partition = partition
+        self.folded = 0
         self._open: dict[str, OpenTable] = {}
         self._places = Places()
         self._changes: dict[str, Changes] | None = None
@@ -47,8 +48,9 @@ class TableBatch:
     ) -> Sequence[Delivery]:
         """`fold_all` for events that were read from one partition by these records, in its order.
 
-        At least one.
+        At least one. `folded` counts them.
         """
+        self.folded += len(events)
         return self._opened(projection).fold_in_order(str(source), records, events)
 
     def fold(self, projection: Projection, record: RawRecord, event: Event[Any]) -> None:

@@ -10,7 +10,7 @@ from streams.errors import BrokerUnavailable
 from streams.kafka.clients import connect, new_fetching_consumer, stop
 from streams.kafka.errors import kafka_errors
 from streams.kafka.raw_fetching import give_raw_records
-from streams.kafka.reader import ours
+from streams.kafka.reader import ends_of_fetches, ours
 from streams.records import RawRecord, TopicPartition
 from streams.settings import KafkaSettings
 
@@ -51,6 +51,10 @@ class KafkaFetcher:
         with kafka_errors("asking for the end offsets"):
             found = await self._started.end_offsets([KafkaPartition(*source) for source in sources])
         return ours(found)
+
+    def known_ends(self) -> Mapping[TopicPartition, int]:
+        """See PartitionFetcher."""
+        return {} if self._consumer is None else ends_of_fetches(self._consumer)
 
     async def position(self, source: TopicPartition) -> int:
         """See PartitionFetcher."""

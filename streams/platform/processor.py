@@ -4,7 +4,7 @@ A batch is archived whole before any of it is routed: waiting for a schema delay
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,9 +19,10 @@ from streams.log import RecordSender
 from streams.platform.archive import archived, event_id
 from streams.platform.route import routed
 from streams.processor import More, no_more
-from streams.reading import view_resolved
+from streams.reading import KNOWN_TYPES, view_resolved
 from streams.receipt import Receipt
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from streams.work_metrics import Tally, WorkMetrics
 from streams.writer_schemas import WriterSchemas
 
 PLATFORM_APP: Final = "wundr"
@@ -39,6 +40,7 @@ class PlatformEdges:
     sender: RecordSender
     attempts: Attempts
     clock: Callable[[], datetime]
+    metrics: WorkMetrics = field(default_factory=WorkMetrics)
 
 
 class PlatformProcessor:
@@ -47,8 +49,13 @@ class PlatformProcessor:
     def __init__(self, edges: PlatformEdges) -> None:
         self._edges = edges
         self._burial = Burial(
-            app=PLATFORM_APP, group=PLATFORM_GROUP, sender=edges.sender, clock=edges.clock
+            app=PLATFORM_APP,
+            group=PLATFORM_GROUP,
+            sender=edges.sender,
+            clock=edges.clock,
+            metrics=edges.metrics,
         )
+        self._tallies: dict[str, Tally] = {}
 
     @property
     def pause(self) -> Pause | None:
@@ -97,6 +104,7 @@ class PlatformProcessor:
 
         async def attempt() -> None:
             event = await self._view(record.value or b"")
+            self._count(event.type)
             try:
                 event_type = self._edges.catalog.get(event.type)
             except UnknownEventType:
@@ -107,6 +115,14 @@ class PlatformProcessor:
         if failed is not None:
             return [await self._burial.bury(record, failed, "route")]
         return [await self._edges.sender.send(out) for out in outgoing]
+
+    def _count(self, event_type: str) -> None:
+        tally = self._tallies.get(event_type)
+        if tally is None:
+            tally = self._edges.metrics.tally(event_type, ("route",))
+            if len(self._tallies) < KNOWN_TYPES:
+                self._tallies[event_type] = tally
+        tally.events += 1
 
     async def _view(self, value: bytes) -> Event[Any]:
         """View once the schema is known."""

@@ -6,7 +6,7 @@ theirs never waits behind a fetch of others.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 import structlog
@@ -59,6 +59,31 @@ class Feed:
         self._on_failure = on_failure
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading: _Reading | None = None
+        self._fetchers: set[PartitionFetcher] = set()
+        self._positions: list[dict[TopicPartition, int]] = []
+
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """The next offset to be fetched, of each partition that is read."""
+        if self._reading is None:
+            return {}
+        return {source: at for part in self._positions for source, at in part.items()}
+
+    def known_ends(self) -> Mapping[TopicPartition, int]:
+        """Where the partitions end, as the last fetches have told."""
+        return {
+            source: end
+            for fetcher in self._fetchers
+            for source, end in fetcher.known_ends().items()
+        }
+
+    async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Where these partitions end, asked of the broker; nothing while there is no connection.
+
+        Raises BrokerUnavailable.
+        """
+        for fetcher in self._fetchers:
+            return await fetcher.ends(sources)
+        return {}
 
     @property
     def is_open(self) -> bool:
@@ -74,11 +99,11 @@ class Feed:
             if priority_of(source.topic) is Priority.CRITICAL
         }
         others = {source: offset for source, offset in starts.items() if source not in critical}
-        for part in (critical, others):
-            if part:
-                task = asyncio.create_task(self._run(self._reading, dict(part)), name="feed")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+        self._positions = [dict(part) for part in (critical, others) if part]
+        for part in self._positions:
+            task = asyncio.create_task(self._run(self._reading, part), name="feed")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
         """Nothing is taken from now on."""
@@ -104,6 +129,7 @@ class Feed:
         fetcher = self._open_fetcher()
         try:
             await fetcher.start(positions)
+            self._fetchers.add(fetcher)
             while True:
                 ready = await self._lanes.with_room(positions)
                 wait_s = FETCH_S if len(ready) == len(positions) else FETCH_BESIDE_FULL_S
@@ -114,4 +140,5 @@ class Feed:
                     self._lanes.offer(source, records)
                     positions[source] = records[-1].offset + 1
         finally:
+            self._fetchers.discard(fetcher)
             await fetcher.close()

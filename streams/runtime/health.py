@@ -1,6 +1,7 @@
 """What a running worker says of itself, for health pages and the demo's counts."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +10,22 @@ from streams.lane import Lanes
 from streams.processor import More, Process, no_more
 from streams.records import RawRecord, TopicPartition
 from streams.runtime.member import GroupMember
+from streams.work_metrics import WorkMetrics
 
 
 class CountingProcess:
-    """A Process that counts the records whose work is done."""
+    """A Process that counts the records whose work is done, and how long they waited for it."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(
+        self,
+        process: Process,
+        metrics: WorkMetrics,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`metrics` is told how long records have waited; `wall_clock` in seconds."""
         self._process = process
+        self._metrics = metrics
+        self._wall_clock = wall_clock
         self.processed = 0
 
     async def process(
@@ -27,9 +37,12 @@ class CountingProcess:
         def counted() -> Sequence[RawRecord]:
             nonlocal begun
             came = more()
-            begun += len(came)
+            if came:
+                begun += len(came)
+                self._metrics.begun(came, self._wall_clock() * 1_000)
             return came
 
+        self._metrics.begun(records, self._wall_clock() * 1_000)
         await self._process.process(source, records, counted)
         self.processed += begun
 
@@ -47,6 +60,20 @@ class Run:
     member: GroupMember
     lanes: Lanes
     process: CountingProcess
+    metrics: WorkMetrics
+
+    def not_ready(self) -> str | None:
+        """Why the subscription cannot work; None when it can."""
+        pause = self.process.pause
+        if pause is not None:
+            return f"{pause.waiting_for} waits: {pause.reason}"
+        if self.member.is_ready:
+            return None
+        behind = [it for it in self.member.recovery if it.done < it.total]
+        if behind:
+            done, total = sum(it.done for it in behind), sum(it.total for it in behind)
+            return f"tables are being recovered, {done:,} of {total:,} records"
+        return "no assignment is in force yet"
 
 
 def live_page(app: str, runs: Sequence[Run]) -> dict[str, Any]:

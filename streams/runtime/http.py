@@ -1,19 +1,17 @@
 """Pages of a worker, all read only.
 
-`/live`, `/tables/NAME`, `/tables/NAME/KEY`, `/api/projections/NAME/KEY`.
+`/live`, `/ready`, `/metrics`, `/tables/NAME`, `/tables/NAME/KEY`, `/api/projections/NAME/KEY`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
-import orjson
 from aiohttp import web
 
+from streams.pages import LOOPBACK, Pages, json_page
 from streams.projection import Entry
 from streams.runtime.projection_pages import NothingStored, ProjectionPages, StoredProjections
 from streams.table import StoredEntry
-
-LOOPBACK: Final = "127.0.0.1"
 
 
 class TableView(Protocol):
@@ -50,12 +48,12 @@ class WorkerPages:
 
     def __init__(
         self,
-        live: Callable[[], Mapping[str, Any]],
+        shown: Pages,
         tables: TableView,
         stored: StoredProjections | None = None,
     ) -> None:
         """`stored`: where projections are read that are kept in a database."""
-        self._live = live
+        self._shown = shown
         self._tables = tables
         self._projections = ProjectionPages(tables, stored or NothingStored())
         self._runner: web.AppRunner | None = None
@@ -63,7 +61,7 @@ class WorkerPages:
     async def start(self, port: int, host: str = LOOPBACK) -> int:
         """Listen; returns the port, a free one where 0 is asked for."""
         app = web.Application()
-        app.router.add_get("/live", self._live_page)
+        self._shown.add_to(app)
         app.router.add_get("/tables/{name}", self._table_page)
         app.router.add_get("/tables/{name}/{key:.+}", self._entry_page)
         app.router.add_get("/api/projections/{name}/{key:.+}", self._projections.answer)
@@ -80,15 +78,12 @@ class WorkerPages:
             await self._runner.cleanup()
         await self._projections.close()
 
-    async def _live_page(self, request: web.Request) -> web.Response:
-        return _json(self._live())
-
     async def _table_page(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         refusal = self._refusal(name)
         if refusal is not None:
             return refusal
-        return _json(
+        return json_page(
             {"table": name, "entries": [_shown(entry) for entry in self._tables.entries(name)]}
         )
 
@@ -98,23 +93,23 @@ class WorkerPages:
         if refusal is not None:
             return refusal
         if not self._tables.owns(name, key):
-            return _json(
+            return json_page(
                 {"code": "not_owner", "message": "another worker owns this key"}, status=421
             )
         entry = self._tables.find(name, key)
         if entry is None:
-            return _json(
+            return json_page(
                 {"code": "unknown_key", "message": f"{name} has no key {key!r}"}, status=404
             )
-        return _json(_shown(entry))
+        return json_page(_shown(entry))
 
     def _refusal(self, name: str) -> web.Response | None:
         if name not in self._tables.names():
-            return _json(
+            return json_page(
                 {"code": "unknown_table", "message": f"there is no table {name!r}"}, status=404
             )
         if not self._tables.is_ready:
-            return _json(
+            return json_page(
                 {"code": "recovering", "message": "tables are being recovered"}, status=503
             )
         return None
@@ -126,7 +121,3 @@ def _shown(entry: StoredEntry) -> dict[str, Any]:
         "state": Entry.decode(entry.value).state,
         "partition": entry.partition,
     }
-
-
-def _json(body: Mapping[str, Any], status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")

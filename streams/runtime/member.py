@@ -181,6 +181,11 @@ class GroupMember:
             if (offset := self._consumer.confirmed(source)) is not None
         }
 
+    @property
+    def feed(self) -> Feed:
+        """What reads the assigned partitions."""
+        return self._feed
+
     def partition_of(self, key: str) -> int:
         """The partition that a key belongs to: the same in all topics, which have one count."""
         return partition_of(key.encode(), self._membership.kafka.partitions)

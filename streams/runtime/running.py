@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,21 +15,25 @@ import structlog
 from schemas.envelope import Priority
 from schemas.key_ring import KeyRing
 from schemas.topics import priority_of
+from streams.event_metrics import event_metrics
 from streams.keyed_lane import KeyedLane
 from streams.lane import Lanes, OpenLane
+from streams.pages import LOOPBACK, Pages
 from streams.processor import Process
 from streams.runtime.consumer import COMMIT_DEADLINE_S, DRAIN_DEADLINE_S, GOODBYE_DEADLINE_S
 from streams.runtime.errors import LanesNeedNoTables
 from streams.runtime.health import CountingProcess, Run, live_page
-from streams.runtime.http import LOOPBACK, WorkerPages
+from streams.runtime.http import WorkerPages
 from streams.runtime.member import GroupMember
 from streams.runtime.projection_pages import StoredProjections
 from streams.runtime.table_recovery import DEADLINE_S
 from streams.runtime.views import MemberTables
+from streams.runtime.worker_metrics import WorkerMetrics
 from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
 from streams.table_store import TableStore
 from streams.turns import Pace
+from streams.work_metrics import WorkMetrics
 
 WATCH_S: Final = 0.2
 """How often a worker looks whether one of its parts has stopped."""
@@ -96,13 +100,30 @@ class Subscription:
 
 
 def prepared(
-    subscription: Subscription, member: GroupMember, processor: Process, pace: Pace
+    subscription: Subscription,
+    member: GroupMember,
+    processor: Process,
+    pace: Pace,
+    metrics: WorkMetrics,
 ) -> Run:
     """A subscription with all that it needs, not started yet."""
-    process = CountingProcess(processor)
+    process = CountingProcess(processor, metrics)
     lanes = Lanes(_lanes_of(subscription, process, pace))
     member.read_into(lanes, subscription.topics)
-    return Run(name=subscription.name, member=member, lanes=lanes, process=process)
+    return Run(name=subscription.name, member=member, lanes=lanes, process=process, metrics=metrics)
+
+
+def pages_of(app: str, runs: Sequence[Run], known_types: Collection[str]) -> Pages:
+    """The pages of a worker; parts of it may add to them before it runs."""
+    pages = Pages(lambda: live_page(app, runs))
+    work = [run.metrics for run in runs]
+    pages.show(lambda: {"metrics": event_metrics(work).as_mapping()})
+    for run in runs:
+        pages.readiness.add(f"subscription {run.name}", run.not_ready)
+    metrics = WorkerMetrics(runs, known_types)
+    pages.metrics.before_scrape(metrics.ask_ends)
+    pages.metrics.add(metrics)
+    return pages
 
 
 async def run_all(
@@ -110,11 +131,12 @@ async def run_all(
     runs: Sequence[Run],
     settings: WorkerSettings,
     stop: asyncio.Event,
+    shown: Pages,
     stored: StoredProjections | None = None,
 ) -> None:
     """Join, work, drain, leave. When one cannot go on, all stop, and WorkerFailed is raised."""
     with_tables = next((run.member for run in runs if run.member.tables), runs[0].member)
-    pages = WorkerPages(lambda: live_page(app, runs), MemberTables(with_tables), stored)
+    pages = WorkerPages(shown, MemberTables(with_tables), stored)
     port = await pages.start(settings.http_port, settings.http_host)
     url = f"http://{settings.http_host}:{port}"
     for run in runs:

@@ -21,7 +21,7 @@ from streams.kafka.offsets import committed_offsets
 from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
-from streams.log import RecordSender
+from streams.pages import Pages
 from streams.platform.processor import (
     PLATFORM_APP,
     PLATFORM_GROUP,
@@ -42,8 +42,15 @@ from streams.runtime.member import GroupMember, Membership
 from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
 from streams.runtime.projection_pages import StoredProjections
-from streams.runtime.running import Subscription, WorkerSettings, prepared, run_all
+from streams.runtime.running import (
+    Subscription,
+    WorkerSettings,
+    pages_of,
+    prepared,
+    run_all,
+)
 from streams.turns import Turns
+from streams.work_metrics import WorkMetrics
 from streams.workload import FaustSetup, Workload
 from streams.writer_schemas import WriterSchemas
 
@@ -54,7 +61,7 @@ class _Connections:
 
     catalog: Catalog
     codec: Codec
-    sender: RecordSender
+    sender: KafkaSender
     schemas: WriterSchemas
     outages: tuple[type[BaseException], ...]
 
@@ -83,7 +90,8 @@ async def run_app_worker(
             await check_topics(
                 KafkaReader(settings.kafka, sorted(topics)), settings.kafka.partitions
             )
-            await run_all(app.name, runs, settings, stop, stored)
+            pages = _pages(app.name, runs, connections)
+            await run_all(app.name, runs, settings, stop, pages, stored)
 
 
 async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> None:
@@ -92,6 +100,7 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
     subscription = Subscription(
         app=PLATFORM_APP, name=PLATFORM_SUBSCRIPTION, topics=all_events_topics()
     )
+    metrics = WorkMetrics(subscription.group)
     async with _connections(settings) as connections:
         member = _member(subscription, settings)
         attempts = Attempts(RetrySchedule())
@@ -103,13 +112,21 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
                 sender=LeasedSender(PatientSender(connections.sender, attempts), member.lease),
                 attempts=attempts,
                 clock=system_clock,
+                metrics=metrics,
             )
         )
-        run = prepared(subscription, member, processor, Turns())
+        run = prepared(subscription, member, processor, Turns(), metrics)
         await check_topics(
             KafkaReader(settings.kafka, sorted(member.topics)), settings.kafka.partitions
         )
-        await run_all(PLATFORM_APP, [run], settings, stop)
+        pages = _pages(PLATFORM_APP, [run], connections)
+        await run_all(PLATFORM_APP, [run], settings, stop, pages)
+
+
+def _pages(app: str, runs: Sequence[Run], connections: _Connections) -> Pages:
+    pages = pages_of(app, runs, [known.name for known in connections.catalog.types()])
+    pages.metrics.add(connections.sender)
+    return pages
 
 
 def _chosen(app: App, names: Sequence[str]) -> Sequence[str]:
@@ -153,10 +170,12 @@ def _prepared(
         attempts=attempts,
         clock=system_clock,
         pace=turns,
+        metrics=WorkMetrics(workload.group),
     )
     if workload.projections:
         member.rebuild_by(_rebuild(workload, edges, settings).rebuild)
-    return prepared(subscription, member, AppProcessor(workload, edges, member.tables), turns)
+    processor = AppProcessor(workload, edges, member.tables)
+    return prepared(subscription, member, processor, turns, edges.metrics)
 
 
 def _rebuild(workload: Workload, edges: Edges, settings: WorkerSettings) -> TableRebuild:
