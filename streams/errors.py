@@ -14,6 +14,7 @@ WundrError
     │   └── TopicMissing        a topic does not exist on this cluster
     ├── CommitRefused           a partition went to another member before a commit
     ├── RecordRefused           the broker will never take this record
+    ├── PagesNotServed          something else listens where the pages of a process should
     ├── NotDelivered            closing left events that were never acknowledged
     ├── HandlerMismatch         a handler's annotation and its pattern disagree
     ├── StateNotStorable        a fold returned what no table can hold
@@ -306,3 +307,10 @@ class RecordRefused(StreamsError):
 
     code = "streams.record_refused"
     remedy = "Make the event smaller, or check the topic's name and its max.message.bytes."
+
+
+class PagesNotServed(StreamsError):
+    """Something else listens where the pages of a process should."""
+
+    code = "streams.pages_not_served"
+    remedy = "Choose another --http-port (0 takes a free one), or stop what listens there."

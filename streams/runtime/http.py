@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from streams.pages import LOOPBACK, Pages, json_page
+from streams.pages import LOOPBACK, Pages, json_page, listening
 from streams.projection import Entry
 from streams.runtime.projection_pages import NothingStored, ProjectionPages, StoredProjections
 from streams.table import StoredEntry
@@ -59,7 +59,7 @@ class WorkerPages:
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int, host: str = LOOPBACK) -> int:
-        """Listen; returns the port, a free one where 0 is asked for."""
+        """Listen; returns the port, a free one where 0 is asked for. Raises PagesNotServed."""
         app = web.Application()
         self._shown.add_to(app)
         app.router.add_get("/tables/{name}", self._table_page)
@@ -67,10 +67,7 @@ class WorkerPages:
         app.router.add_get("/api/projections/{name}/{key:.+}", self._projections.answer)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        bound: int = self._runner.addresses[0][1]
-        return bound
+        return await listening(self._runner, port, host)
 
     async def close(self) -> None:
         """Stop listening."""

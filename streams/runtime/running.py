@@ -1,7 +1,6 @@
 """Runs subscriptions until they are told to stop or cannot go on; their pages answer meanwhile."""
 
 import asyncio
-import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import orjson
 import structlog
 
 from schemas.envelope import Priority
@@ -18,7 +16,7 @@ from schemas.topics import priority_of
 from streams.event_metrics import event_metrics
 from streams.keyed_lane import KeyedLane
 from streams.lane import Lanes, OpenLane
-from streams.pages import LOOPBACK, Pages
+from streams.pages import LOOPBACK, Pages, note, noted
 from streams.processor import Process
 from streams.runtime.consumer import COMMIT_DEADLINE_S, DRAIN_DEADLINE_S, GOODBYE_DEADLINE_S
 from streams.runtime.errors import LanesNeedNoTables
@@ -56,7 +54,8 @@ class WorkerSettings:
     the other workers ask it, too. With a `store` on disk each worker of a machine needs an
     `instance` name or a `data_dir` of its own, and `log_ids`: the broker's id of each changelog, by
     which a store knows the log that it follows. With `rebuilds_tables` it folds the archive anew
-    into each partition of its tables that it gets, once. `keys` seal and open personal fields.
+    into each partition of its tables that it gets, once. `run_file` tells where its pages are and
+    stays, `note` goes with the worker. `keys` seal and open personal fields.
     """
 
     kafka: KafkaSettings
@@ -71,6 +70,7 @@ class WorkerSettings:
     http_host: str = LOOPBACK
     http_port: int = 0
     run_file: Path | None = None
+    note: Path | None = None
     journal: Path | None = None
     keys: KeyRing | None = None
 
@@ -142,9 +142,11 @@ async def run_all(
     for run in runs:
         run.member.answer_at(url)
     try:
-        _write_run_file(settings.run_file, port)
+        if settings.run_file is not None:
+            note(settings.run_file, settings.http_host, port)
         log.info("worker starting", app=app, url=f"{url}/live")
-        await _until_stopped(runs, stop)
+        with noted(settings.note, settings.http_host, port):
+            await _until_stopped(runs, stop)
         log.info("worker stopped", app=app, processed=sum(run.process.processed for run in runs))
     finally:
         await pages.close()
@@ -180,13 +182,3 @@ async def _leave(member: GroupMember) -> None:
         await asyncio.wait_for(member.stop(), LEAVE_DEADLINE_S)
     except TimeoutError:
         log.warning("the group was left without a goodbye", deadline_s=LEAVE_DEADLINE_S)
-
-
-def _write_run_file(path: Path | None, port: int) -> None:
-    """Appears whole or not at all: who waits for it may read it as soon as it is there."""
-    if path is None:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_bytes(orjson.dumps({"pid": os.getpid(), "port": port}))
-    unfinished.replace(path)
