@@ -68,6 +68,7 @@ async def test_parts_show_facts_of_their_own_on_live(http: aiohttp.ClientSession
 async def test_the_numbers_are_those_of_the_moment(http: aiohttp.ClientSession) -> None:
     pages, source = Pages(dict), Source()
     refreshed: list[int] = []
+    text = ""
 
     async def refresh() -> None:
         refreshed.append(source.seen)
