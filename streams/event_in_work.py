@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from schemas.event import Event
+from schemas.headers import traceparent
 from streams.context import Context
 
 
@@ -39,9 +40,8 @@ def bound_to(subscription: str, handler: str, event: object = None) -> Iterator[
 
 def facts_of(event: Event[Any]) -> dict[str, str]:
     """What names an event on a log line."""
-    facts = {"event_id": event.id, "event_type": event.type}
-    trace_id = event.metadata.trace_id
-    return facts if trace_id is None else {**facts, "trace_id": trace_id}
+    _, trace_id, *_ = traceparent(event).split("-")
+    return {"event_id": event.id, "event_type": event.type, "trace_id": trace_id}
 
 
 def add_event(

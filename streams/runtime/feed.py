@@ -59,7 +59,7 @@ class Feed:
         self._on_failure = on_failure
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading: _Reading | None = None
-        self._fetchers: set[PartitionFetcher] = set()
+        self._fetchers: dict[PartitionFetcher, Collection[TopicPartition]] = {}
         self._positions: list[dict[TopicPartition, int]] = []
 
     def positions(self) -> Mapping[TopicPartition, int]:
@@ -77,13 +77,16 @@ class Feed:
         }
 
     async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Where these partitions end, asked of the broker; nothing while there is no connection.
+        """Where these partitions end, asked of the broker; those are left out that nobody reads.
 
         Raises BrokerUnavailable.
         """
-        for fetcher in self._fetchers:
-            return await fetcher.ends(sources)
-        return {}
+        found: dict[TopicPartition, int] = {}
+        for fetcher, read in tuple(self._fetchers.items()):
+            asked = [source for source in sources if source in read]
+            if asked:
+                found.update(await fetcher.ends(asked))
+        return found
 
     @property
     def is_open(self) -> bool:
@@ -129,7 +132,7 @@ class Feed:
         fetcher = self._open_fetcher()
         try:
             await fetcher.start(positions)
-            self._fetchers.add(fetcher)
+            self._fetchers[fetcher] = positions.keys()
             while True:
                 ready = await self._lanes.with_room(positions)
                 wait_s = FETCH_S if len(ready) == len(positions) else FETCH_BESIDE_FULL_S
@@ -140,5 +143,5 @@ class Feed:
                     self._lanes.offer(source, records)
                     positions[source] = records[-1].offset + 1
         finally:
-            self._fetchers.discard(fetcher)
+            self._fetchers.pop(fetcher, None)
             await fetcher.close()
