@@ -38,6 +38,7 @@ from connectors.projector import Projector, ProjectorState, status_of
 from connectors.relay_status import RelayStatus
 from connectors.sink_status import SinkStatus
 from connectors.store_sink import StoreSink
+from streams.event_metrics import EventMetrics
 from streams.metrics import MetricSource, Sample
 from streams.pages import Facts, Pages
 
@@ -72,6 +73,13 @@ class SinkNumbers:
             return f"waits: {self.status.waiting_for}"
         return "has not joined its group yet" if self.status.step is None else None
 
+    def event_metrics(self) -> EventMetrics:
+        """The ADR's view."""
+        return EventMetrics(
+            total_events=self.status.stored + self.status.repeated,
+            dead_letter_queue_size=self.status.dead_letters,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RelayNumbers:
@@ -104,6 +112,10 @@ class RelayNumbers:
             return ", ".join(f"shard {shard} waits: {code}" for shard, code in waits)
         return None if self.status.is_connected else "has not reached the outbox yet"
 
+    def event_metrics(self) -> EventMetrics:
+        """The ADR's view."""
+        return EventMetrics(total_events=self.status.sent)
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectionNumbers:
@@ -130,6 +142,10 @@ class ProjectionNumbers:
         ]
         return ", ".join(found) or None
 
+    def event_metrics(self) -> EventMetrics:
+        """The ADR's view; an event of two projections counts twice."""
+        return EventMetrics(total_events=sum(it.status.events for it in self.projectors.values()))
+
 
 @dataclass(frozen=True, slots=True)
 class CatchUpNumbers:
@@ -152,6 +168,10 @@ class CatchUpNumbers:
             return f"waits: {self.status.waiting_for}"
         behind = sorted(set(self.status.partitions) - self.status.live)
         return f"reads the history of {len(behind)} partitions" if behind else None
+
+    def event_metrics(self) -> EventMetrics:
+        """The ADR's view."""
+        return EventMetrics(total_events=self.status.events)
 
 
 def sink_pages(sink: StoreSink) -> Pages:
@@ -181,9 +201,12 @@ def catch_up_pages(name: str, status: CatchUpStatus) -> Pages:
 class _Numbers(MetricSource, Protocol):
     def not_ready(self) -> str | None: ...
 
+    def event_metrics(self) -> EventMetrics: ...
+
 
 def _pages(live: Facts, numbers: _Numbers, check: str, *others: MetricSource) -> Pages:
     pages = Pages(live)
+    pages.show(lambda: {"metrics": numbers.event_metrics().as_mapping()})
     pages.readiness.add(check, numbers.not_ready)
     for source in (numbers, *others):
         pages.metrics.add(source)

@@ -16,6 +16,7 @@ from gateway.metrics import (
     UNREADABLE,
 )
 from gateway.server import Admissions
+from streams.event_metrics import EventMetrics
 from streams.metrics import Sample
 from streams.pages import Pages
 
@@ -62,6 +63,9 @@ def node_pages(
     """The pages of a node; `not_reading` says why the broadcasts are not read."""
     numbers = NodeNumbers(feed, admissions)
     pages = Pages(numbers.facts)
+    pages.show(
+        lambda: {"metrics": EventMetrics(total_events=admissions.numbers.frames).as_mapping()}
+    )
     pages.readiness.add("broadcasts", lambda: not_reading() or feed.not_ready())
     pages.metrics.add(numbers)
     pages.metrics.add(admissions.numbers)

@@ -342,6 +342,7 @@ class AppProcessor:
             work.receipts.append(await self._edges.sender.send(outgoing))
 
     async def _bury(self, record: RawRecord, failed: Failed, name: str, work: _Work) -> None:
+        self.metrics.failed(name)
         work.receipts.append(await self._burial.bury(record, failed, name))
 
 

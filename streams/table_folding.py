@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any, Final
 
 from schemas.event import Event
 from streams.attempts import Failed
 from streams.burial import Burial
 from streams.edges import Edges
+from streams.event_in_work import bound_to
 from streams.projecting import TableBatch
 from streams.projection import Projection
 from streams.receipt import Receipt
@@ -81,9 +83,11 @@ class Folding:
                 end = begin + FOLD_AT_ONCE
                 if pace.is_over():
                     await pace.turn(source.topic, given.records[begin].timestamp_ms)
-                undone = changes.fold_in_order(
-                    projection, source, given.records[begin:end], given.events[begin:end]
-                )
+                events = given.events[begin:end]
+                began = perf_counter()
+                undone = changes.fold_in_order(projection, source, given.records[begin:end], events)
+                took = (perf_counter() - began) / len(events)
+                self._edges.metrics.ran(projection.name, took, len(events))
                 for record, event in undone:
                     await self._fold_singly(projection, record, event, changes, receipts)
 
@@ -91,6 +95,7 @@ class Folding:
         """Encode what was folded, and bury what no table could hold."""
         for failed in changes.settle():
             failure = Failed(error=failed.error, tries=1)
+            self._edges.metrics.failed(failed.projection.name)
             receipts.append(await self._burial.bury(failed.record, failure, failed.projection.name))
 
     async def write(self, changes: TableBatch, receipts: list[Receipt]) -> None:
@@ -115,12 +120,16 @@ class Folding:
         A fold that fails does so again, and others wait for these tables: it has one try.
         """
 
+        metrics = self._edges.metrics
+
         async def attempt() -> None:
-            changes.fold(projection, record, event)
+            with bound_to(metrics.subscription, projection.name, event):
+                changes.fold(projection, record, event)
 
         failed = await self._edges.attempts.run_once(
             attempt, waiting_for=f"projection {projection.name}"
         )
         if failed is not None:
+            metrics.failed(projection.name)
             changes.leave_out(projection, record)
             receipts.append(await self._burial.bury(record, failed, projection.name))

@@ -6,6 +6,7 @@ A batch is archived whole before any of it is routed: waiting for a schema delay
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import perf_counter
 from typing import Any, Final
 
 from schemas.catalog import Catalog
@@ -69,14 +70,18 @@ class PlatformProcessor:
         receipts: list[Receipt] = []
         routable: list[RawRecord] = []
         while records:
+            began = perf_counter()
             for record in records:
                 archiving = await self._archive(record)
                 receipts.append(await self._edges.sender.send(archiving))
                 if archiving.topic == STORE_EVENTS:
                     routable.append(record)
+            self._ran("archive", began, len(records))
             records = more()
+        began = perf_counter()
         for record in routable:
             receipts += await self._route(record)
+        self._ran("route", began, len(routable))
         for receipt in receipts:
             await receipt
 
@@ -115,6 +120,10 @@ class PlatformProcessor:
         if failed is not None:
             return [await self._burial.bury(record, failed, "route")]
         return [await self._edges.sender.send(out) for out in outgoing]
+
+    def _ran(self, handler: str, began: float, events: int) -> None:
+        if events:
+            self._edges.metrics.ran(handler, (perf_counter() - began) / events, events)
 
     def _count(self, event_type: str) -> None:
         tally = self._tallies.get(event_type)
