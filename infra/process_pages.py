@@ -40,6 +40,8 @@ class ProcessState:
     url: str
     ready: bool
     reasons: Mapping[str, str] = field(default_factory=dict)
+    paused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What its subscriptions wait for, each by its name."""
 
     def as_mapping(self) -> Mapping[str, Any]:
         """For `--json`."""
@@ -78,7 +80,13 @@ def _asked(pid: int, url: str) -> ProcessState:
         return ProcessState(
             pid=pid, url=url, ready=False, reasons={"pages": "somebody else answers there"}
         )
-    return ProcessState(pid=pid, url=url, ready=answer["ready"], reasons=answer["reasons"])
+    return ProcessState(
+        pid=pid,
+        url=url,
+        ready=answer["ready"],
+        reasons=answer["reasons"],
+        paused=answer.get("paused", {}),
+    )
 
 
 def _answer(url: str) -> Mapping[str, Any]:

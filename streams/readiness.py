@@ -15,10 +15,15 @@ class Readiness:
 
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
+        self._facts: list[Callable[[], Mapping[str, Any]]] = []
 
     def add(self, name: str, check: Check) -> None:
         """Ask this, too. `name` is among a few that do not change: it becomes a label."""
         self._checks[name] = check
+
+    def show(self, facts: Callable[[], Mapping[str, Any]]) -> None:
+        """Show these on `/ready`, too: what is worth knowing, and no reason to be not ready."""
+        self._facts.append(facts)
 
     def failing(self) -> Mapping[str, str]:
         """What is wrong, by the name of the check."""
@@ -28,7 +33,13 @@ class Readiness:
     def as_mapping(self) -> Mapping[str, Any]:
         """For `/ready`."""
         failing = self.failing()
-        return {"ready": not failing, "reasons": dict(failing), "checks": sorted(self._checks)}
+        shown = {name: fact for facts in self._facts for name, fact in facts().items()}
+        return {
+            **shown,
+            "ready": not failing,
+            "reasons": dict(failing),
+            "checks": sorted(self._checks),
+        }
 
     def samples(self) -> Iterable[Sample]:
         """See MetricSource."""

@@ -78,4 +78,8 @@ def _readiness(pages: object) -> list[str]:
     for name, told in (pages if isinstance(pages, dict) else {}).items():
         lines.append(f"{name:<11} {'ready' if told['ready'] else 'not ready'}  {told['url']}")
         lines += [f"            {check}: {reason}" for check, reason in told["reasons"].items()]
+        lines += [
+            f"            {subscription} pauses: {pause['waiting_for']}: {pause['reason']}"
+            for subscription, pause in told["paused"].items()
+        ]
     return lines

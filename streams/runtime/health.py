@@ -63,10 +63,11 @@ class Run:
     metrics: WorkMetrics
 
     def not_ready(self) -> str | None:
-        """Why the subscription cannot work; None when it can."""
-        pause = self.process.pause
-        if pause is not None:
-            return f"{pause.waiting_for} waits: {pause.reason}"
+        """Why the subscription cannot work; None when it can.
+
+        One that waits for infrastructure is ready: it goes on by itself, its tables answer
+        meanwhile, and nothing would be won if it were started again.
+        """
         if self.member.is_ready:
             return None
         behind = [it for it in self.member.recovery if it.done < it.total]
@@ -74,6 +75,11 @@ class Run:
             done, total = sum(it.done for it in behind), sum(it.total for it in behind)
             return f"tables are being recovered, {done:,} of {total:,} records"
         return "no assignment is in force yet"
+
+
+def paused(runs: Sequence[Run]) -> dict[str, Any]:
+    """For the page `/ready`: the subscriptions that wait, and for what."""
+    return {"paused": {run.name: told for run in runs if (told := _pause(run)) is not None}}
 
 
 def live_page(app: str, runs: Sequence[Run]) -> dict[str, Any]:
@@ -89,8 +95,14 @@ def live_page(app: str, runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def _page(run: Run) -> dict[str, Any]:
+def _pause(run: Run) -> dict[str, str] | None:
     pause = run.process.pause
+    if pause is None:
+        return None
+    return {"reason": pause.reason, "waiting_for": pause.waiting_for}
+
+
+def _page(run: Run) -> dict[str, Any]:
     return {
         "ready": run.member.is_ready,
         "assigned": [str(source) for source in run.member.assigned()],
@@ -98,7 +110,5 @@ def _page(run: Run) -> dict[str, Any]:
         "unfinished": run.lanes.unfinished,
         "processed": run.process.processed,
         "committed": {str(source): offset for source, offset in run.member.committed().items()},
-        "pause": None
-        if pause is None
-        else {"reason": pause.reason, "waiting_for": pause.waiting_for},
+        "pause": _pause(run),
     }

@@ -20,7 +20,7 @@ from streams.pages import LOOPBACK, Pages, note, noted
 from streams.processor import Process
 from streams.runtime.consumer import COMMIT_DEADLINE_S, DRAIN_DEADLINE_S, GOODBYE_DEADLINE_S
 from streams.runtime.errors import LanesNeedNoTables
-from streams.runtime.health import CountingProcess, Run, live_page
+from streams.runtime.health import CountingProcess, Run, live_page, paused
 from streams.runtime.http import WorkerPages
 from streams.runtime.member import GroupMember
 from streams.runtime.projection_pages import StoredProjections
@@ -118,6 +118,7 @@ def pages_of(app: str, runs: Sequence[Run], known_types: Collection[str]) -> Pag
     pages = Pages(lambda: live_page(app, runs))
     work = [run.metrics for run in runs]
     pages.show(lambda: {"metrics": event_metrics(work).as_mapping()})
+    pages.readiness.show(lambda: paused(runs))
     for run in runs:
         pages.readiness.add(f"subscription {run.name}", run.not_ready)
     metrics = WorkerMetrics(runs, known_types)

@@ -48,12 +48,14 @@ async def test_a_process_is_ready_when_no_check_finds_anything(http: aiohttp.Cli
     pages, wrong = Pages(lambda: {"app": "team"}), {"tables": "being recovered"}
     pages.readiness.add("tables", lambda: wrong.get("tables"))
     pages.readiness.add("stall", lambda: None)
+    pages.readiness.show(lambda: {"paused": {"main": "the mailer is away"}})
     async with served(pages, PagesPlace()) as url:
         status, told = await answered(http, f"{url}/ready")
         assert (status, told["ready"], told["reasons"]) == (503, False, wrong)
         wrong.clear()
         status, told = await answered(http, f"{url}/ready")
         assert (status, told["ready"], told["reasons"]) == (200, True, {})
+        assert told["paused"] == {"main": "the mailer is away"}
         assert told["checks"] == ["stall", "tables"]
         assert told["pid"] == os.getpid()
 
