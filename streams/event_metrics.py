@@ -12,7 +12,7 @@ class EventMetrics:
     """What a process has done with events since it began.
 
     `avg_processing_time` is in seconds, over all handlers; `failure_rate` the share of tries that
-    raised; `dead_letter_queue_size` how many events were given up or are parked.
+    raised; `dead_letter_queue_size` how many events are parked or stand behind one.
     """
 
     total_events: int = 0
@@ -27,7 +27,7 @@ class EventMetrics:
         return asdict(self)
 
 
-def event_metrics(work: Sequence[WorkMetrics]) -> EventMetrics:
+def event_metrics(work: Sequence[WorkMetrics], breakers: Mapping[str, str]) -> EventMetrics:
     """The view over all subscriptions of a process."""
     by_type: dict[str, int] = {}
     for metrics in work:
@@ -42,6 +42,14 @@ def event_metrics(work: Sequence[WorkMetrics]) -> EventMetrics:
         events_by_type=dict(sorted(by_type.items())),
         avg_processing_time=sum(spread.sum for spread in timed) / runs if runs else 0.0,
         failure_rate=min(1.0, failures / tries) if tries else 0.0,
-        dead_letter_queue_size=sum(sum(it.dead_letters.values()) + it.parked_events for it in work),
-        circuit_breaker_state={name: state for it in work for name, state in it.breakers.items()},
+        dead_letter_queue_size=sum(map(_dead_letters, work)),
+        circuit_breaker_state=dict(breakers),
     )
+
+
+def _dead_letters(metrics: WorkMetrics) -> int:
+    """Parked events and those behind them; where nobody parks, all that were given up."""
+    if metrics.parked is None:
+        return sum(metrics.dead_letters.values())
+    parked = metrics.parked()
+    return parked.parked + parked.behind

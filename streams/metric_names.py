@@ -42,15 +42,14 @@ DEAD_LETTERS: Final = counter(
     "wundr_dead_letters_total", "Events given up by a handler.", "subscription", "handler"
 )
 PARKED: Final = gauge(
-    "wundr_parked_events", "Events that wait for a retry or are parked.", "subscription"
-)
-PARKED_AGGREGATES: Final = gauge(
-    "wundr_parked_aggregates", "Aggregates whose events wait.", "subscription"
+    "wundr_parked_events",
+    "Failed events that wait for another try, are parked, or stand behind one of these.",
+    "subscription",
+    "state",
 )
 BREAKER: Final = gauge(
     "wundr_breaker_state",
     "1 for the state that a breaker is in, 0 for the others.",
-    "subscription",
     "breaker",
     "state",
 )
@@ -111,7 +110,7 @@ WAITING: Final = gauge("wundr_publish_waiting", "Records sent and not acknowledg
 
 METRICS: Final[tuple[Metric, ...]] = (
     *(READY, CHECK_OK, RECORDS, EVENTS, HANDLED, HANDLER_SECONDS, FAILURES, FAILURE_RATIO),
-    *(RETRIES, DEAD_LETTERS, PARKED, PARKED_AGGREGATES, BREAKER, LAG_RECORDS, LAG_SECONDS),
+    *(RETRIES, DEAD_LETTERS, PARKED, BREAKER, LAG_RECORDS, LAG_SECONDS),
     *(WAIT_SECONDS, UNFINISHED, ASSIGNED, PAUSED, TABLE_ENTRIES, TABLE_RECOVERED, TABLE_RECOVERY),
     *(CHANGELOG_RECORDS, TABLE_BATCH, SENT, ACKNOWLEDGED, NOT_SENT, WAITING),
 )

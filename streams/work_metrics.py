@@ -6,10 +6,10 @@ take that never wait, by the first event of each few dozen; whoever waits is tim
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 from schemas.envelope import Priority
 from schemas.topics import priority_of
@@ -24,8 +24,15 @@ TALLIES: Final = 4_096
 """So many are kept apart; what comes then is counted as of other types."""
 
 
-BREAKER_STATES: Final = ("closed", "open", "half_open")
-"""The states of a breaker, by the names under which they are told."""
+class Parked(NamedTuple):
+    """Failed events that are not done, by their state."""
+
+    waiting: int = 0
+    """For another try."""
+    parked: int = 0
+    """For somebody's order."""
+    behind: int = 0
+    """One of these, in the order of their aggregate."""
 
 
 class Tally:
@@ -55,9 +62,8 @@ class WorkMetrics:
         self.waiting: dict[Priority, Histogram] = {}
         self.changelog_records: defaultdict[str, int] = defaultdict(int)
         self.table_batches = Histogram(RECORDS)
-        self.parked_events = 0
-        self.parked_aggregates = 0
-        self.breakers: dict[str, str] = {}
+        self.parked: Callable[[], Parked] | None = None
+        """Asked when somebody wants to know; set by whoever parks."""
         self._tallies: dict[tuple[str, tuple[str, ...], bool], Tally] = {}
 
     def tally(self, event_type: str, handlers: Sequence[str], *, is_copied: bool = False) -> Tally:
@@ -116,15 +122,6 @@ class WorkMetrics:
     def given_up(self, handler: str) -> None:
         """An event has become a dead letter."""
         self.dead_letters[handler] += 1
-
-    def breaker_changed(self, name: str, state: str) -> None:
-        """A breaker is in this one of BREAKER_STATES now; to be told of its first one, too."""
-        assert state in BREAKER_STATES, f"{state!r} is none of {BREAKER_STATES}"
-        self.breakers[name] = state
-
-    def parked(self, events: int, aggregates: int) -> None:
-        """So many events of so many aggregates wait for another try, or for somebody's order."""
-        self.parked_events, self.parked_aggregates = events, aggregates
 
     def written(self, events: int, tables: Iterable[str]) -> None:
         """The tables hold so many events more; each is named once for each changelog record."""

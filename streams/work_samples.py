@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator
 
 from streams.metric_names import (
-    BREAKER,
     CHANGELOG_RECORDS,
     DEAD_LETTERS,
     EVENTS,
@@ -12,13 +11,12 @@ from streams.metric_names import (
     HANDLED,
     HANDLER_SECONDS,
     PARKED,
-    PARKED_AGGREGATES,
     RETRIES,
     TABLE_BATCH,
     WAIT_SECONDS,
 )
 from streams.metrics import Sample
-from streams.work_metrics import BREAKER_STATES, OTHER, WorkMetrics
+from streams.work_metrics import OTHER, Parked, WorkMetrics
 
 
 def work_samples(work: WorkMetrics, known_types: Collection[str]) -> Iterator[Sample]:
@@ -42,11 +40,9 @@ def work_samples(work: WorkMetrics, known_types: Collection[str]) -> Iterator[Sa
         yield HANDLER_SECONDS.sample(spread, name, handler)
     for priority, spread in work.waiting.items():
         yield WAIT_SECONDS.sample(spread, name, priority.label)
-    yield PARKED.sample(work.parked_events, name)
-    yield PARKED_AGGREGATES.sample(work.parked_aggregates, name)
-    for breaker, present in work.breakers.items():
-        for state in BREAKER_STATES:
-            yield BREAKER.sample(int(state == present), name, breaker, state)
+    parked = Parked() if work.parked is None else work.parked()
+    for state, events in parked._asdict().items():
+        yield PARKED.sample(events, name, state)
     if work.table_batches.count:
         yield TABLE_BATCH.sample(work.table_batches, name)
     for table, records in work.changelog_records.items():

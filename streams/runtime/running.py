@@ -13,6 +13,7 @@ import structlog
 from schemas.envelope import Priority
 from schemas.key_ring import KeyRing
 from schemas.topics import priority_of
+from streams.breaker_numbers import BreakerNumbers, BreakerStates
 from streams.event_metrics import event_metrics
 from streams.keyed_lane import KeyedLane
 from streams.lane import Lanes, OpenLane
@@ -113,17 +114,23 @@ def prepared(
     return Run(name=subscription.name, member=member, lanes=lanes, process=process, metrics=metrics)
 
 
-def pages_of(app: str, runs: Sequence[Run], known_types: Collection[str]) -> Pages:
+def pages_of(
+    app: str,
+    runs: Sequence[Run],
+    known_types: Collection[str],
+    breakers: BreakerStates = dict,
+) -> Pages:
     """The pages of a worker; parts of it may add to them before it runs."""
     pages = Pages(lambda: live_page(app, runs))
     work = [run.metrics for run in runs]
-    pages.show(lambda: {"metrics": event_metrics(work).as_mapping()})
+    pages.show(lambda: {"metrics": event_metrics(work, breakers()).as_mapping()})
     pages.readiness.show(lambda: paused(runs))
     for run in runs:
         pages.readiness.add(f"subscription {run.name}", run.not_ready)
     metrics = WorkerMetrics(runs, known_types)
     pages.metrics.before_scrape(metrics.ask_ends)
     pages.metrics.add(metrics)
+    pages.metrics.add(BreakerNumbers(breakers))
     return pages
 
 

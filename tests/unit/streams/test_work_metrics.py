@@ -12,12 +12,13 @@ from schemas.envelope import Category, Priority
 from schemas.event import Event
 from schemas.topics import events_topic
 from streams.app import App
+from streams.breaker_numbers import STATES, BreakerNumbers
 from streams.context import BatchContext, Context
 from streams.event_metrics import event_metrics
 from streams.metrics import Sample
 from streams.records import RawRecord, TopicPartition
 from streams.table import MemoryTable
-from streams.work_metrics import TALLIES, WorkMetrics
+from streams.work_metrics import TALLIES, Parked, WorkMetrics
 from streams.work_samples import work_samples
 from tests.unit.streams.bench import Bench
 
@@ -85,7 +86,7 @@ async def test_tries_failures_and_dead_letters_are_told_apart(bench: Bench, star
     assert dict(metrics.retries) == {"look": 3}
     assert dict(metrics.dead_letters) == {"look": 1}
     assert values(metrics, "wundr_handler_failure_ratio") == {"look": 4 / 6}
-    seen = event_metrics([metrics])
+    seen = event_metrics([metrics], {})
     assert (seen.total_events, seen.failure_rate) == (3, 4 / 6)
     assert seen.dead_letter_queue_size == 1
 
@@ -154,8 +155,18 @@ def test_records_wait_as_long_as_the_first_and_the_last_of_them(
 
 
 def test_a_breaker_is_in_one_state() -> None:
-    metrics = WorkMetrics("team.main")
-    metrics.breaker_changed("mailer", "closed")
-    metrics.breaker_changed("mailer", "open")
-    assert values(metrics, "wundr_breaker_state") == {"closed": 0, "open": 1, "half_open": 0}
-    assert event_metrics([metrics]).circuit_breaker_state == {"mailer": "open"}
+    states = {"mailer": "open", "search": "closed"}
+    found = {it.labels: it.value for it in BreakerNumbers(lambda: states).samples()}
+    assert [labels for labels, value in found.items() if value] == [*states.items()]
+    assert len(found) == len(states) * len(STATES)
+    assert event_metrics([], states).circuit_breaker_state == states
+
+
+def test_what_is_parked_is_asked_for_when_it_is_shown() -> None:
+    metrics, lot = WorkMetrics("team.main"), [3]
+    metrics.given_up("look")
+    assert event_metrics([metrics], {}).dead_letter_queue_size == 1, "nobody parks"
+    metrics.parked = lambda: Parked(waiting=1, parked=lot[0], behind=2)
+    assert values(metrics, "wundr_parked_events") == {"waiting": 1, "parked": 3, "behind": 2}
+    lot[0] = 4
+    assert event_metrics([metrics], {}).dead_letter_queue_size == 6
