@@ -229,7 +229,7 @@ class AppProcessor:
         if events is None:
             return False
         types: defaultdict[str, set[str]] = defaultdict(set)
-        every = Counter([event.type for event in events])
+        every = {event.type for event in events}
         known = self._takers[source.topic]
         takers_by_type = {
             event_type: known.get(event_type) or self._takers_of(source.topic, event_type)
@@ -237,13 +237,14 @@ class AppProcessor:
         }
         if not all(takers.are_frequent for takers in takers_by_type.values()):
             return False
+        counts = Counter([it.type for it in events]) if len(every) > 1 else {}
         for event_type, takers in takers_by_type.items():
-            takers.tally.events += every[event_type]
+            takers.tally.events += counts.get(event_type, len(events))
             for projection in takers.folded:
                 types[projection.name].add(event_type)
         for name, wanted in types.items():
             collected = work.collected[name]
-            if wanted == every.keys():
+            if wanted == every:
                 collected.take(records, events)
             else:
                 for record, event in zip(records, events, strict=True):
@@ -254,7 +255,7 @@ class AppProcessor:
     async def _deliver_some(self, records: Sequence[RawRecord], work: _Work) -> None:
         """To handlers one by one, to the rest at the end of the batch."""
         topic = records[0].topic
-        view, takers_by_type = self._edges.reading.view, self._takers[topic]
+        view, takers_of = self._edges.reading.view, self._takers[topic].get
         collected = work.collected
         # The first of them tells how long the handlers take that do not wait.
         straight: Begin = self._handling.begin
@@ -266,7 +267,7 @@ class AppProcessor:
                 event = await self._read(record, work)
             if event is None:
                 continue
-            takers = takers_by_type.get(event.type) or self._takers_of(topic, event.type)
+            takers = takers_of(event.type) or self._takers_of(topic, event.type)
             takers.tally.events += 1
             for handler in takers.handlers:
                 unfinished = begin(handler, record, event)

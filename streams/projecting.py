@@ -91,6 +91,10 @@ class TableBatch:
             for key, value in changes.values.items()
         ]
 
+    def changed(self) -> Mapping[str, int]:
+        """How many records each table has for its changelog; to be called after `changelog`."""
+        return {name: len(changes.values) for name, changes in (self._changes or {}).items()}
+
     def store(self, acknowledged: Iterable[Acknowledgement] = ()) -> None:
         """Make the changes visible; to be called once their changelog records are acknowledged.
 

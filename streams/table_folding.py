@@ -54,7 +54,6 @@ class Folding:
         self._projections = {known.name: known for known in projections}
         self._edges = edges
         self._tables = tables
-        self._names = {table.changelog: name for name, table in tables.items()}
         self._burial = burial
         self._access = TableAccess()
 
@@ -102,10 +101,8 @@ class Folding:
         """Return when the changelogs have the changes: now they are visible."""
         await self.settle(changes, receipts)
         written = [await self._edges.sender.send(change) for change in changes.changelog()]
-        acknowledged = [await receipt for receipt in written]
-        changes.store(acknowledged)
-        names = self._names
-        self._edges.metrics.written(changes.folded, [names[it.topic] for it in acknowledged])
+        changes.store([await receipt for receipt in written])
+        self._edges.metrics.written(changes.folded, changes.changed())
 
     async def _fold_singly(
         self,

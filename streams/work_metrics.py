@@ -6,7 +6,7 @@ take that never wait, by the first event of each few dozen; whoever waits is tim
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Final, NamedTuple
@@ -123,12 +123,12 @@ class WorkMetrics:
         """An event has become a dead letter."""
         self.dead_letters[handler] += 1
 
-    def written(self, events: int, tables: Iterable[str]) -> None:
-        """The tables hold so many events more; each is named once for each changelog record."""
+    def written(self, events: int, changelogs: Mapping[str, int]) -> None:
+        """The tables hold so many events more; `changelogs`: records written, by table."""
         if events:
             self.table_batches.observe(events)
-        for table in tables:
-            self.changelog_records[table] += 1
+        for table, records in changelogs.items():
+            self.changelog_records[table] += records
 
     @contextmanager
     def trying(self, handler: str, event: object = None, events: int = 1) -> Iterator[None]:
