@@ -212,7 +212,7 @@ async def test_a_feed_whose_cancellation_was_swallowed_offers_nothing_all_the_sa
 async def test_where_partitions_end_is_known_from_fetches_and_asked_only_of_their_fetcher(
     log: MemoryLog,
 ) -> None:
-    asked: list[Collection[TopicPartition]] = []
+    asked: list[list[TopicPartition]] = []
 
     class Asked(MemoryFetcher):
         """Notes what it is asked for."""
