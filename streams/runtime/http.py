@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from streams.errors import PagesNotServed
 from streams.pages import LOOPBACK, Pages, json_page, listening
 from streams.projection import Entry
 from streams.runtime.projection_pages import NothingStored, ProjectionPages, StoredProjections
@@ -67,7 +68,11 @@ class WorkerPages:
         app.router.add_get("/api/projections/{name}/{key:.+}", self._projections.answer)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        return await listening(self._runner, port, host)
+        try:
+            return await listening(self._runner, port, host)
+        except PagesNotServed:
+            await self._runner.cleanup()
+            raise
 
     async def close(self) -> None:
         """Stop listening."""
