@@ -17,6 +17,7 @@ from connectors.projection_service import StoredReads, projection_edges
 from connectors.saga_service import saga_store
 from connectors.sink_service import migrate_when_available
 from infra.keys import open_keys
+from infra.process_pages import HttpHost, HttpPort, note_of
 from infra.sagas import saga_plan
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
@@ -45,13 +46,9 @@ RunFile = Annotated[Path | None, typer.Option(help="Write the pid and the port o
 Journal = Annotated[
     Path | None, typer.Option(help="Append every event that was published and acknowledged.")
 ]
-HttpHost = Annotated[
-    str, typer.Option(help="Address of the pages; other workers of the app ask there, too.")
-]
 Rebuild = Annotated[
     bool, typer.Option("--rebuild-tables", help="Fold the archive anew into the tables it gets.")
 ]
-HttpPort = Annotated[int, typer.Option(help="Port of the pages; 0 takes a free one.")]
 Subscriptions = Annotated[
     list[str] | None, typer.Option(help="Only this subscription; may be given several times.")
 ]
@@ -103,6 +100,7 @@ def worker(
         http_host=http_host,
         http_port=http_port,
         run_file=run_file,
+        note=note_of(load_settings(), f"worker-{target}"),
         journal=journal,
         subscriptions=tuple(subscription or ()),
         lanes=_priorities(lanes),
