@@ -55,6 +55,17 @@ class Receipt:
             self._future.add_done_callback(settle)
         return Receipt(self.event_id, kept)
 
+    def on_settled(self, callback: Callable[[BaseException | None], None]) -> None:
+        """Call back once the promise is kept (with None) or broken (with why)."""
+
+        def settle(future: "asyncio.Future[Acknowledgement]") -> None:
+            callback(asyncio.CancelledError() if future.cancelled() else future.exception())
+
+        if self._future.done():
+            settle(self._future)
+        else:
+            self._future.add_done_callback(settle)
+
     @property
     def acknowledged(self) -> bool:
         """Whether the broker has confirmed it by now."""

@@ -29,6 +29,7 @@ from streams.runtime.views import MemberTables
 from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
 from streams.table_store import TableStore
+from streams.tracing import Tracing
 from streams.turns import Pace
 
 WATCH_S: Final = 0.2
@@ -53,6 +54,7 @@ class WorkerSettings:
     `instance` name or a `data_dir` of its own, and `log_ids`: the broker's id of each changelog, by
     which a store knows the log that it follows. With `rebuilds_tables` it folds the archive anew
     into each partition of its tables that it gets, once. `keys` seal and open personal fields.
+    With `tracing` what is published and handled has spans.
     """
 
     kafka: KafkaSettings
@@ -69,6 +71,7 @@ class WorkerSettings:
     run_file: Path | None = None
     journal: Path | None = None
     keys: KeyRing | None = None
+    tracing: Tracing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
 from streams.runtime.projection_pages import StoredProjections
 from streams.runtime.running import Subscription, WorkerSettings, prepared, run_all
+from streams.traced import traced_sender, traced_workload
 from streams.turns import Turns
 from streams.workload import FaustSetup, Workload
 from streams.writer_schemas import WriterSchemas
@@ -70,7 +71,10 @@ async def run_app_worker(
     Raises BrokerUnavailable, TopicMissing, PartitionMismatch, NoSuchSubscription,
     LanesNeedNoTables, or WorkerFailed.
     """
-    workloads = [app.workload(name) for name in _chosen(app, settings.subscriptions)]
+    workloads = [
+        traced_workload(app.workload(name), settings.tracing)
+        for name in _chosen(app, settings.subscriptions)
+    ]
     collect_garbage_less_often()
     # The sender drains into the journal when it closes.
     with _journal(settings.journal) as journal:
@@ -142,7 +146,8 @@ def _prepared(
     subscription = replace(subscription, topics=subscription.topics_of(settings.lanes))
     member = _member(subscription, settings, workload.faust_setups)
     attempts = Attempts(RetrySchedule(), outages=connections.outages)
-    sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
+    leased = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
+    sender = traced_sender(leased, settings.tracing)
     edges = Edges(
         publisher=EventPublisher(
             connections.catalog, connections.codec, sender, connections.schemas, journal

@@ -19,6 +19,7 @@ DOORS = {
     "fastavro": "schemas/",
     "socketio": "gateway/",
     "engineio": "gateway/",
+    "opentelemetry": "infra/open_telemetry.py",
 }
 
 
