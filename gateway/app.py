@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 import structlog
 from aiohttp import web
 
+from gateway.emit_spans import EmitSpans
 from gateway.errors import AddressTaken, BroadcastReadStopped
 from gateway.feed import BroadcastFeed
 from gateway.guard import Guard, Handler, add_security_headers
@@ -20,13 +21,18 @@ READING: web.AppKey[asyncio.Task[None]] = web.AppKey("reading", asyncio.Task)
 
 
 def create_app(
-    settings: GatewaySettings, reader: RecordReader, epochs: Mapping[str, str]
+    settings: GatewaySettings,
+    reader: RecordReader,
+    epochs: Mapping[str, str],
+    spans: EmitSpans | None = None,
 ) -> web.Application:
     """The application; `epochs` maps each broadcast topic to its Kafka topic id.
 
+    `spans` are of what reaches browsers, where the node is traced.
+
     Its start-up reads the retained past: it raises HistoryUnavailable, BrokerUnavailable.
     """
-    feed = BroadcastFeed(settings, reader, epochs)
+    feed = BroadcastFeed(settings, reader, epochs, spans)
     admissions = Admissions(settings, feed)
     server = GatewayServer(settings, admissions)
     guard = Guard(settings)

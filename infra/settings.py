@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     """Port of the gateway; 0 chooses a free one."""
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
 
+    traces: bool | None = None
+    """Whether OpenTelemetry traces are sent; unset, an OTLP endpoint in `OTEL_*` decides."""
+
     @model_validator(mode="after")
     def _external_needs_both(self) -> Settings:
         given = (self.kafka_bootstrap is not None, self.postgres_dsn is not None)

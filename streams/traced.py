@@ -1,8 +1,8 @@
 """What a process is put together from, each with its span; without tracing they stay as they are.
 
-Publishing, the handlers and the sending of their events form one trace: the span of a publish is the
-one that the record's `traceparent` names, a handler is its child, and what it emits are children of
-the handler. A try that is repeated has a span of its own.
+Publishing, the handlers and the sending of their events form one trace: the span of a publish is
+the one that the record's `traceparent` names, a handler is its child, and what it emits are
+children of the handler. A try that is repeated has a span of its own.
 """
 
 from collections.abc import Awaitable, Generator, Sequence

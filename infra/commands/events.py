@@ -20,6 +20,7 @@ from infra.keys import open_keys
 from infra.settings import load_settings
 from infra.stack.endpoints import Endpoints
 from infra.stack.local import require_endpoints
+from infra.traces import open_tracing
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
@@ -30,6 +31,7 @@ from streams.kafka.sender import KafkaSender
 from streams.publisher import EventPublisher
 from streams.reading import EventReading, Unreadable
 from streams.settings import KafkaSettings
+from streams.traced import in_trace, traced_sender
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -160,7 +162,10 @@ async def _publish(event_type: str, data: dict[str, Any], aggregate: str | None)
     settings = load_settings()
     keys = open_keys(settings, require_endpoints(settings))
     async with open_schemas(kafka, Codec(catalog, keys=keys)) as (schemas, codec, sender):
-        await (await EventPublisher(catalog, codec, sender, schemas).publish(event))
+        with open_tracing(settings, "wundr-events-publish") as tracing:
+            publisher = EventPublisher(catalog, codec, traced_sender(sender, tracing), schemas)
+            event = in_trace(event, tracing)
+            await (await publisher.publish(event))
     return event
 
 

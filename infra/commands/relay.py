@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated
 
 import structlog
@@ -17,6 +18,7 @@ from connectors.sink_service import migrate_when_available
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import require_endpoints
+from infra.traces import open_tracing
 from schemas.catalog import Catalog
 from streams.settings import KafkaSettings
 
@@ -52,7 +54,9 @@ def relay(
         catalog=Catalog.load(),
         relay=RelaySettings(shards=tuple(sorted(set(shard or range(SHARDS))))),
     )
-    run_until_signalled(lambda stop: run_relay(plan, live_port, stop))
+    with open_tracing(settings, "wundr-relay") as tracing:
+        traced = replace(plan, tracing=tracing)
+        run_until_signalled(lambda stop: run_relay(traced, live_port, stop))
 
 
 async def run_relay(plan: RelayPlan, live_port: int, stop: asyncio.Event) -> None:

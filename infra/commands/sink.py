@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated
 
 import structlog
@@ -15,6 +16,7 @@ from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import require_endpoints
 from infra.topics import topic_ids
+from infra.traces import open_tracing
 from schemas.catalog import Catalog
 from schemas.topics import STORE_EVENTS
 from streams.runtime.collecting import collect_garbage_less_often
@@ -48,7 +50,9 @@ def sink(
         topic_id=topic_ids(endpoints.kafka_bootstrap, [STORE_EVENTS])[STORE_EVENTS],
         catalog=Catalog.load(),
     )
-    run_until_signalled(lambda stop: run_sink(plan, live_port, stop))
+    with open_tracing(settings, "wundr-sink") as tracing:
+        traced = replace(plan, tracing=tracing)
+        run_until_signalled(lambda stop: run_sink(traced, live_port, stop))
 
 
 async def run_sink(plan: SinkPlan, live_port: int, stop: asyncio.Event) -> None:
