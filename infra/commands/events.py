@@ -16,6 +16,8 @@ from rich.table import Table
 from connectors.postgres.database import Database
 from connectors.postgres.event_store import PostgresEventStore
 from connectors.settings import PostgresSettings
+from infra.commands.events_explain import explain
+from infra.commands.events_trace import trace
 from infra.keys import open_keys
 from infra.settings import load_settings
 from infra.stack.endpoints import Endpoints
@@ -34,6 +36,8 @@ from streams.settings import KafkaSettings
 from streams.traced import in_trace, traced_sender
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+app.command()(trace)
+app.command()(explain)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
