@@ -37,7 +37,7 @@ def relay_findings(delay: Delay) -> Iterator[Finding]:
     if not found:
         yield Finding(
             check="relay",
-            message=f"{delay.waiting:,} events in the outbox, the oldest for {delay.oldest_s:.0f} s",
+            message=f"{delay.waiting:,} events in the outbox, at most {delay.oldest_s:.0f} s old",
         )
 
 

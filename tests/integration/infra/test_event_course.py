@@ -1,0 +1,146 @@
+"""`wundr events trace`, `explain` and `wundr doctor` on real servers with real processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from tests.integration.infra.wundr_command import command, environment, wait_until, wundr
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
+
+APP = "tests.integration.infra.traced_app:app"
+SESSION = {"sessionId": "s-1", "projectId": "p-1", "profileId": "f", "userId": None}
+
+
+class Installation:
+    """Processes of one installation, and its commands."""
+
+    def __init__(self, folder: Path, bootstrap: str, dsn: str) -> None:
+        self.folder = folder
+        self._settings = {
+            "WUNDR_PROVIDER": "external",
+            "WUNDR_KAFKA_BOOTSTRAP": bootstrap,
+            "WUNDR_POSTGRES_DSN": dsn,
+        }
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, *words: str) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._running[" ".join(words)] = subprocess.Popen(
+                command(*words),
+                cwd=self.folder,
+                env=environment(**self._settings),
+                stdout=log,
+                stderr=log,
+            )
+
+    def stop(self, *words: str) -> None:
+        process = self._running.pop(" ".join(words))
+        process.terminate()
+        process.wait(40)
+
+    def stop_all(self) -> None:
+        for name in list(self._running):
+            self.stop(*name.split(" "))
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return wundr(self.folder, *words, **self._settings)
+
+    def lines(self, *words: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.run(*words, "--json").stdout.splitlines()]
+
+    def publish(self) -> str:
+        found = self.lines("events", "publish", "setup.session.started", json.dumps(SESSION))
+        return str(found[0]["id"])
+
+
+@pytest.fixture
+def installation(
+    kafka_bootstrap: str, fresh_database: str, working_folder: Path
+) -> Iterator[Installation]:
+    installation = Installation(working_folder, kafka_bootstrap, fresh_database)
+    applied = installation.run("topics", "apply", APP)
+    assert applied.returncode == 0, applied.stderr
+    for words in (["worker", "platform"], ["worker", APP], ["sink"]):
+        installation.start(*words)
+    yield installation
+    installation.stop_all()
+
+
+def stages(traced: dict[str, Any]) -> dict[str, set[str]]:
+    return {
+        it["type"]: {f"{seen['stage']} {seen['subject']}" for seen in it["sightings"]}
+        for it in traced["events"]
+    }
+
+
+def test_the_whole_course_of_an_event_is_found_and_the_doctor_names_what_is_wrong(
+    installation: Installation, tmp_path: Path
+) -> None:
+    event_id = installation.publish()
+    traced: dict[str, Any] = {}
+
+    def is_parked() -> bool:
+        nonlocal traced
+        found = installation.lines("events", "trace", event_id, APP)
+        traced = found[0] if found else {"events": []}
+        seen = stages(traced).get("setup.step.validate.started", set())
+        return "dead letter traced.main/refuse" in seen and "stored PostgreSQL" in seen
+
+    wait_until(is_parked, "the emitted event is parked and stored")
+    root, emitted = traced["events"]
+    assert (root["depth"], emitted["depth"]) == (0, 1)
+    assert (root["emittedBy"], emitted["emittedBy"]) == (None, "traced/begin")
+    seen = stages(traced)
+    assert {
+        "handled traced.main/begin",
+        "projected traced.main/sessions",
+        "stored PostgreSQL",
+        "shown room project.p-1",
+    } <= seen["setup.session.started"]
+    assert not any("handled traced.main/refuse" in it for it in seen[emitted["type"]])
+    assert any(it.startswith("published events.") for it in seen["setup.session.started"])
+
+    drawn = installation.run("events", "trace", emitted["id"], APP, "--svg", "course.svg")
+    assert drawn.returncode == 0, drawn.stderr
+    assert "no such profile" in drawn.stdout
+    texts = {it.text for it in Xml.parse(installation.folder / "course.svg").iter()}
+    assert {"setup.session.started", "setup.step.validate.started"} <= texts
+
+    explained = {it["topic"]: it for it in installation.lines("events", "explain", event_id, APP)}
+    place = next(it for it in seen["setup.session.started"] if it.startswith("published "))
+    topic, partition, offset = place.removeprefix("published ").rsplit("/", 2)
+    assert explained["place"]["what"] == f"{topic}/{partition} at offset {offset}"
+    assert explained["shown in"]["what"] == "project.p-1"
+
+    installation.stop("worker", APP)
+    installation.publish()
+    examined = installation.run("doctor", "--json")
+    assert examined.returncode == 1, examined.stderr
+    findings = [json.loads(line) for line in examined.stdout.splitlines()]
+    wrong = {it["check"]: it for it in findings if it["remedy"] is not None}
+    assert "1 of traced" in wrong["dead letters"]["message"]
+    assert "no such profile" in wrong["dead letters"]["message"]
+    assert any(
+        "traced.main has no member" in it["message"] for it in findings if it["check"] == "groups"
+    )
+    assert {"relay", "store", "schemas", "projections"} <= {it["check"] for it in findings}
+
+
+def test_an_event_that_nobody_stored_is_named(installation: Installation) -> None:
+    missing = installation.run("events", "trace", "00000000-0000-7000-8000-000000000000", APP)
+    assert missing.returncode == 1
+    assert "No stored event has the id" in missing.stderr
+
+
+def test_a_type_that_nobody_knows_is_answered_with_what_may_be_meant(working_folder: Path) -> None:
+    refused = wundr(working_folder, "events", "explain", "analysis.complete")
+    assert refused.returncode == 1
+    assert "did you mean analysis.completed" in refused.stderr
