@@ -185,7 +185,7 @@ def _note_failures(records: Iterable[RawRecord], ids: Collection[str], found: Fo
         ended = ended_address(record)
         event_id = None if ended is None else by_origin.get(ended[2])
         if ended is not None and event_id is not None:
-            found.sightings.append(_resolved(record, event_id, ended))
+            found.sightings.append(_left(record, event_id, ended))
             open_failures.pop((record.topic, event_id, ended[0], ended[1]), None)
     found.failed.extend(open_failures.values())
 
@@ -247,16 +247,22 @@ def _failed(failure: FailedEvent, event_id: str) -> Sighting:
         event_id=event_id,
         stage=Stage.DEAD_LETTER if failure.is_parked else Stage.RETRY,
         subject=f"{failure.group}/{failure.handler}",
-        detail=f"try {failure.tries}: {failure.error or failure.reason}",
+        detail=_reason(failure),
         at_ms=failure.at_ms,
     )
 
 
-def _resolved(record: RawRecord, event_id: str, ended: tuple[str, str, Origin]) -> Sighting:
+def _reason(failure: FailedEvent) -> str:
+    if not failure.reason:
+        return "it waits behind an earlier event of its aggregate"
+    return f"try {failure.tries}: {failure.error or failure.reason}"
+
+
+def _left(record: RawRecord, event_id: str, ended: tuple[str, str, Origin]) -> Sighting:
     return Sighting(
         event_id=event_id,
-        stage=Stage.RESOLVED,
+        stage=Stage.LEFT,
         subject=f"{ended[0]}/{ended[1]}",
-        detail=f"out of {record.topic}",
+        detail=record.topic,
         at_ms=record.timestamp_ms,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -41,26 +42,28 @@ def create_app(
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await guard.check(request, handler)
 
-    async def reading(app: web.Application) -> AsyncIterator[None]:
-        await feed.load()
-        app[READING] = asyncio.create_task(feed.follow(), name="broadcast-feed")
-        yield
-        app[READING].cancel()
-        await asyncio.gather(app[READING], return_exceptions=True)
-        await feed.close()
-
     async def dismiss(_app: web.Application) -> None:
         await admissions.close()
         await server.shutdown()
 
     app = web.Application(middlewares=[check])
-    app.cleanup_ctx.append(reading)
+    app.cleanup_ctx.append(partial(_reading, feed))
     app.on_shutdown.append(dismiss)
     app.on_response_prepare.append(add_security_headers)
     _add_live(app, feed, admissions)
     add_pages(app, settings)
     server.attach(app)
     return app
+
+
+async def _reading(feed: BroadcastFeed, app: web.Application) -> AsyncIterator[None]:
+    """Keep the log filled for as long as the application runs."""
+    await feed.load()
+    app[READING] = asyncio.create_task(feed.follow(), name="broadcast-feed")
+    yield
+    app[READING].cancel()
+    await asyncio.gather(app[READING], return_exceptions=True)
+    await feed.close()
 
 
 async def serve(

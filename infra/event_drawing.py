@@ -34,7 +34,7 @@ MARKS: Final = {
     Stage.SHOWN: ("B", "#8250df"),
     Stage.RETRY: ("R", "#b45309"),
     Stage.DEAD_LETTER: ("D", "#cf222e"),
-    Stage.RESOLVED: ("X", "#0a7d5a"),
+    Stage.LEFT: ("L", "#0a7d5a"),
 }
 """Letter and colour of what happens at a known time."""
 
@@ -53,7 +53,7 @@ LEGEND: Final = {
     Stage.SHOWN: "broadcast to a room",
     Stage.RETRY: "waits for a retry",
     Stage.DEAD_LETTER: "dead letter",
-    Stage.RESOLVED: "failure over",
+    Stage.LEFT: "left retries or dead letters",
 }
 
 TICKS: Final = (

@@ -36,10 +36,10 @@ class Stage(StrEnum):
     """A handler or projection has not come to it yet."""
     RETRY = "retry"
     """It waits for another try."""
-    RESOLVED = "resolved"
-    """A retry or a dead letter of it is over: done, redriven or dropped."""
     DEAD_LETTER = "dead letter"
     """It is parked."""
+    LEFT = "left"
+    """It left the retries (done, or parked then) or the dead letters (redriven or dropped)."""
     SHOWN = "shown"
     """It was broadcast to a room of browsers."""
 

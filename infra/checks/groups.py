@@ -82,7 +82,7 @@ def _start(group: str) -> str:
     app, _, subscription = group.partition(".")
     if app == PLATFORM_APP:
         return "wundr sink" if subscription == "sink" else "wundr worker platform"
-    return f"wundr worker APP, with the import path of app {app}"
+    return f"wundr worker APP, with the import path of app {app}; a group of the past is deleted"
 
 
 def _named(sources: Sequence[TopicPartition]) -> str:

@@ -81,10 +81,8 @@ def stages(traced: dict[str, Any]) -> dict[str, set[str]]:
     }
 
 
-def test_the_whole_course_of_an_event_is_found_and_the_doctor_names_what_is_wrong(
-    installation: Installation, tmp_path: Path
-) -> None:
-    event_id = installation.publish()
+def parked_course(installation: Installation, event_id: str) -> dict[str, Any]:
+    """The course as soon as what the event brought about is parked and stored."""
     traced: dict[str, Any] = {}
 
     def is_parked() -> bool:
@@ -95,6 +93,14 @@ def test_the_whole_course_of_an_event_is_found_and_the_doctor_names_what_is_wron
         return "dead letter traced.main/refuse" in seen and "stored PostgreSQL" in seen
 
     wait_until(is_parked, "the emitted event is parked and stored")
+    return traced
+
+
+def test_the_whole_course_of_an_event_is_found_and_the_doctor_names_what_is_wrong(
+    installation: Installation,
+) -> None:
+    event_id = installation.publish()
+    traced = parked_course(installation, event_id)
     root, emitted = traced["events"]
     assert (root["depth"], emitted["depth"]) == (0, 1)
     assert (root["emittedBy"], emitted["emittedBy"]) == (None, "traced/begin")
@@ -106,31 +112,38 @@ def test_the_whole_course_of_an_event_is_found_and_the_doctor_names_what_is_wron
         "shown room project.p-1",
     } <= seen["setup.session.started"]
     assert not any("handled traced.main/refuse" in it for it in seen[emitted["type"]])
-    assert any(it.startswith("published events.") for it in seen["setup.session.started"])
 
-    drawn = installation.run("events", "trace", emitted["id"], APP, "--svg", "course.svg")
+    the_course_is_drawn(installation, emitted["id"])
+    place = next(it for it in seen[root["type"]] if it.startswith("published "))
+    the_place_is_explained(installation, event_id, place.removeprefix("published "))
+    installation.stop("worker", APP)
+    installation.publish()
+    the_doctor_names_what_is_wrong(installation)
+
+
+def the_course_is_drawn(installation: Installation, event_id: str) -> None:
+    drawn = installation.run("events", "trace", event_id, APP, "--svg", "course.svg")
     assert drawn.returncode == 0, drawn.stderr
     assert "no such profile" in drawn.stdout
     texts = {it.text for it in Xml.parse(installation.folder / "course.svg").iter()}
     assert {"setup.session.started", "setup.step.validate.started"} <= texts
 
+
+def the_place_is_explained(installation: Installation, event_id: str, place: str) -> None:
     explained = {it["topic"]: it for it in installation.lines("events", "explain", event_id, APP)}
-    place = next(it for it in seen["setup.session.started"] if it.startswith("published "))
-    topic, partition, offset = place.removeprefix("published ").rsplit("/", 2)
+    topic, partition, offset = place.rsplit("/", 2)
     assert explained["place"]["what"] == f"{topic}/{partition} at offset {offset}"
     assert explained["shown in"]["what"] == "project.p-1"
 
-    installation.stop("worker", APP)
-    installation.publish()
+
+def the_doctor_names_what_is_wrong(installation: Installation) -> None:
     examined = installation.run("doctor", "--json")
     assert examined.returncode == 1, examined.stderr
     findings = [json.loads(line) for line in examined.stdout.splitlines()]
-    wrong = {it["check"]: it for it in findings if it["remedy"] is not None}
-    assert "1 of traced" in wrong["dead letters"]["message"]
-    assert "no such profile" in wrong["dead letters"]["message"]
-    assert any(
-        "traced.main has no member" in it["message"] for it in findings if it["check"] == "groups"
-    )
+    letters = [it["message"] for it in findings if it["check"] == "dead letters"]
+    assert any("of traced" in it and "no such profile" in it for it in letters)
+    groups = [it["message"] for it in findings if it["check"] == "groups"]
+    assert any("traced.main has no member" in it for it in groups)
     assert {"relay", "store", "schemas", "projections"} <= {it["check"] for it in findings}
 
 

@@ -112,7 +112,7 @@ async def test_a_dead_letter_is_found_with_its_reason_and_stands_until_it_is_end
 
     it.append(OutgoingRecord("dlq.team", key, None, (), 0))
     found = await it.found()
-    assert stages(found)[Stage.RESOLVED] == "team.main/take"
+    assert stages(found)[Stage.LEFT] == "team.main/take"
     assert found.failed == []
 
 

@@ -60,7 +60,7 @@ SIGHTINGS = [
     seen(VALIDATE, Stage.RETRY, "analysis.main/check", 30, "try 1: ValueError: no"),
     seen(VALIDATE, Stage.RETRY, "analysis.main/check", 1_040, "try 2: ValueError: no"),
     seen(VALIDATE, Stage.DEAD_LETTER, "analysis.main/check", 5_100, "try 3: ValueError"),
-    seen(VALIDATE, Stage.RESOLVED, "analysis.main/check", 65_000, "out of dlq.analysis"),
+    seen(VALIDATE, Stage.LEFT, "analysis.main/check", 65_000, "dlq.analysis"),
     seen(FAILED, Stage.PUBLISHED, "events.domain.normal/1/9", 65_020),
     seen(FAILED, Stage.PENDING, "analysis.main/hourly-counts", None, "not yet"),
 ]
