@@ -118,21 +118,20 @@ def _personal(known: EventType) -> Iterator[Fact]:
 
 
 def _app(app: App, known: EventType) -> Iterator[Fact]:
-    sagas = {saga.name for saga in sagas_of(app)}
     for name in app.subscriptions():
         work = app.workload(name)
         for it in work.reactions:
             if it.wants(known.name):
                 declines = "" if it.can_handle is every_event else "; may decline it (can_handle)"
                 yield Fact(
-                    topic="saga" if it.name in sagas else "handler",
+                    topic="handler",
                     what=f"{work.group}/{it.name}",
                     why=f"its pattern is {it.pattern}{declines}",
                 )
-    for saga in sagas_of(app):
-        if saga.wants(known.name):
-            yield Fact(topic="saga", what=f"{app.name}/{saga.name}", why="it takes this type")
-    takes = False
+    sagas = [saga for saga in sagas_of(app) if known.name in saga.types]
+    for saga in sagas:
+        yield Fact(topic="saga", what=f"{saga.group}/{saga.name}", why="it names this type")
+    takes = bool(sagas)
     for projection in app.projections:
         if projection.wants(known.name):
             takes = True

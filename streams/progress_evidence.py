@@ -5,7 +5,7 @@ A committed offset is never above unfinished work: an event below it was handled
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.event import Event
 from streams.app import App
@@ -27,9 +27,29 @@ class Placed:
     place: Origin
 
 
-def groups_of(apps: Iterable[App]) -> list[str]:
+class KnownSaga(NamedTuple):
+    """A saga of an app: it has a subscription of its own, and takes the types it names."""
+
+    app: str
+    name: str
+    types: frozenset[str]
+
+    @property
+    def subscription(self) -> str:
+        """Part of its group's name, and of the ids of what it emits."""
+        return f"saga-{self.name}"
+
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        return f"{self.app}.{self.subscription}"
+
+
+def groups_of(apps: Collection[App]) -> list[str]:
     """The consumer groups of all subscriptions."""
-    return [work.group for work in workloads_of(apps)]
+    groups = [work.group for work in workloads_of(apps)]
+    groups += [saga.group for app in apps for saga in sagas_of(app)]
+    return list(dict.fromkeys(groups))
 
 
 def workloads_of(apps: Iterable[App]) -> list[Workload]:
@@ -37,15 +57,22 @@ def workloads_of(apps: Iterable[App]) -> list[Workload]:
     return [app.workload(name) for app in apps for name in app.subscriptions()]
 
 
-def names_of(apps: Iterable[App]) -> list[tuple[str, str]]:
+def names_of(apps: Collection[App]) -> list[tuple[str, str]]:
     """App and name of all that emits events."""
     found = [(work.app, it.name) for work in workloads_of(apps) for it in work.reactions]
-    return found + [(app.name, saga.name) for app in apps for saga in sagas_of(app)]
+    return found + [(app.name, saga.subscription) for app in apps for saga in sagas_of(app)]
 
 
-def sagas_of(app: App) -> tuple[Any, ...]:
+def sagas_of(app: App) -> tuple[KnownSaga, ...]:
     """The sagas of an app."""
-    return tuple(getattr(app, "sagas", ()))
+    return tuple(
+        KnownSaga(
+            app.name,
+            saga.name,
+            frozenset(it.event_type for it in (*saga.started_by, *saga.continued_by)),
+        )
+        for saga in getattr(app, "sagas", ())
+    )
 
 
 def progress_sightings(
@@ -59,30 +86,32 @@ def progress_sightings(
     `failed` has event id, group and handler of what is waiting or parked: that is not done.
     """
     for it in placed:
-        for work in workloads_of(apps):
-            offset = committed.get(work.group, {}).get(it.place.source)
+        for group, name, stage in _takers(apps, it.event):
+            if (it.event.id, group, name) in failed:
+                continue
+            offset = committed.get(group, {}).get(it.place.source)
             is_passed = offset is not None and offset > it.place.offset
-            for name, stage in _takers(work, apps, it.event):
-                if (it.event.id, work.group, name) not in failed:
-                    yield Sighting(
-                        event_id=it.event.id,
-                        stage=stage if is_passed else Stage.PENDING,
-                        subject=f"{work.group}/{name}",
-                        detail="" if is_passed else _behind(offset, it.place),
-                    )
+            yield Sighting(
+                event_id=it.event.id,
+                stage=stage if is_passed else Stage.PENDING,
+                subject=f"{group}/{name}",
+                detail="" if is_passed else _behind(offset, it.place),
+            )
 
 
-def _takers(
-    work: Workload, apps: Collection[App], event: Event[Any]
-) -> Iterator[tuple[str, Stage]]:
-    sagas = {saga.name for app in apps if app.name == work.app for saga in sagas_of(app)}
-    for reaction in work.reactions:
-        if reaction.wants(event.type) and may_take(reaction, event):
-            yield reaction.name, Stage.SAGA if reaction.name in sagas else Stage.HANDLED
-    for projection in work.projections:
+def _takers(apps: Collection[App], event: Event[Any]) -> Iterator[tuple[str, str, Stage]]:
+    """Group and name of all that takes an event, and what it is then."""
+    for work in workloads_of(apps):
+        for reaction in work.reactions:
+            if reaction.wants(event.type) and may_take(reaction, event):
+                yield work.group, reaction.name, Stage.HANDLED
         # Rows in Postgres have checkpoints of their own, and no consumer group.
-        if projection.wants(event.type) and projection.kept_in is KeptIn.TABLE:
-            yield projection.name, Stage.PROJECTED
+        for projection in work.projections:
+            if projection.wants(event.type) and projection.kept_in is KeptIn.TABLE:
+                yield work.group, projection.name, Stage.PROJECTED
+    for saga in (saga for app in apps for saga in sagas_of(app)):
+        if event.type in saga.types:
+            yield saga.group, saga.name, Stage.SAGA
 
 
 def may_take(reaction: Reaction, event: Event[Any]) -> bool:

@@ -9,9 +9,8 @@ import pytest
 from examples.analysis.app import app as analysis
 from schemas.catalog import Catalog
 from schemas.errors import UnknownEventType
-from schemas.event import Event
+from schemas.events.domain import SetupSessionStarted
 from streams.app import App
-from streams.context import Context
 from streams.explanation import Fact, explain
 from streams.projection import KeptIn
 
@@ -70,22 +69,17 @@ def test_an_app_that_does_not_take_the_type_is_not_named() -> None:
     )
 
 
-def test_a_saga_is_told_from_a_handler() -> None:
+def test_a_saga_is_named_by_the_types_that_it_names() -> None:
     app = App("team")
 
-    async def step(event: Event[Any], context: Context) -> None:
-        """A step."""
-
     class Workflow:
-        name = "step"
+        name = "setup"
+        started_by = (SetupSessionStarted,)
+        continued_by = ()
 
-        @staticmethod
-        def wants(event_type: str) -> bool:
-            return False
-
-    app.on("setup.*")(step)
     app.sagas = (Workflow(),)  # type: ignore[attr-defined]
-    assert whats(facts("setup.session.started", app)["saga"]) == ["team.main/step"]
+    assert whats(facts("setup.session.started", app)["saga"]) == ["team.saga-setup/setup"]
+    assert "saga" not in facts("setup.session.failed", app)
 
 
 def test_personal_fields_and_upcasts_are_named() -> None:

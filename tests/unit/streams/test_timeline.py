@@ -11,7 +11,7 @@ from schemas.event import Event, EventFactory
 from schemas.events.plugin import PluginMetricRecorded
 from streams.app import App
 from streams.context import Context, Emitter
-from streams.progress_evidence import Placed, names_of, progress_sightings
+from streams.progress_evidence import Placed, groups_of, names_of, progress_sightings
 from streams.records import Origin
 from streams.timeline import Evidence, Sighting, Stage, emitter_of, timeline
 
@@ -121,3 +121,18 @@ def test_a_predicate_that_raises_counts_as_taking_the_event() -> None:
 
 def test_all_handlers_of_an_app_are_known_by_name() -> None:
     assert names_of([Committed().app]) == [("team", "take"), ("team", "never"), ("team", "slow")]
+
+
+def test_a_saga_that_names_the_type_has_taken_it_once_its_group_is_past_it() -> None:
+    app = App("team")
+
+    class Workflow:
+        name = "setup"
+        started_by = (PluginMetricRecorded,)
+        continued_by = ()
+
+    app.sagas = (Workflow(),)  # type: ignore[attr-defined]
+    offsets = {"team.saga-setup": {PLACE.source: 41}}
+    found = progress_sightings([Placed(metric("a"), PLACE)], [app], offsets)
+    assert [(it.subject, it.stage) for it in found] == [("team.saga-setup/setup", Stage.SAGA)]
+    assert "team.saga-setup" in groups_of([app])
