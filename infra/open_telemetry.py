@@ -7,6 +7,7 @@ away costs spans, never an event.
 from __future__ import annotations
 
 from contextvars import Context, ContextVar, copy_context
+from threading import Thread
 from typing import Final
 
 from opentelemetry import context as variables_of_opentelemetry
@@ -23,6 +24,9 @@ from streams.tracing import Span, SpanKind, SpanPlan
 
 LINKS: Final = 4_096
 """Links that a span keeps: a sink stores up to 4,000 events in one batch."""
+
+CLOSE_S: Final = 2.0
+"""How long the end of a process waits for a collector: less than a supervisor does."""
 
 KINDS: Final = {
     SpanKind.PRODUCER: trace.SpanKind.PRODUCER,
@@ -88,8 +92,10 @@ class OpenTelemetryTracer:
         return _trace_context(found) if found.is_valid else None
 
     def close(self) -> None:
-        """Send what is left, for a bounded time."""
-        self._provider.shutdown()
+        """Send what is left. A collector that is away holds nobody up for longer than CLOSE_S."""
+        ending = Thread(target=self._provider.shutdown, name="last spans", daemon=True)
+        ending.start()
+        ending.join(CLOSE_S)
 
 
 class OpenTelemetrySpan:

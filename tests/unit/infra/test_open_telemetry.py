@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from infra.open_telemetry import OpenTelemetryTracer
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory, Metadata
@@ -171,6 +176,24 @@ def test_without_tracing_nothing_is_wrapped() -> None:
     assert traced_workload(workload, None) is workload
     assert traced_sender(sender, None) is sender
     assert in_trace(event := metric(), None) is event
+
+
+def test_a_collector_that_is_away_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("infra.open_telemetry.CLOSE_S", 0.05)
+    stuck = threading.Event()
+
+    class Away(SimpleSpanProcessor):
+        def shutdown(self) -> None:
+            stuck.wait()
+
+    tracer = OpenTelemetryTracer("tests", Away(InMemorySpanExporter()))
+    began = time.monotonic()
+    tracer.close()
+    waited_s = time.monotonic() - began
+    stuck.set()
+    assert waited_s < 5
 
 
 def test_what_is_never_sent_is_forgotten_in_time() -> None:
