@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from infra.event_drawing import draw
 from infra.event_plan import course_plan
 from infra.event_tree import event_tree, timeline_mapping
 from streams.timeline import Timeline
+
+PIPE_WIDTH: Final = 500
+"""Characters of a line for who is no terminal: a line that is cut hides what is looked for."""
 
 
 def trace(
@@ -47,9 +50,7 @@ def trace(
 
 
 def _show(course: Timeline, plan: CoursePlan) -> None:
-    # A tree that is cut at the width of a pipe would hide what somebody looks for.
-    console = Console(soft_wrap=not sys.stdout.isatty())
-    console.print(event_tree(course))
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(event_tree(course))
     for place in course.unsearched:
         sys.stderr.write(f"not looked through: {place}\n")
     names = ", ".join(app.name for app in plan.apps)
