@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from connectors.postgres.migrations import migrate
+from connectors.settings import PostgresSettings
 from tests.integration.infra.wundr_command import command, environment, wait_until, wundr
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
@@ -76,6 +79,7 @@ class Installation:
 def installation(
     kafka_bootstrap: str, fresh_database: str, working_folder: Path
 ) -> Iterator[Installation]:
+    asyncio.run(migrate(PostgresSettings(dsn=fresh_database)))
     installation = Installation(working_folder, kafka_bootstrap, fresh_database)
     applied = installation.run("topics", "apply", APP)
     assert applied.returncode == 0, applied.stderr
