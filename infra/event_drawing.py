@@ -21,11 +21,14 @@ LABELS: Final = 500
 RIGHT: Final = WIDTH - 40
 TOP: Final = 76
 INDENT: Final = 18
+DEEPEST: Final = 12
+"""Effects further down are not moved further in: their names would have no room."""
+
 LINE: Final = 16
 PADDING: Final = 20
 RADIUS: Final = 8
-LONGEST_TEXT: Final = 66
-"""Characters of a line that fit beside the time."""
+CHARACTER: Final = 7.9
+"""Width of a letter, the bold ones included: a name ends where the time begins."""
 
 MARKS: Final = {
     Stage.PUBLISHED: ("P", "#1f6feb"),
@@ -116,7 +119,7 @@ def draw(course: Timeline) -> str:
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
         f'<text class="type" x="20" y="28">Course of {escape(course.asked)}</text>',
         *(
-            f'<text class="dim" x="20" y="48">not looked through: {_cut(it)}</text>'
+            f'<text class="dim" x="20" y="48">not looked through: {_cut(it, WIDTH)}</text>'
             for it in course.unsearched[:1]
         ),
         *(_highlight(it) for it in bands if it.occurrence.event.id == course.asked),
@@ -191,12 +194,13 @@ def _highlight(band: _Band) -> str:
 
 
 def _band(band: _Band, course: Timeline) -> Iterator[str]:
-    left = 20 + band.depth * INDENT
+    left = 20 + min(band.depth, DEEPEST) * INDENT
+    room = LABELS - left - RADIUS
     yield f"<g><title>{escape(band.occurrence.event.id)}</title>"
     for number, (text, colour) in enumerate(band.lines):
         kind = ' class="type"' if number == 0 else ""
         y = band.top + 18 + number * LINE
-        yield f'<text{kind} x="{left}" y="{y:.0f}" style="fill:{colour}">{_cut(text)}</text>'
+        yield f'<text{kind} x="{left}" y="{y:.0f}" style="fill:{colour}">{_cut(text, room)}</text>'
     yield "</g>"
     for mark in band.marks:
         letter, colour = MARKS[mark.sighting.stage]
@@ -262,5 +266,7 @@ def _tooltip(sighting: Sighting, course: Timeline) -> str:
     return escape(" ".join(it for it in (since(sighting.at_ms, course.began_ms), *words) if it))
 
 
-def _cut(text: str) -> str:
-    return escape(text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…")
+def _cut(text: str, room: float) -> str:
+    """As much of a text as has room."""
+    longest = int(room / CHARACTER)
+    return escape(text if len(text) <= longest else f"{text[: longest - 1]}…")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from xml.etree import ElementTree as Xml
 
 from infra.event_drawing import LABELS, RIGHT, draw
+from schemas.event import Event
 from streams.timeline import Evidence, Stage, timeline
 from tests.unit.infra.courses import BEGAN_MS, FAILED, STARTED, VALIDATE, full_course, seen
 
@@ -75,6 +76,23 @@ def test_a_clock_that_is_behind_stays_in_the_picture() -> None:
     x = float(next(picture.iter(f"{SVG}circle")).get("cx", "0"))
     assert LABELS <= x <= RIGHT
     assert early.at_ms == BEGAN_MS - 9_000
+
+
+def test_names_end_where_the_time_begins_however_deep_they_are() -> None:
+    chain = [STARTED]
+    for number in range(30):
+        cause = chain[-1]
+        chain.append(
+            Event(
+                STARTED.envelope._replace(id=f"deep-{number}", causation_id=cause.id),
+                STARTED.data,
+            )
+        )
+    long = [seen(it, Stage.PENDING, "x" * 200, None) for it in chain]
+    picture = drawn(draw(timeline(chain, STARTED.id, Evidence(sightings=long))))
+    for text in picture.iter(f"{SVG}text"):
+        if text.get("style"):
+            assert float(text.get("x", "0")) + len(text.text or "") * 7.9 <= LABELS
 
 
 def test_what_was_not_looked_through_is_said() -> None:
