@@ -50,12 +50,14 @@ class EventPlaces(Protocol):
 class Found:
     """What there is to say of the events: grows while they are looked up.
 
-    `failed` are those that wait or are parked now; `origins` the places in `events.*`.
+    `failed` are those that wait or are parked now; `origins` the places in `events.*`, `archived`
+    those in `store.events`.
     """
 
     sightings: list[Sighting] = field(default_factory=list)
     emitters: dict[str, str] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
+    archived: dict[str, Origin] = field(default_factory=dict)
     failed: list[FailedEvent] = field(default_factory=list)
     unsearched: list[str] = field(default_factory=list)
 
@@ -107,6 +109,7 @@ class EvidenceSearch:
         for record in await self._at(archived, found):
             event_id = archived[_place(record)]
             found.origins.setdefault(event_id, record.origin)
+            found.archived.setdefault(event_id, _place(record))
             found.sightings.append(_archived(record, event_id))
             emitter = _emitter(record)
             if emitter is not None:

@@ -11,6 +11,7 @@ from connectors.event_evidence import EvidenceSearch, Found
 from connectors.postgres.database import Database
 from connectors.postgres.event_places import PostgresEventPlaces
 from connectors.postgres.event_store import PostgresEventStore
+from connectors.postgres.projection_store import PostgresProjectionStore
 from connectors.settings import PostgresSettings
 from infra.topics import partition_counts
 from schemas.catalog import Catalog
@@ -23,7 +24,14 @@ from streams.kafka.offsets import committed_offsets
 from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
-from streams.progress_evidence import Placed, groups_of, names_of, progress_sightings
+from streams.progress_evidence import (
+    Checkpoints,
+    Placed,
+    groups_of,
+    names_of,
+    progress_sightings,
+    row_sightings,
+)
 from streams.records import Origin
 from streams.settings import KafkaSettings
 from streams.timeline import Evidence, Timeline, timeline
@@ -46,14 +54,18 @@ async def course_of(plan: CoursePlan, event_id: str) -> Timeline:
     """
     events = await _caused_events(plan, event_id)
     found = await _search(plan, events)
+    archived = [Placed(it, found.archived[it.id]) for it in events if it.id in found.archived]
     committed = {
         group: await committed_offsets(plan.kafka, group) for group in groups_of(plan.apps)
     }
     placed = [Placed(it, found.origins[it.id]) for it in events if it.id in found.origins]
     failed = {(str(it.event_id), it.group, it.handler) for it in found.failed}
-    progress = progress_sightings(placed, plan.apps, committed, failed)
     evidence = Evidence(
-        sightings=[*found.sightings, *progress],
+        sightings=[
+            *found.sightings,
+            *progress_sightings(placed, plan.apps, committed, failed),
+            *row_sightings(archived, plan.apps, await _checkpoints(plan)),
+        ],
         emitters=found.emitters,
         names=names_of(plan.apps),
         unsearched=found.unsearched,
@@ -76,6 +88,18 @@ async def _caused_events(plan: CoursePlan, event_id: str) -> list[Event[Any]]:
     if not events:
         raise EventNotFound(event_id)
     return events
+
+
+async def _checkpoints(plan: CoursePlan) -> Checkpoints:
+    """Of the versions that are read."""
+    async with Database(plan.postgres) as database:
+        store = PostgresProjectionStore(database)
+        return {
+            (known.app, known.name): await store.checkpoints(version.version_id)
+            for known in await store.find()
+            for version in await store.versions(known.app, known.name)
+            if version.version == known.live
+        }
 
 
 async def _search(plan: CoursePlan, events: Sequence[Event[Any]]) -> Found:

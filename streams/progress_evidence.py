@@ -18,10 +18,13 @@ from streams.workload import Workload
 Committed = Mapping[str, Mapping[TopicPartition, int]]
 """Committed offsets by consumer group."""
 
+Checkpoints = Mapping[tuple[str, str], Mapping[int, int]]
+"""By app and projection: up to where the rows that are read are folded, by partition."""
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An event and its place in `events.*`."""
+    """An event and a place of it in a topic."""
 
     event: Event[Any]
     place: Origin
@@ -96,6 +99,30 @@ def progress_sightings(
                 stage=stage if is_passed else Stage.PENDING,
                 subject=f"{group}/{name}",
                 detail="" if is_passed else _behind(offset, it.place),
+            )
+
+
+def row_sightings(
+    archived: Iterable[Placed], apps: Collection[App], checkpoints: Checkpoints
+) -> Iterator[Sighting]:
+    """Whose rows in Postgres hold each event; `archived` are places in the store's topic."""
+    kept = [
+        (app.name, projection)
+        for app in apps
+        for projection in app.projections_in(KeptIn.POSTGRES)
+        if (app.name, projection.name) in checkpoints
+    ]
+    for it in archived:
+        for app_name, projection in kept:
+            if not projection.wants(it.event.type):
+                continue
+            following = checkpoints[app_name, projection.name].get(it.place.partition, 0)
+            is_passed = following > it.place.offset
+            yield Sighting(
+                event_id=it.event.id,
+                stage=Stage.PROJECTED if is_passed else Stage.PENDING,
+                subject=f"{app_name}/{projection.name}",
+                detail="rows" if is_passed else f"its rows are at offset {following} of the store",
             )
 
 

@@ -11,7 +11,8 @@ from schemas.event import Event, EventFactory
 from schemas.events.plugin import PluginMetricRecorded
 from streams.app import App
 from streams.context import Context, Emitter
-from streams.progress_evidence import Placed, groups_of, names_of, progress_sightings
+from streams.progress_evidence import Placed, groups_of, names_of, progress_sightings, row_sightings
+from streams.projection import KeptIn
 from streams.records import Origin
 from streams.timeline import Evidence, Sighting, Stage, emitter_of, timeline
 
@@ -136,3 +137,18 @@ def test_a_saga_that_names_the_type_has_taken_it_once_its_group_is_past_it() -> 
     found = progress_sightings([Placed(metric("a"), PLACE)], [app], offsets)
     assert [(it.subject, it.stage) for it in found] == [("team.saga-setup/setup", Stage.SAGA)]
     assert "team.saga-setup" in groups_of([app])
+
+
+def test_rows_hold_an_event_once_their_checkpoint_is_behind_it() -> None:
+    app = App("team")
+    for name, pattern in (("here", "plugin.*"), ("behind", "*"), ("other", "ui.*")):
+        app.projection(name, on=(pattern,), initial=dict, kept_in=KeptIn.POSTGRES)(
+            lambda state, _: state
+        )
+    archived = [Placed(metric("a"), Origin("store.events", 2, 40))]
+    checkpoints = {("team", "here"): {2: 41}, ("team", "behind"): {1: 99}, ("team", "other"): {}}
+    found = row_sightings(archived, [app], checkpoints)
+    assert {it.subject: it.stage for it in found} == {
+        "team/here": Stage.PROJECTED,
+        "team/behind": Stage.PENDING,
+    }
