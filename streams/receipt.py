@@ -55,6 +55,15 @@ class Receipt:
             self._future.add_done_callback(settle)
         return Receipt(self.event_id, kept)
 
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the broker has confirmed it by now."""
+        return (
+            self._future.done()
+            and not self._future.cancelled()
+            and self._future.exception() is None
+        )
+
     def on_settled(self, callback: Callable[[BaseException | None], None]) -> None:
         """Call back once the promise is kept (with None) or broken (with why)."""
 
@@ -65,15 +74,6 @@ class Receipt:
             settle(self._future)
         else:
             self._future.add_done_callback(settle)
-
-    @property
-    def acknowledged(self) -> bool:
-        """Whether the broker has confirmed it by now."""
-        return (
-            self._future.done()
-            and not self._future.cancelled()
-            and self._future.exception() is None
-        )
 
     def __repr__(self) -> str:
         return f"<Receipt {self.event_id} {'acknowledged' if self.acknowledged else 'pending'}>"
