@@ -19,6 +19,8 @@ from streams.errors import NotDelivered
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
 from streams.settings import KafkaSettings
+from streams.traced import traced_sender
+from streams.tracing import Tracing
 
 _log = structlog.get_logger(__name__)
 
@@ -28,13 +30,17 @@ _CLOSE_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayPlan:
-    """Which Postgres, which Kafka, and how. `silent_s`: when a silent owner counts as frozen."""
+    """Which Postgres, which Kafka, and how. `silent_s`: when a silent owner counts as frozen.
+
+    With `tracing` each event that is sent has a span.
+    """
 
     kafka: KafkaSettings
     postgres: PostgresSettings
     catalog: Catalog
     relay: RelaySettings = field(default_factory=RelaySettings)
     silent_s: float = SILENT_S
+    tracing: Tracing | None = None
 
 
 @asynccontextmanager
@@ -51,7 +57,7 @@ async def outbox_relay(
                 outbox=PostgresOutbox(
                     settings=plan.postgres, database=database, silent_s=plan.silent_s
                 ),
-                sender=sender,
+                sender=traced_sender(sender, plan.tracing),
                 schemas=KafkaWriterSchemas(kafka, sender, Codec(plan.catalog)),
                 counted=(sender,),
             )

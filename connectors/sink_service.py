@@ -14,6 +14,7 @@ from connectors.settings import PostgresSettings, SinkSettings
 from connectors.sink_reading import SinkReading
 from connectors.sink_status import StepListener
 from connectors.store_sink import SinkEdges, StoreSink
+from connectors.traced_target import traced_target
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from streams.impatient_schemas import ImpatientSchemas
@@ -22,17 +23,22 @@ from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
 from streams.reading import EventReading
 from streams.settings import KafkaSettings
+from streams.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkPlan:
-    """Which Kafka, which Postgres, and how. `topic_id` is Kafka's id of `store.events`."""
+    """Which Kafka, which Postgres, and how. `topic_id` is Kafka's id of `store.events`.
+
+    With `tracing` each stored batch has a span.
+    """
 
     kafka: KafkaSettings
     postgres: PostgresSettings
     topic_id: str
     catalog: Catalog
     sink: SinkSettings = field(default_factory=SinkSettings)
+    tracing: Tracing | None = None
 
 
 @asynccontextmanager
@@ -53,7 +59,7 @@ async def store_sink(
                 plan.kafka, plan.sink.group, (plan.sink.topic,), listener
             ),
             sender=sender,
-            target=PostgresSinkTarget(database),
+            target=traced_target(PostgresSinkTarget(database), plan.tracing),
             reading=SinkReading(reading, with_json=plan.sink.stores_json),
             clock=lambda: datetime.now(UTC),
             counted=(sender,),

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 
 import structlog
 from aiohttp import web
 
+from gateway.emit_spans import EmitSpans
 from gateway.errors import AddressTaken, BroadcastReadStopped
 from gateway.feed import BroadcastFeed
 from gateway.guard import Guard, Handler, add_security_headers
@@ -25,13 +27,18 @@ PAGES: web.AppKey[Pages] = web.AppKey("pages", Pages)
 
 
 def create_app(
-    settings: GatewaySettings, reader: RecordReader, epochs: Mapping[str, str]
+    settings: GatewaySettings,
+    reader: RecordReader,
+    epochs: Mapping[str, str],
+    spans: EmitSpans | None = None,
 ) -> web.Application:
     """The application; `epochs` maps each broadcast topic to its Kafka topic id.
 
+    `spans` are of what reaches browsers, where the node is traced.
+
     Its start-up reads the retained past: it raises HistoryUnavailable, BrokerUnavailable.
     """
-    feed = BroadcastFeed(settings, reader, epochs)
+    feed = BroadcastFeed(settings, reader, epochs, spans)
     numbers = GatewayNumbers()
     admissions = Admissions(settings, feed, numbers)
     server = GatewayServer(settings, admissions)
@@ -41,20 +48,12 @@ def create_app(
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await guard.check(request, handler)
 
-    async def reading(app: web.Application) -> AsyncIterator[None]:
-        await feed.load()
-        app[READING] = asyncio.create_task(feed.follow(), name="broadcast-feed")
-        yield
-        app[READING].cancel()
-        await asyncio.gather(app[READING], return_exceptions=True)
-        await feed.close()
-
     async def dismiss(_app: web.Application) -> None:
         await admissions.close()
         await server.shutdown()
 
     app = web.Application(middlewares=[check])
-    app.cleanup_ctx.append(reading)
+    app.cleanup_ctx.append(partial(_reading, feed))
     app.on_shutdown.append(dismiss)
     app.on_response_prepare.append(add_security_headers)
     app[PAGES] = node_pages(feed, admissions, lambda: _not_reading(app))
@@ -62,6 +61,16 @@ def create_app(
     add_pages(app, settings)
     server.attach(app)
     return app
+
+
+async def _reading(feed: BroadcastFeed, app: web.Application) -> AsyncIterator[None]:
+    """Keep the log filled for as long as the application runs."""
+    await feed.load()
+    app[READING] = asyncio.create_task(feed.follow(), name="broadcast-feed")
+    yield
+    app[READING].cancel()
+    await asyncio.gather(app[READING], return_exceptions=True)
+    await feed.close()
 
 
 async def serve(

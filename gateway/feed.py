@@ -11,6 +11,7 @@ import structlog
 
 from gateway.broadcast import read_broadcast
 from gateway.broadcast_log import BroadcastLog, caught_up, history_starts
+from gateway.emit_spans import EmitSpans
 from gateway.errors import HistoryUnavailable, NotABroadcast
 from gateway.settings import GatewaySettings
 from schemas.errors import WundrError
@@ -23,17 +24,26 @@ _RETRY_S = 1.0
 
 
 class BroadcastFeed:
-    """Reads all broadcast partitions without a group. `epochs` gives each topic's id."""
+    """Reads all broadcast partitions without a group. `epochs` gives each topic's id.
+
+    `spans` is told of what arrives live.
+    """
 
     def __init__(
-        self, settings: GatewaySettings, reader: RecordReader, epochs: Mapping[str, str]
+        self,
+        settings: GatewaySettings,
+        reader: RecordReader,
+        epochs: Mapping[str, str],
+        spans: EmitSpans | None = None,
     ) -> None:
+        self.spans = spans
         self.epochs = dict(epochs)
         self.log = BroadcastLog(
             {}, max_records=settings.history_records, max_bytes=settings.history_bytes
         )
         self.unreadable = 0
         self._paused: str | None = None
+        self._is_live = False
         self._settings = settings
         self._reader = reader
         self._followers: set[asyncio.Event] = set()
@@ -62,6 +72,7 @@ class BroadcastFeed:
 
     async def follow(self) -> None:
         """Read on until cancelled. Raises what is not retryable."""
+        self._is_live = True
         while True:
             try:
                 await self._read_once()
@@ -96,6 +107,9 @@ class BroadcastFeed:
         records = [record for batch in batches.values() for record in batch]
         if records:
             self._take_in(sorted(records, key=lambda record: record.timestamp_ms))
+            if self.spans is not None and self._is_live:
+                for record in records:
+                    self.spans.read(record)
 
     def _take_in(self, records: Iterable[RawRecord]) -> None:
         for record in records:

@@ -150,6 +150,8 @@ class Session:
         self._put_gaps(portion.gaps)
         for broadcast in portion.broadcasts:
             self.connection.put(broadcast.packet)
+        if self.feed.spans is not None:
+            self.feed.spans.emitted(portion.broadcasts)
         self.sent += len(portion.broadcasts)
         self.numbers.sent(portion.broadcasts)
         if portion.broadcasts and self.has_caught_up:

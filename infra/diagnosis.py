@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from infra.finding import Finding
+from infra.service_diagnosis import service_findings
 from infra.settings import Settings
 from infra.stack.embedded import embedded_missing, kafka_processes
 from infra.stack.endpoints import Endpoints
@@ -22,15 +23,6 @@ from schemas.catalog import Catalog
 from schemas.topics import platform_topics
 
 MIN_FREE_BYTES = 1024**3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """The outcome of one check; `remedy` is None when nothing is wrong."""
-
-    check: str
-    message: str
-    remedy: str | None = None
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -153,6 +145,7 @@ def _broker(settings: Settings, endpoints: Endpoints) -> Iterator[Finding]:
         )
     else:
         yield Finding(check="topics", message="every topic is as it should be")
+    yield from service_findings(settings, endpoints)
 
 
 def _existing_parent(folder: Path) -> Path:

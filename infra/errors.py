@@ -4,6 +4,7 @@ WundrError
 └── InfraError
     ├── SettingsInvalid      every faulty setting at once
     ├── KeysNotConfigured
+    ├── TracingNotInstalled
     ├── BrokerUnreachable
     ├── UnknownBreaker
     ├── TopicPlanRefused     a change that would lose or mix up events
@@ -46,6 +47,13 @@ class KeysNotConfigured(InfraError):
 
     code = "keys_not_configured"
     remedy = "Set WUNDR_KEYS_DSN to the database that the publishing processes use."
+
+
+class TracingNotInstalled(InfraError):
+    """Traces are asked for, and OpenTelemetry is not installed."""
+
+    code = "tracing_not_installed"
+    remedy = "Install `wundr-events[tracing]`, or set WUNDR_TRACES=off."
 
 
 class BrokerUnreachable(InfraError):

@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     log: LogFormat = LogFormat.AUTO
     log_level: LogLevel = LogLevel.INFO
 
+    traces: bool | None = None
+    """Whether OpenTelemetry traces are sent; unset, an OTLP endpoint in `OTEL_*` decides."""
+
     @model_validator(mode="after")
     def _external_needs_both(self) -> Settings:
         given = (self.kafka_bootstrap is not None, self.postgres_dsn is not None)

@@ -42,3 +42,12 @@ def offsets(given: Iterable[str]) -> Mapping[int, tuple[int, int | None]]:
         end = parsed["end"]
         found[int(parsed["partition"])] = (int(parsed["first"]), None if not end else int(end))
     return found
+
+
+def lasting(milliseconds: int) -> str:
+    """How long something has lasted, as people say it: `40 s`, `3 min`, `5 h`, `2 days`."""
+    seconds = max(0, milliseconds) // 1_000
+    for length, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

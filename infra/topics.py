@@ -99,8 +99,8 @@ def _compare_one(spec: TopicSpec, found: ExistingTopic | None) -> TopicChange | 
 def plan(bootstrap: str, specs: Iterable[TopicSpec]) -> list[TopicChange]:
     """What `apply` would do. Raises BrokerUnreachable, TopicPlanRefused."""
     wanted = list(specs)
-    with _typed_errors("reading the topics as they are"):
-        existing = _existing(_admin(bootstrap), list({spec.name for spec in wanted}))
+    with typed_errors("reading the topics as they are"):
+        existing = _existing(admin_client(bootstrap), list({spec.name for spec in wanted}))
     return compare(wanted, existing)
 
 
@@ -113,7 +113,7 @@ def apply(bootstrap: str, changes: Sequence[TopicChange]) -> None:
     refused = [change for change in changes if change.action is Action.REFUSE]
     if refused:
         raise TopicPlanRefused("; ".join(f"{it.spec.name} {it.detail}" for it in refused))
-    admin = _admin(bootstrap)
+    admin = admin_client(bootstrap)
     new = [
         NewTopic(
             it.spec.name,
@@ -129,7 +129,7 @@ def apply(bootstrap: str, changes: Sequence[TopicChange]) -> None:
     altered = [_alteration(it.spec) for it in changes if it.action is Action.CONFIGURE]
     if altered:
         for resource, future in admin.incremental_alter_configs(altered).items():
-            with _typed_errors(f"setting up topic {resource.name}"):
+            with typed_errors(f"setting up topic {resource.name}"):
                 future.result(_TIMEOUT_S)
 
 
@@ -139,18 +139,18 @@ def topic_ids(bootstrap: str, names: Sequence[str]) -> Mapping[str, str]:
     Raises TopicMissing, BrokerUnreachable.
     """
     # The client must outlive its futures: they are never done once it is gone.
-    admin = _admin(bootstrap)
+    admin = admin_client(bootstrap)
     ids: dict[str, str] = {}
     for name, future in admin.describe_topics(TopicCollection(list(dict.fromkeys(names)))).items():
-        with _typed_errors(f"looking up topic {name}"):
+        with typed_errors(f"looking up topic {name}"):
             ids[name] = str(future.result(_TIMEOUT_S).topic_id)
     return ids
 
 
 def partition_counts(bootstrap: str) -> Mapping[str, int]:
     """How many partitions each topic has. Raises BrokerUnreachable."""
-    with _typed_errors("listing the topics"):
-        topics = _admin(bootstrap).list_topics(timeout=_TIMEOUT_S).topics
+    with typed_errors("listing the topics"):
+        topics = admin_client(bootstrap).list_topics(timeout=_TIMEOUT_S).topics
     return {name: len(topic.partitions) for name, topic in topics.items()}
 
 
@@ -175,7 +175,8 @@ def translated(error: KafkaError, doing: str) -> WundrError:
 
 
 @contextmanager
-def _typed_errors(doing: str) -> Iterator[None]:
+def typed_errors(doing: str) -> Iterator[None]:
+    """Raise our errors for those of the admin client; `doing` says what is attempted."""
     try:
         yield
     except KafkaException as error:
@@ -189,7 +190,8 @@ def _quiet_client(bootstrap: str) -> AdminClient:
     return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
 
-def _admin(bootstrap: str) -> AdminClient:
+def admin_client(bootstrap: str) -> AdminClient:
+    """A client of a broker that answers. Raises BrokerUnreachable."""
     client = _quiet_client(bootstrap)
     try:
         client.list_topics(timeout=_TIMEOUT_S)
@@ -216,7 +218,7 @@ def _existing(admin: AdminClient, names: Sequence[str]) -> dict[str, ExistingTop
 
 def _wait_for_creation(futures: Mapping[str, Future[None]]) -> None:
     for name, future in futures.items():
-        with _typed_errors(f"creating topic {name}"):
+        with typed_errors(f"creating topic {name}"):
             try:
                 future.result(_TIMEOUT_S)
             except KafkaException as error:

@@ -60,9 +60,12 @@ class UnknownEventType(SchemaError):
     code = "schemas.unknown_event_type"
     remedy = "Check the spelling, or add a schema file and run `wundr schemas generate`."
 
-    def __init__(self, event_type: str) -> None:
+    def __init__(self, event_type: str, near: Sequence[str] = ()) -> None:
+        """`near`: types that may have been meant."""
         self.event_type = event_type
-        super().__init__(f"the catalog has no event type {event_type!r}")
+        self.near = tuple(near)
+        meant = f", did you mean {' or '.join(near)}?" if near else ""
+        super().__init__(f"the catalog has no event type {event_type!r}{meant}")
 
 
 class UnknownSchemaVersion(SchemaError):

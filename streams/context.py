@@ -70,6 +70,11 @@ class Context:
         """Whether there is anything to send."""
         return bool(self._emitted)
 
+    @property
+    def emitted(self) -> tuple[Event[EventData], ...]:
+        """What the handler has emitted so far, in order."""
+        return self._emitted
+
     async def publish(self, data: DataT, *, aggregate_id: str | None = None) -> Event[DataT]:
         """Emit an event that is caused by the handled one, within its correlation.
 
@@ -108,3 +113,8 @@ class BatchContext:
     ) -> Event[DataT]:
         """Emit an event that is caused by `cause`, one of the handled ones. See Context."""
         return await self._contexts[cause.id].publish(data, aggregate_id=aggregate_id)
+
+    @property
+    def emitted(self) -> tuple[Event[EventData], ...]:
+        """What the handler has emitted so far, by its causes."""
+        return tuple(new for context in self._contexts.values() for new in context.emitted)

@@ -87,5 +87,16 @@ class Receipt:
             and self._future.exception() is None
         )
 
+    def on_settled(self, callback: Callable[[BaseException | None], None]) -> None:
+        """Call back once the promise is kept (with None) or broken (with why)."""
+
+        def settle(future: "asyncio.Future[Acknowledgement]") -> None:
+            callback(asyncio.CancelledError() if future.cancelled() else future.exception())
+
+        if self._future.done():
+            settle(self._future)
+        else:
+            self._future.add_done_callback(settle)
+
     def __repr__(self) -> str:
         return f"<Receipt {self.event_id} {'acknowledged' if self.acknowledged else 'pending'}>"

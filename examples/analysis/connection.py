@@ -10,7 +10,9 @@ from connectors.postgres.database import Database
 from connectors.postgres.event_appender import PostgresEventAppender
 from connectors.postgres.event_store import PostgresEventStore
 from connectors.settings import PostgresSettings
+from infra.settings import load_settings
 from infra.stack.endpoints import Endpoints
+from infra.traces import open_tracing
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from streams.bus.kafka import KafkaBus
@@ -50,13 +52,13 @@ async def connect(endpoints: Endpoints, app: str, journal: Path) -> AsyncIterato
         bootstrap=endpoints.kafka_bootstrap, client_id=app, linger_ms=PRODUCER_LINGER_MS
     )
     schemas = KafkaWriterSchemas(kafka, KafkaSender(kafka), codec)
-    with closing(FileJournal(journal)) as kept:
+    with closing(FileJournal(journal)) as kept, open_tracing(load_settings(), app) as tracing:
         async with Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database:
             store = PostgresEventStore(database, codec, schemas)
             appender = JournalledAppender(
                 PostgresEventAppender(database, catalog, codec), codec, kept
             )
-            options = BusOptions(journal=kept)
+            options = BusOptions(journal=kept, tracing=tracing)
             bus = KafkaBus(app, kafka, catalog, store, options=options)
             try:
                 yield Connection(

@@ -16,10 +16,13 @@ from rich.table import Table
 from connectors.postgres.database import Database
 from connectors.postgres.event_store import PostgresEventStore
 from connectors.settings import PostgresSettings
+from infra.commands.events_explain import explain
+from infra.commands.events_trace import trace
 from infra.keys import open_keys
 from infra.settings import load_settings
 from infra.stack.endpoints import Endpoints
 from infra.stack.local import require_endpoints
+from infra.traces import open_tracing
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
@@ -30,8 +33,11 @@ from streams.kafka.sender import KafkaSender
 from streams.publisher import EventPublisher
 from streams.reading import EventReading, Unreadable
 from streams.settings import KafkaSettings
+from streams.traced import in_trace, traced_sender
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+app.command()(trace)
+app.command()(explain)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
@@ -160,7 +166,10 @@ async def _publish(event_type: str, data: dict[str, Any], aggregate: str | None)
     settings = load_settings()
     keys = open_keys(settings, require_endpoints(settings))
     async with open_schemas(kafka, Codec(catalog, keys=keys)) as (schemas, codec, sender):
-        await (await EventPublisher(catalog, codec, sender, schemas).publish(event))
+        with open_tracing(settings, "wundr-events-publish") as tracing:
+            publisher = EventPublisher(catalog, codec, traced_sender(sender, tracing), schemas)
+            event = in_trace(event, tracing)
+            await (await publisher.publish(event))
     return event
 
 

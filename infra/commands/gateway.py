@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import structlog
 import typer
 
 from gateway.app import PAGES, create_app, serve
+from gateway.emit_spans import EmitSpans
 from gateway.settings import GatewaySettings
 from infra.development_key import development_key
 from infra.process_pages import HttpHost, HttpPort, pages_place
@@ -18,10 +19,12 @@ from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import require_endpoints
 from infra.topics import topic_ids
+from infra.traces import open_tracing
 from schemas.topics import BROADCAST_TOPICS
 from streams.kafka.reader import KafkaReader
 from streams.pages import LOOPBACK, PagesPlace, served
 from streams.settings import KafkaSettings
+from streams.tracing import Tracing
 
 app = typer.Typer(add_completion=False)
 log = structlog.get_logger(__name__)
@@ -35,6 +38,7 @@ class GatewayPlan:
     kafka: KafkaSettings
     epochs: dict[str, str]
     pages: PagesPlace = field(default_factory=PagesPlace)
+    tracing: Tracing | None = None
 
 
 @app.command()
@@ -74,14 +78,18 @@ def gateway(
         epochs=dict(topic_ids(endpoints.kafka_bootstrap, BROADCAST_TOPICS)),
         pages=pages_place(settings, "gateway", http_port, http_host),
     )
-    run_until_signalled(lambda stop: run_gateway(plan, stop))
+    with open_tracing(settings, "wundr-gateway") as tracing:
+        traced = replace(plan, tracing=tracing)
+        run_until_signalled(lambda stop: run_gateway(traced, stop))
 
 
 async def run_gateway(plan: GatewayPlan, stop: asyncio.Event) -> None:
     """Run one gateway node until `stop` is set."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     ready.add_done_callback(_print_address)
-    web_app = create_app(plan.gateway, KafkaReader(plan.kafka, BROADCAST_TOPICS), plan.epochs)
+    reader = KafkaReader(plan.kafka, BROADCAST_TOPICS)
+    spans = None if plan.tracing is None else EmitSpans(plan.tracing.tracer)
+    web_app = create_app(plan.gateway, reader, plan.epochs, spans)
     async with served(web_app[PAGES], plan.pages) as url:
         log.info("gateway runs", live=f"{url}/live")
         await serve(plan.gateway, web_app, ready=ready, stop=stop)

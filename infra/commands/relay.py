@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated
 
 import structlog
@@ -18,6 +19,7 @@ from infra.process_pages import HttpHost, HttpPort, pages_place
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import require_endpoints
+from infra.traces import open_tracing
 from schemas.catalog import Catalog
 from streams.pages import LOOPBACK, PagesPlace, served
 from streams.settings import KafkaSettings
@@ -54,7 +56,9 @@ def relay(
         relay=RelaySettings(shards=tuple(sorted(set(shard or range(SHARDS))))),
     )
     place = pages_place(settings, "relay", http_port, http_host)
-    run_until_signalled(lambda stop: run_relay(plan, place, stop))
+    with open_tracing(settings, "wundr-relay") as tracing:
+        traced = replace(plan, tracing=tracing)
+        run_until_signalled(lambda stop: run_relay(traced, place, stop))
 
 
 async def run_relay(plan: RelayPlan, place: PagesPlace, stop: asyncio.Event) -> None:

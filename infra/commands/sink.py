@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 import typer
@@ -15,6 +16,7 @@ from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import require_endpoints
 from infra.topics import topic_ids
+from infra.traces import open_tracing
 from schemas.catalog import Catalog
 from schemas.topics import STORE_EVENTS
 from streams.pages import LOOPBACK, PagesPlace, served
@@ -49,7 +51,9 @@ def sink(
         catalog=Catalog.load(),
     )
     place = pages_place(settings, "sink", http_port, http_host)
-    run_until_signalled(lambda stop: run_sink(plan, place, stop))
+    with open_tracing(settings, "wundr-sink") as tracing:
+        traced = replace(plan, tracing=tracing)
+        run_until_signalled(lambda stop: run_sink(traced, place, stop))
 
 
 async def run_sink(plan: SinkPlan, place: PagesPlace, stop: asyncio.Event) -> None:

@@ -24,6 +24,7 @@ from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
 from infra.stored_projections import projection_plan
 from infra.topics import topic_ids
+from infra.traces import open_tracing
 from schemas.envelope import Priority
 from schemas.key_ring import KeyRing
 from streams.runtime.loading import load_app
@@ -110,7 +111,8 @@ def worker(
         keys=keys,
         restart_when_stalled=restart_when_stalled,
     )
-    _run(target, settings)
+    with open_tracing(load_settings(), f"wundr-worker-{target}") as tracing:
+        _run(target, replace(settings, tracing=tracing))
 
 
 def _run(target: str, settings: WorkerSettings) -> None:

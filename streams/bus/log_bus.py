@@ -30,6 +30,8 @@ from streams.reading import EventReading
 from streams.receipt import Receipt
 from streams.retry import RetrySchedule
 from streams.schema_log import LoggedWriterSchemas
+from streams.traced import in_trace, traced_sender, traced_workload
+from streams.tracing import Tracing
 from streams.workload import Workload
 
 
@@ -43,6 +45,9 @@ class BusOptions:
     sleep: Sleep = asyncio.sleep
     keys: KeyRing | None = None
     """What personal fields are sealed with and opened; without, neither happens."""
+
+    tracing: Tracing | None = None
+    """Spans of what is published and handled; without, none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +71,22 @@ class LogBus:
         self._log = log
         self._options = options
         self._publisher = EventPublisher(
-            catalog, log.codec, log.sender, log.schemas, options.journal
+            catalog,
+            log.codec,
+            traced_sender(log.sender, options.tracing),
+            log.schemas,
+            options.journal,
         )
         self._pumps: dict[Subscription, GroupPump] = {}
 
     async def publish(self, event: Event[Any]) -> Receipt:
         """See EventBus."""
-        return await self._publisher.publish(event)
+        return await self._publisher.publish(in_trace(event, self._options.tracing))
 
     async def publish_batch(self, events: Sequence[Event[Any]]) -> list[Receipt]:
         """See EventBus."""
-        return await self._publisher.publish_batch(events)
+        tracing = self._options.tracing
+        return await self._publisher.publish_batch([in_trace(event, tracing) for event in events])
 
     async def subscribe(
         self, pattern: str, handler: HandlerFunction, *, name: str | None = None
@@ -92,6 +102,7 @@ class LogBus:
         if any(known.name == subscription.name for known in self._pumps):
             raise DuplicateName(f"this bus has a subscription {subscription.name!r} already")
         workload = replace(app.workload(), subscription=subscription.name)
+        workload = traced_workload(workload, self._options.tracing)
         topics = workload.event_topics(self._catalog)
         if not topics:
             raise UnknownEventType(pattern)

@@ -38,6 +38,7 @@ from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
 from streams.stall import STALL_AFTER_S
 from streams.table_store import TableStore
+from streams.tracing import Tracing
 from streams.turns import Pace
 from streams.work_metrics import WorkMetrics
 
@@ -63,7 +64,8 @@ class WorkerSettings:
     `instance` name or a `data_dir` of its own, and `log_ids`: the broker's id of each changelog, by
     which a store knows the log that it follows. With `rebuilds_tables` it folds the archive anew
     into each partition of its tables that it gets, once. `run_file` tells where its pages are and
-    stays, `note` goes with the worker. `keys` seal and open personal fields.
+    stays, `note` goes with the worker. `keys` seal and open personal fields. With `tracing` what is
+    published and handled has spans.
     """
 
     kafka: KafkaSettings
@@ -83,6 +85,7 @@ class WorkerSettings:
     keys: KeyRing | None = None
     stall_after_s: float = STALL_AFTER_S
     restart_when_stalled: bool = False
+    tracing: Tracing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

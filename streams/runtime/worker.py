@@ -63,6 +63,7 @@ from streams.runtime.running import (
 from streams.sagas.handling import StepJournal, StepListener, no_listener
 from streams.sagas.running import SagaRunning
 from streams.sagas.store import SagaStore
+from streams.traced import traced_sender, traced_workload
 from streams.turns import Turns
 from streams.work_metrics import WorkMetrics
 from streams.workload import FaustSetup, Workload
@@ -94,7 +95,10 @@ async def run_app_worker(
     `sagas` keeps the courses of its sagas. Raises BrokerUnavailable, TopicMissing,
     PartitionMismatch, NoSuchSubscription, LanesNeedNoTables, SagaStoreMissing, or WorkerFailed.
     """
-    workloads = [app.workload(name) for name in _chosen(app, settings.subscriptions)]
+    workloads = [
+        traced_workload(app.workload(name), settings.tracing)
+        for name in _chosen(app, settings.subscriptions)
+    ]
     collect_garbage_less_often()
     # The sender drains into the journal when it closes.
     with _journal(settings.journal) as journal:
@@ -201,9 +205,10 @@ def _prepared(
     subscription = _subscription(workload, connections.catalog, settings)
     member = _member(subscription, settings, workload.faust_setups)
     attempts = Attempts(RetrySchedule(), outages=connections.outages)
-    sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
+    leased = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
     metrics = WorkMetrics(workload.group)
-    lot = _lot(workload.app, sender, metrics, connections)
+    lot = _lot(workload.app, leased, metrics, connections)
+    sender = traced_sender(leased, settings.tracing)
     edges = Edges(
         publisher=EventPublisher(
             connections.catalog, connections.codec, sender, connections.schemas, journal

@@ -20,6 +20,7 @@ DOORS = {
     "prometheus_client": "streams/exposition.py",
     "socketio": "gateway/",
     "engineio": "gateway/",
+    "opentelemetry": "infra/open_telemetry.py",
 }
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from infra.diagnosis import (
     MIN_FREE_BYTES,
-    Finding,
     disk_finding,
     embedded_finding,
     native_finding,
     port_finding,
     processes_finding,
 )
+from infra.finding import Finding
 from infra.stack.processes import RecordedProcess
 from infra.stack.state import StackState
 

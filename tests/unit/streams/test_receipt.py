@@ -53,3 +53,18 @@ async def test_a_withdrawn_promise_is_withdrawn_for_all() -> None:
     promise.cancel()
     with pytest.raises(asyncio.CancelledError):
         await receipt
+
+
+async def test_who_asks_is_told_when_the_promise_is_settled_whatever_came_of_it() -> None:
+    loop = asyncio.get_running_loop()
+    told: list[BaseException | None] = []
+    kept, broken, cancelled = (loop.create_future() for _ in range(3))
+    Receipt("a", kept).on_settled(told.append)
+    Receipt("b", broken).on_settled(told.append)
+    kept.set_result(Acknowledgement("t", 0, 1))
+    broken.set_exception(failure := RuntimeError("lost"))
+    cancelled.cancel()
+    await asyncio.sleep(0)
+    Receipt("c", cancelled).on_settled(told.append)
+    assert told[:2] == [None, failure]
+    assert isinstance(told[2], asyncio.CancelledError)

@@ -156,7 +156,7 @@ async def test_what_no_breaker_lets_through_is_no_try_that_failed(
 
     breaker = Breaker("mailer", threshold=1, timeout_s=0.05)
 
-    @app.on("analysis.started", policies=[TimeOut(), Retry(), breaker, DeadLetter()])
+    @app.on("analysis.started", policies=(TimeOut(), Retry(), breaker, DeadLetter()))
     async def mail(event: Event[Any], context: Context) -> None:
         tries.append(event.id)
         if len(tries) == 1:

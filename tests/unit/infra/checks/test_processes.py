@@ -1,0 +1,107 @@
+"""A process is wrong when it says so, or says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from infra.checks.processes import Answer, answer_findings, ask_all, listening_ports
+from infra.stack.processes import RecordedProcess, observe
+
+Page = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def answer(page: Mapping[str, Any] | None, status: int = 200) -> Answer:
+    return Answer(name="worker-1", pid=7, status=status, page=page)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (answer(None), "has stalled"),
+        (answer({"ready": False, "reasons": {"lag": "offset 7 stands"}}, 503), "offset 7 stands"),
+        (answer({"ready": False}), "joins its group"),
+        (
+            answer({"ready": True, "pause": {"waiting_for": "handler mail", "reason": "away"}}),
+            "handler mail",
+        ),
+        (answer({"status": "waiting", "waiting_for": "broker"}), "broker"),
+        (answer({"waiting_for": {}, "alarms": ["old rows"]}), "old rows"),
+        (answer({}, 503), "status 503"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_to_do(given: Answer, words: str) -> None:
+    (finding,) = answer_findings([given])
+    assert words in finding.message
+    assert "worker-1 (pid 7)" in finding.message
+    assert finding.remedy
+
+
+def test_processes_that_are_ready_are_named_together() -> None:
+    ready = [answer({"ready": True, "pause": None}), answer({"waiting_for": None, "alarms": []})]
+    (finding,) = answer_findings(ready)
+    assert finding.remedy is None
+
+
+def test_without_processes_there_is_nothing_to_say() -> None:
+    assert list(answer_findings([])) == []
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Callable[[Page], Awaitable[None]]]:
+    runners: list[web.AppRunner] = []
+
+    async def serve(page: Page) -> None:
+        app = web.Application()
+        app.router.add_get("/live", page)
+        runner = web.AppRunner(app)
+        runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+
+    yield serve
+    for runner in runners:
+        await runner.cleanup()
+
+
+def this_process() -> dict[str, RecordedProcess]:
+    observed = observe(os.getpid())
+    assert observed is not None
+    mark = observed.command_line[0]
+    return {"it": RecordedProcess(pid=os.getpid(), started=observed.started, mark=mark)}
+
+
+async def test_a_process_is_asked_on_the_port_where_it_listens(
+    served: Callable[[Page], Awaitable[None]],
+) -> None:
+    async def live(request: web.Request) -> web.Response:
+        return web.json_response({"ready": False})
+
+    await served(live)
+    (found,) = await ask_all(this_process())
+    assert found.page == {"ready": False}
+
+
+async def test_a_process_that_never_answers_has_stalled(
+    served: Callable[[Page], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.checks.processes.ANSWER_S", 0.05)
+    forever = asyncio.Event()
+
+    async def silent(request: web.Request) -> web.Response:
+        await forever.wait()
+        return web.Response()
+
+    await served(silent)
+    (found,) = await ask_all(this_process())
+    forever.set()
+    assert found.page is None
+
+
+def test_a_process_that_is_gone_listens_nowhere() -> None:
+    assert listening_ports(2**22 - 1) == []
