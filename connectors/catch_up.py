@@ -28,6 +28,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from connectors.backoff import delays, pause, until_available
 from connectors.catch_up_course import RECENT, Course
+from connectors.catch_up_status import CatchUpStatus
 from connectors.page import PAGE_ROWS, is_last
 from schemas.event import Event
 from schemas.topics import STORE_EVENTS
@@ -120,6 +121,7 @@ class CatchUp:
         self._edges = edges
         self._topic_id = topic_id
         self._partitions = sorted(partitions)
+        self.status = CatchUpStatus(partitions=self._partitions)
 
     async def batches(
         self, start: Mapping[int, int], stop: asyncio.Event
@@ -163,6 +165,7 @@ class CatchUp:
                     return
                 if is_last(len(page.records), sum(len(it.framed) for it in page.records)):
                     behind.remove(partition)
+                    self.status.live.add(partition)
                     page = page._replace(is_last=True)
                 batch = await self._stored_batch(partition, course, page, stop)
                 if batch is None:
@@ -275,15 +278,16 @@ class CatchUp:
         *,
         is_live: bool,
     ) -> CatchUpBatch:
+        self.status.events += len(events)
+        self.status.next[partition] = course.checkpoint
         return CatchUpBatch(self._topic_id, partition, events, previous, course.checkpoint, is_live)
 
-    @staticmethod
     async def _available(
-        attempt: Callable[[], Awaitable[Result]], stop: asyncio.Event
+        self, attempt: Callable[[], Awaitable[Result]], stop: asyncio.Event
     ) -> Result | None:
         return await until_available(
             attempt,
             schedule=delays(FIRST_DELAY_S, LONGEST_DELAY_S),
             stop=stop,
-            waiting=lambda _code: None,
+            waiting=self.status.wait_for,
         )

@@ -66,6 +66,11 @@ class OwnedShard(Protocol):
     somebody else has taken over.
     """
 
+    @property
+    def epoch(self) -> int:
+        """Higher with each claim of the shard."""
+        ...
+
     async def unsent(self, limit: int) -> Sequence[OutboxRow]:
         """The first rows of the shard in order; never a later version without the earlier ones."""
         ...

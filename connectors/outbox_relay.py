@@ -21,6 +21,7 @@ from schemas.composition import WriterSchema
 from schemas.framing import schema_id_of
 from streams.errors import BrokerUnavailable, InfrastructureError, RecordRefused
 from streams.log import RecordSender
+from streams.metrics import MetricSource
 from streams.writer_schemas import WriterSchemas
 
 _log = structlog.get_logger(__name__)
@@ -50,11 +51,15 @@ class RelaySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayEdges:
-    """What a relay stands on, passed in. `sender` waits for as long as Kafka is away."""
+    """What a relay stands on, passed in. `sender` waits for as long as Kafka is away.
+
+    `counted`: what counts beside the relay, to be shown with its numbers.
+    """
 
     outbox: Outbox
     sender: RecordSender
     schemas: WriterSchemas
+    counted: Sequence[MetricSource] = ()
 
 
 class OutboxRelay:
@@ -71,6 +76,16 @@ class OutboxRelay:
         self._settings = settings
         self._on_step = on_step
         self._announced: set[int] = set()
+
+    @property
+    def counted(self) -> Sequence[MetricSource]:
+        """What counts beside the relay."""
+        return self._edges.counted
+
+    @property
+    def shards(self) -> Sequence[int]:
+        """Those that it sends, or stands by for."""
+        return self._settings.shards
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; batches in work are finished first, within five seconds.
@@ -100,6 +115,7 @@ class OutboxRelay:
         while not stop.is_set():
             try:
                 owned = await self._edges.outbox.claim(shard)
+                self.status.is_connected = True
                 if owned is None:
                     self.status.waiting_for.pop(shard, None)
                     await pause(self._settings.claim_s, stop)
@@ -121,6 +137,7 @@ class OutboxRelay:
     async def _send_owned(self, shard: int, owned: OwnedShard, stop: asyncio.Event) -> None:
         """Batches for as long as the shard is ours."""
         self.status.owned.add(shard)
+        self.status.epochs[shard] = owned.epoch
         _log.info("sending a shard of the outbox", shard=shard)
         renewed = time.monotonic()
         idle = self._idle()

@@ -53,6 +53,7 @@ async def outbox_relay(
                 ),
                 sender=sender,
                 schemas=KafkaWriterSchemas(kafka, sender, Codec(plan.catalog)),
+                counted=(sender,),
             )
             yield OutboxRelay(edges, plan.relay, on_step)
     finally:

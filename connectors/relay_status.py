@@ -43,9 +43,14 @@ def alarms(delay: Delay) -> frozenset[Alarm]:
 
 @dataclass(slots=True, kw_only=True)
 class RelayStatus:
-    """Counts since the start of this process. `waiting_for` has the shards that cannot go on."""
+    """Counts since the start of this process. `waiting_for` has the shards that cannot go on.
+
+    `epochs`: of the last claim of each shard. `is_connected`: whether the outbox has answered yet.
+    """
 
     owned: set[int] = field(default_factory=set)
+    epochs: dict[int, int] = field(default_factory=dict)
+    is_connected: bool = False
     waiting_for: dict[int, str] = field(default_factory=dict)
     sent: int = 0
     taken_over: int = 0
@@ -59,6 +64,7 @@ class RelayStatus:
             "status": "waiting" if self.waiting_for else "running",
             "waiting_for": {str(shard): code for shard, code in sorted(self.waiting_for.items())},
             "owned": sorted(self.owned),
+            "epochs": {str(shard): epoch for shard, epoch in sorted(self.epochs.items())},
             "sent": self.sent,
             "taken_over": self.taken_over,
             "interruptions": self.interruptions,

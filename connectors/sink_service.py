@@ -56,6 +56,7 @@ async def store_sink(
             target=PostgresSinkTarget(database),
             reading=SinkReading(reading, with_json=plan.sink.stores_json),
             clock=lambda: datetime.now(UTC),
+            counted=(sender,),
         )
         yield StoreSink(edges, topic_id=plan.topic_id, settings=plan.sink, on_step=on_step)
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from streams.histogram import RECORDS, Histogram
+from streams.records import TopicPartition
+
 
 class SinkStep(StrEnum):
     """The steps of a batch, in order. Each is announced once it is done."""
@@ -16,6 +19,8 @@ class SinkStep(StrEnum):
     STORED = "stored"
     COMMITTED = "committed"
 
+
+KnownEnds = Callable[[], Mapping[TopicPartition, int]]
 
 StepListener = Callable[[SinkStep], None]
 """Called in the sink's own flow, after each step."""
@@ -33,6 +38,22 @@ class SinkStatus:
     fenced: int = 0
     interruptions: int = 0
     next: dict[int, int] = field(default_factory=dict)
+    claimed: dict[int, int] = field(default_factory=dict)
+    """Where partitions were to be stored from when they were assigned."""
+    batches: Histogram = field(default_factory=lambda: Histogram(RECORDS))
+    known_ends: KnownEnds = dict
+    """Where the assigned partitions end."""
+
+    def lag(self) -> Mapping[int, int]:
+        """How many archived records of each assigned partition are not stored yet."""
+        found: dict[int, int] = {}
+        for source, end in self.known_ends().items():
+            known = [
+                it[source.partition] for it in (self.next, self.claimed) if source.partition in it
+            ]
+            if known:
+                found[source.partition] = max(0, end - max(known))
+        return found
 
     def as_mapping(self) -> Mapping[str, Any]:
         """For `/live`; ids and counts only, no addresses and no data."""

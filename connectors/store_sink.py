@@ -27,6 +27,7 @@ from schemas.errors import WundrError
 from streams.dead_letter import Failure, dead_letter
 from streams.errors import InfrastructureError
 from streams.log import AssignmentListener, GroupReader, RecordSender
+from streams.metrics import MetricSource
 from streams.records import RawRecord, TopicPartition
 
 _log = structlog.get_logger(__name__)
@@ -38,13 +39,17 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkEdges:
-    """What a sink stands on, passed in. `readers` makes a member of the sink's consumer group."""
+    """What a sink stands on, passed in. `readers` makes a member of the sink's consumer group.
+
+    `counted`: what counts beside the sink, to be shown with its numbers.
+    """
 
     readers: Callable[[AssignmentListener], GroupReader]
     sender: RecordSender
     target: SinkTarget
     reading: SinkReading
     clock: Callable[[], datetime]
+    counted: Sequence[MetricSource] = ()
 
 
 class _Ahead(NamedTuple):
@@ -72,6 +77,11 @@ class StoreSink:
         self._topic_id = topic_id
         self._settings = settings
         self._on_step = on_step
+
+    @property
+    def counted(self) -> Sequence[MetricSource]:
+        """What counts beside the sink."""
+        return self._edges.counted
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; the batch in work is finished first.
@@ -105,6 +115,7 @@ class StoreSink:
             reader = self._edges.readers(claimed)
             leaving.push_async_callback(reader.close)
             await reader.start()
+            self.status.known_ends = reader.known_ends
             self._done(SinkStep.JOINED)
             ahead: _Ahead | None = None
             while not stop.is_set():
@@ -115,6 +126,7 @@ class StoreSink:
         claims = await self._available(
             partial(self._edges.target.claim, self._topic_id, wanted), stop
         )
+        self.status.claimed = {at: claim.next for at, claim in (claims or {}).items()}
         self._done(SinkStep.CLAIMED)
         return claims or {}
 
@@ -167,6 +179,7 @@ class StoreSink:
         batch = SinkBatch.of(ahead.read, claimed.snapshot())
         if not batch.records:
             return
+        self.status.batches.observe(len(batch.records))
         parts = batch.parts(self._settings.writers)
         results = await asyncio.gather(
             *(self._store_part(claimed, part, ahead.made, stop) for part in parts),

@@ -9,14 +9,19 @@ from aiohttp import web
 from gateway.errors import AddressTaken, BroadcastReadStopped
 from gateway.feed import BroadcastFeed
 from gateway.guard import Guard, Handler, add_security_headers
+from gateway.metrics import GatewayNumbers
+from gateway.node_pages import node_pages
 from gateway.pages import add_pages
 from gateway.server import Admissions, GatewayServer
 from gateway.settings import GatewaySettings
 from streams.log import RecordReader
+from streams.pages import Pages
 
 _LOG = structlog.get_logger(__name__)
 READING: web.AppKey[asyncio.Task[None]] = web.AppKey("reading", asyncio.Task)
 """The task that reads the broadcasts; it ends only when the gateway cannot go on."""
+PAGES: web.AppKey[Pages] = web.AppKey("pages", Pages)
+"""What operators ask, numbers included; to be served where browsers do not come."""
 
 
 def create_app(
@@ -27,9 +32,10 @@ def create_app(
     Its start-up reads the retained past: it raises HistoryUnavailable, BrokerUnavailable.
     """
     feed = BroadcastFeed(settings, reader, epochs)
-    admissions = Admissions(settings, feed)
+    numbers = GatewayNumbers()
+    admissions = Admissions(settings, feed, numbers)
     server = GatewayServer(settings, admissions)
-    guard = Guard(settings)
+    guard = Guard(settings, numbers)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -51,7 +57,8 @@ def create_app(
     app.cleanup_ctx.append(reading)
     app.on_shutdown.append(dismiss)
     app.on_response_prepare.append(add_security_headers)
-    _add_live(app, feed, admissions)
+    app[PAGES] = node_pages(feed, admissions, lambda: _not_reading(app))
+    _add_public_pages(app, app[PAGES])
     add_pages(app, settings)
     server.attach(app)
     return app
@@ -97,24 +104,21 @@ async def _until_stopped(reading: asyncio.Task[None], stop: asyncio.Event) -> No
         raise BroadcastReadStopped from reading.exception()
 
 
-def _add_live(app: web.Application, feed: BroadcastFeed, admissions: Admissions) -> None:
+def _add_public_pages(app: web.Application, pages: Pages) -> None:
+    """What a load balancer asks where browsers connect; the numbers are not for them."""
+
     async def live(request: web.Request) -> web.Response:
-        return web.json_response(
-            _health(feed, admissions), status=503 if request.app[READING].done() else 200
-        )
+        return web.json_response(pages.live(), status=503 if request.app[READING].done() else 200)
+
+    async def ready(_request: web.Request) -> web.Response:
+        is_ready = not pages.readiness.failing()
+        return web.json_response({"ready": is_ready}, status=200 if is_ready else 503)
 
     app.router.add_get("/live", live)
+    app.router.add_get("/ready", ready)
 
 
-def _health(feed: BroadcastFeed, admissions: Admissions) -> dict[str, object]:
-    sessions = admissions.sessions.values()
-    return {
-        "clients": len(sessions),
-        "sent": sum(session.sent for session in sessions),
-        "queued": sum(session.connection.queue.qsize() for session in sessions),
-        "held": len(feed.log),
-        "held_bytes": feed.log.size_bytes,
-        "repeats_dropped": feed.log.repeats_dropped,
-        "unreadable": feed.unreadable,
-        "end": {str(source): log.end for source, log in feed.log.partitions.items()},
-    }
+def _not_reading(app: web.Application) -> str | None:
+    if READING not in app:
+        return "the retained past is being read"
+    return "reading has ended" if app[READING].done() else None

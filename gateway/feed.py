@@ -33,6 +33,7 @@ class BroadcastFeed:
             {}, max_records=settings.history_records, max_bytes=settings.history_bytes
         )
         self.unreadable = 0
+        self._paused: str | None = None
         self._settings = settings
         self._reader = reader
         self._followers: set[asyncio.Event] = set()
@@ -44,6 +45,10 @@ class BroadcastFeed:
     def detach(self, wake: asyncio.Event) -> None:
         """Do not set it any more."""
         self._followers.discard(wake)
+
+    def not_ready(self) -> str | None:
+        """Why nothing new comes; None while the broker answers."""
+        return None if self._paused is None else f"reading pauses: {self._paused}"
 
     async def load(self) -> None:
         """Read the retained past. Raises HistoryUnavailable, and what the reader raises."""
@@ -60,9 +65,11 @@ class BroadcastFeed:
         while True:
             try:
                 await self._read_once()
+                self._paused = None
             except WundrError as error:
                 if not error.retryable:
                     raise
+                self._paused = error.code
                 _LOG.warning("read_paused", code=error.code, reason=error.message)
                 await asyncio.sleep(_RETRY_S)
 

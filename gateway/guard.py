@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.errors import HostRefused, OriginRefused, Refusal
 from gateway.limits import ConnectionLimits, TokenBucket
+from gateway.metrics import GatewayNumbers
 from gateway.origins import host_allowed, origin_allowed
 from gateway.settings import GatewaySettings
 
@@ -32,7 +33,10 @@ class Guard:
     """Refuses requests that must not reach the gateway, with a documented code."""
 
     def __init__(
-        self, settings: GatewaySettings, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: GatewaySettings,
+        numbers: GatewayNumbers,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         rate = settings.connections_per_second
         self.limits = ConnectionLimits(
@@ -41,6 +45,7 @@ class Guard:
             arrivals=TokenBucket(rate=rate, burst=max(1.0, rate * 2), refilled_at=clock()),
         )
         self._settings = settings
+        self._numbers = numbers
         self._clock = clock
 
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -51,6 +56,7 @@ class Guard:
                 return await self._connected(request, handler)
         except Refusal as refusal:
             _LOG.info("request_refused", code=refusal.code, path=request.path)
+            self._numbers.refused(refusal.code)
             return web.json_response(refusal.to_wire(), status=refusal.http_status)
         return await handler(request)
 

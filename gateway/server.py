@@ -22,6 +22,7 @@ from gateway.errors import (
 )
 from gateway.feed import BroadcastFeed
 from gateway.follower import Follower
+from gateway.metrics import GatewayNumbers
 from gateway.requests import Credentials, read_credentials, read_join, read_names
 from gateway.session import Session
 from gateway.settings import GatewaySettings
@@ -35,9 +36,14 @@ class Admissions:
     """The admitted clients of a node, each with its task, and those expected to connect."""
 
     def __init__(
-        self, settings: GatewaySettings, feed: BroadcastFeed, now: Callable[[], float] = time.time
+        self,
+        settings: GatewaySettings,
+        feed: BroadcastFeed,
+        numbers: GatewayNumbers,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.sessions: dict[str, Session] = {}
+        self.numbers = numbers
         self._settings = settings
         self._feed = feed
         self._now = now
@@ -49,6 +55,7 @@ class Admissions:
 
         def cut_off() -> None:
             _LOG.info("client_refused", code=ConnectDeadline.code)
+            self.numbers.refused(ConnectDeadline.code)
             connection.abort()
 
         self._deadlines[engine_id] = asyncio.get_running_loop().call_later(
@@ -98,6 +105,8 @@ class Admissions:
                 positions=self._feed.log.start_from_now().offsets,
                 lag=self._settings.compress_lag_records,
             ),
+            numbers=self.numbers,
+            now=self._now,
         )
 
 
@@ -124,6 +133,7 @@ class GatewayNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pa
         try:
             return _answer(session, event, tuple(rest))
         except Refusal as refusal:
+            self._admissions.numbers.refused(refusal.code)
             return {"error": refusal.to_wire()}
 
     def _connect(self, engine_id: str, environ: dict[str, Any], auth: object = None) -> None:
@@ -132,6 +142,7 @@ class GatewayNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pa
             self._admissions.admit(engine_id, connection, auth)
         except Refusal as refusal:
             _LOG.info("client_refused", code=refusal.code, reason=refusal.message)
+            self._admissions.numbers.refused(refusal.code)
             raise Refused(refusal.message, refusal.to_wire()) from refusal
 
 
@@ -144,6 +155,7 @@ class GatewayServer(socketio.AsyncServer):  # type: ignore[misc]  # the package 
         super().__init__(
             settings=settings, async_handlers=False, always_connect=False, namespaces=[NAMESPACE]
         )
+        self.eio.numbers = admissions.numbers
         self.register_namespace(GatewayNamespace(admissions))
 
     def _engineio_server_class(self) -> type[GatewayEngine]:

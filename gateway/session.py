@@ -5,7 +5,8 @@ client that does not read is bounded, and let go after the stall deadline (it re
 """
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,6 +25,7 @@ from gateway.errors import (
 )
 from gateway.feed import BroadcastFeed
 from gateway.follower import Allowance, Follower
+from gateway.metrics import GatewayNumbers
 from gateway.requests import JoinRequest
 from gateway.rooms import check_right
 from gateway.settings import GatewaySettings
@@ -52,9 +54,12 @@ class Session:
     resume: Cursor | None
     bookmarks: bool
     follower: Follower
+    numbers: GatewayNumbers = field(default_factory=GatewayNumbers)
+    now: Callable[[], float] = time.time
     bookmarked: dict[TopicPartition, int] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     sent: int = 0
+    has_caught_up: bool = False
 
     def join(self, request: JoinRequest) -> dict[str, Any]:
         """Join rooms; the answer names what was joined, what was refused, and the cursor."""
@@ -65,10 +70,12 @@ class Session:
             try:
                 self._admit(room)
             except Refusal as refusal:
+                self.numbers.refused(refusal.code)
                 refused.append({"room": room, **refusal.to_wire()})
                 continue
             if room not in self.follower.rooms or request.has_start:
                 self.follower.join(room, start)
+                self.has_caught_up = False
             joined.append(room)
         if joined:
             self._put_gaps(start.gaps)
@@ -108,6 +115,7 @@ class Session:
             async with asyncio.timeout(expires_in_s):
                 await self._follow()
         except ClientStalled as refusal:
+            self.numbers.stalled += 1
             _LOG.info("client_dropped", code=refusal.code, subject=self.grant.subject)
             self.connection.abort()
         except TimeoutError:
@@ -143,6 +151,10 @@ class Session:
         for broadcast in portion.broadcasts:
             self.connection.put(broadcast.packet)
         self.sent += len(portion.broadcasts)
+        self.numbers.sent(portion.broadcasts)
+        if portion.broadcasts and self.has_caught_up:
+            self.numbers.emitted(portion.broadcasts, self.now() * 1_000)
+        self.has_caught_up = self.has_caught_up or not portion.more
         return portion.more
 
     async def _grown(self, until: float) -> None:

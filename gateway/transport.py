@@ -21,6 +21,7 @@ from gateway.broadcast import event_packet
 from gateway.errors import Refusal, TooManyMessages
 from gateway.inbound import check_frame
 from gateway.limits import TokenBucket
+from gateway.metrics import GatewayNumbers
 from gateway.settings import GatewaySettings
 
 _LOG = structlog.get_logger(__name__)
@@ -54,19 +55,20 @@ class OutboundQueue(asyncio.Queue[Packet | None]):
         return max(0, self._byte_limit - self.bytes)
 
     @property
-    def _full(self) -> bool:
+    def is_full(self) -> bool:
+        """Whether a producer has to wait."""
         return self.space == 0 or self.space_bytes == 0
 
     def _put(self, item: Packet | None) -> None:
         super()._put(item)
         self.bytes += _size(item)
-        if self._full:
+        if self.is_full:
             self._has_space.clear()
 
     def _get(self) -> Packet | None:
         item = super()._get()
         self.bytes -= _size(item)
-        if not self._full:
+        if not self.is_full:
             self._has_space.set()
         return item
 
@@ -102,6 +104,8 @@ class GatewayEngine(engineio.AsyncServer):  # type: ignore[misc]  # the package 
     """Engine.IO over WebSocket only, with bounded queues and checked frames."""
 
     _async: dict[str, Any]
+    numbers: GatewayNumbers
+    """Set before the first client comes."""
 
     def __init__(self, settings: GatewaySettings, **options: Any) -> None:
         self.settings = settings
@@ -166,6 +170,7 @@ class GatewayWebSocket(WebSocket):  # type: ignore[misc]  # the package has no t
                 raise TooManyMessages
         except Refusal as refusal:
             _LOG.info("client_refused", code=refusal.code, reason=refusal.message)
+            self.server.numbers.refused(refusal.code)
             await self._sock.close(code=WSCloseCode.POLICY_VIOLATION, message=refusal.code.encode())
             raise OSError(refusal.code) from refusal
         return str(frame)

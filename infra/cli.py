@@ -6,8 +6,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage. Data goes to stdout, everything els
 from __future__ import annotations
 
 import importlib
-import logging
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,7 +13,6 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
-import structlog
 import typer
 
 from schemas.errors import WundrError
@@ -58,7 +55,9 @@ COMMANDS: Final = (
 
 def main() -> None:
     """Entry point of the installed `wundr`."""
-    configure_logging()
+    if any(command.name in sys.argv[1:2] for command in COMMANDS):
+        # Not for `--help`: what knows events takes its time to load.
+        importlib.import_module("infra.logs").logging_as_set()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -123,28 +122,6 @@ def _overview(arguments: Sequence[str]) -> int:
 def _version() -> str:
     metadata = importlib.import_module("importlib.metadata")
     return str(metadata.version("wundr-events"))
-
-
-def configure_logging() -> None:
-    """Log to stderr: readable lines on a terminal, JSON lines elsewhere."""
-    # Its warnings tell of waits that the callers handle and report themselves.
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
-    on_terminal = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=False,
-    )
 
 
 if __name__ == "__main__":

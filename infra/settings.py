@@ -33,6 +33,24 @@ class ProviderName(StrEnum):
     DOCKER = "docker"
 
 
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    AUTO = "auto"
+    """JSON unless stderr is a terminal."""
+    JSON = "json"
+    TEXT = "text"
+
+
+class LogLevel(StrEnum):
+    """The log lines below it are left out."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 def _bootstrap(value: str) -> str:
     for address in value.split(","):
         host, _, port = address.strip().rpartition(":")
@@ -78,6 +96,8 @@ class Settings(BaseSettings):
     gateway_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port of the gateway; 0 chooses a free one."""
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
+    log: LogFormat = LogFormat.AUTO
+    log_level: LogLevel = LogLevel.INFO
 
     @model_validator(mode="after")
     def _external_needs_both(self) -> Settings:

@@ -5,25 +5,17 @@ neighbours with it.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
-from schemas.event import Event
 from streams import deadline
 from streams.attempts import Attempts, Failed
 from streams.context import BatchContext
 from streams.copies import Copies
+from streams.errors import BreakerOpen
 from streams.handler import BatchHandler
-from streams.handling import Handling
+from streams.handling import Delivered, Handling
 from streams.parking.lot import ParkingLot
 from streams.receipt import Receipt
-from streams.records import OutgoingRecord, RawRecord
-
-
-class Delivered(NamedTuple):
-    """An event and the record that it was read from."""
-
-    record: RawRecord
-    event: Event[Any]
+from streams.records import OutgoingRecord
 
 
 class BatchHandling:
@@ -98,11 +90,15 @@ class _BatchTrial:
         self._handling = handling
         self._handler = handler
         self._batch = batch
+        self._has_run = False
         self.emitted: list[OutgoingRecord] = []
 
     async def run(self) -> None:
         handler, handling = self._handler, self._handling
         self.emitted = []
+        if self._has_run:
+            handling.metrics.retried(handler.name)
+        self._has_run = True
         # Each event once: what a repeat emits would have other ids, at another place.
         taken: dict[str, Delivered] = {}
         for delivered in self._batch:
@@ -116,6 +112,12 @@ class _BatchTrial:
         }
         context = BatchContext({name: own for name, (_, own) in contexts.items()})
         events = [event for _, event in taken.values()]
-        await deadline.complete(handler.function(events, context), handler.deadline_s)
-        for record, own in contexts.values():
-            self.emitted += self._encoded(handler.name, record, own)
+        try:
+            with handling.metrics.trying(handler.name, events[0], len(events)):
+                await deadline.complete(handler.function(events, context), handler.deadline_s)
+                for record, own in contexts.values():
+                    self.emitted += self._encoded(handler.name, record, own)
+        except BreakerOpen:
+            # What comes next takes its place.
+            self._has_run = False
+            raise

@@ -153,6 +153,10 @@ class Breakers:
         """All of them, by name."""
         return [gate.status for _, gate in sorted(self._gates.items())]
 
+    def states(self) -> Mapping[str, BreakerState]:
+        """In which state each of them is."""
+        return {name: gate.breaker.state for name, gate in sorted(self._gates.items())}
+
     def ordered(self, key: str, order: Mapping[str, Any] | None) -> None:
         """Follow an order of `wundr.control` whose key is `breaker/<app>/<name>`."""
         name = key.split("/", 2)[-1]

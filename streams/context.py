@@ -18,6 +18,11 @@ class Emitter:
     app: str
     handler: str
     factory: EventFactory
+    subscription: str = ""
+
+    def facts(self) -> dict[str, str]:
+        """What names the handler on a log line."""
+        return {"subscription": self.subscription, "handler": self.handler}
 
     def caused(
         self, cause: Event[object], ordinal: int, data: DataT, aggregate_id: str | None
@@ -49,6 +54,16 @@ class Context:
         self._emitter = emitter
         self._emitted: tuple[Event[EventData], ...] = ()
         self._is_over = False
+
+    @property
+    def emitter(self) -> Emitter:
+        """Whose try it is."""
+        return self._emitter
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the handler has returned."""
+        return self._is_over
 
     @property
     def has_emitted(self) -> bool:

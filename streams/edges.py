@@ -12,11 +12,12 @@ from streams.parking.lot import ParkingLot
 from streams.publisher import EventPublisher
 from streams.reading import EventReading
 from streams.turns import AtOnce, Pace
+from streams.work_metrics import WorkMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edges:
-    """Bus, log, clock, tries, what could not be done, its share of the time, breakers."""
+    """Bus, log, clock, tries, what could not be done, its share of the time, breakers, numbers."""
 
     publisher: EventPublisher
     sender: RecordSender
@@ -27,3 +28,4 @@ class Edges:
     parking: ParkingLot
     pace: Pace = field(default_factory=AtOnce)
     breakers: Breakers = field(default_factory=Breakers)
+    metrics: WorkMetrics = field(default_factory=WorkMetrics)

@@ -15,6 +15,7 @@ WundrError
     │   └── TopicMissing        a topic does not exist on this cluster
     ├── CommitRefused           a partition went to another member before a commit
     ├── RecordRefused           the broker will never take this record
+    ├── PagesNotServed          something else listens where the pages of a process should
     ├── NotDelivered            closing left events that were never acknowledged
     ├── HandlerMismatch         a handler's annotation and its pattern disagree
     ├── StateNotStorable        a fold returned what no table can hold
@@ -380,3 +381,10 @@ class NoSuchHandler(StreamsError):
 
     code = "streams.no_such_handler"
     remedy = "Register the handler under its old name again, or drop the event with `wundr dlq`."
+
+
+class PagesNotServed(StreamsError):
+    """Something else listens where the pages of a process should."""
+
+    code = "streams.pages_not_served"
+    remedy = "Choose another --http-port (0 takes a free one), or stop what listens there."

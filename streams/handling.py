@@ -5,46 +5,50 @@ an await.
 """
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any, NamedTuple
 
-from schemas.event import Event, EventFactory
+from schemas.event import Event
 from streams import deadline
-from streams.attempts import Attempts, Failed
+from streams.attempts import Failed
 from streams.context import Context, Emitter
 from streams.copies import Copies
 from streams.deadline import Suspended
+from streams.edges import Edges
 from streams.emission import EMISSION, Emission
+from streams.errors import BreakerOpen
+from streams.event_in_work import AT_WORK
 from streams.handler import Handler
-from streams.parking.lot import ParkingLot
-from streams.publisher import EventPublisher
 from streams.receipt import Receipt
 from streams.records import Origin, OutgoingRecord, RawRecord
+
+Encode = Callable[[str, RawRecord, Context], tuple[OutgoingRecord, ...]]
+"""Encodes what a try of a handler has emitted."""
+
+
+class Delivered(NamedTuple):
+    """An event and the record that it was read from."""
+
+    record: RawRecord
+    event: Event[Any]
 
 
 class Handling:
     """Runs one handler on one event at a time."""
 
-    def __init__(
-        self,
-        app: str,
-        publisher: EventPublisher,
-        factory: EventFactory,
-        attempts: Attempts,
-        parking: ParkingLot,
-        *,
-        in_order: bool = True,
-    ) -> None:
+    def __init__(self, app: str, edges: Edges, *, in_order: bool = True) -> None:
         """`in_order`: whether events of a partition are handled in the order of the log.
 
         Only then does the place of a cause say which emitted events came before.
         """
         self._app = app
         self._in_order = in_order
-        self._publisher = publisher
-        self._factory = factory
-        self._attempts = attempts
-        self._parking = parking
+        self._publisher = edges.publisher
+        self._factory = edges.factory
+        self._attempts = edges.attempts
+        self._parking = edges.parking
+        self.metrics = edges.metrics
         self._emitters: dict[str, Emitter] = {}
         self._copies = Copies()
 
@@ -61,14 +65,25 @@ class Handling:
                 return None
             if handler.policies.remembers and self._copies.is_copy(handler, record, event):
                 return None
-            context = self.context(handler.name, event)
+            AT_WORK.context = context = self.context(handler.name, event)
             suspended = deadline.run(handler.function(event, context))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged by Attempts
+            self.metrics.raised(handler.name, error)
             return self._again(handler, record, event, error)
         if suspended is None and not context.has_emitted:
             context.finish()
             return None
         return self._finish(handler, record, context, suspended)
+
+    def begin_timed(
+        self, stands_for: int, handler: Handler, record: RawRecord, event: Event[Any]
+    ) -> Awaitable[list[Receipt]] | None:
+        """`begin`, and note how long the handler took if it did not wait, for so many events."""
+        began = perf_counter()
+        unfinished = self.begin(handler, record, event)
+        if unfinished is None:
+            self.metrics.ran(handler.name, perf_counter() - began, stands_for)
+        return unfinished
 
     async def redo(
         self, handler: Handler, record: RawRecord, event: Event[Any], receipts: list[Receipt]
@@ -77,21 +92,12 @@ class Handling:
 
         Other events of the partition came meanwhile, so what it emits has no place among theirs.
         """
-        trial = _Trial(self, handler, event)
-        emitted: tuple[OutgoingRecord, ...] = ()
-
-        async def attempt() -> None:
-            nonlocal emitted
-            emitted = ()
-            await trial.run()
-            if trial.context is not None:
-                emitted = self.encoded_late(handler.name, record, trial.context)
-
+        trial = _Trial(self, handler, Delivered(record, event), self.encoded_late)
         failed = await self._attempts.run_once(
-            attempt, waiting_for=f"handler {handler.name}", schedule=handler.retry
+            trial.run, waiting_for=f"handler {handler.name}", schedule=handler.retry
         )
         if failed is None:
-            receipts += [await self.send(outgoing) for outgoing in emitted]
+            receipts += [await self.send(outgoing) for outgoing in trial.emitted]
         return failed
 
     async def send(self, outgoing: OutgoingRecord) -> Receipt:
@@ -102,7 +108,9 @@ class Handling:
         """A new try of a handler on an event."""
         emitter = self._emitters.get(handler)
         if emitter is None:
-            emitter = self._emitters[handler] = Emitter(self._app, handler, self._factory)
+            emitter = self._emitters[handler] = Emitter(
+                self._app, handler, self._factory, self.metrics.subscription
+            )
         return Context(event, emitter)
 
     def encoded(
@@ -128,9 +136,10 @@ class Handling:
     ) -> list[Receipt]:
         """The rest of a first try."""
         try:
-            if suspended is not None:
-                await suspended.finish(handler.deadline_s)
-            emitted = self.encoded(handler.name, record, context)
+            with self.metrics.trying(handler.name, context.cause):
+                if suspended is not None:
+                    await suspended.finish(handler.deadline_s)
+                emitted = self.encoded(handler.name, record, context)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged by Attempts
             return await self._again(handler, record, context.cause, error)
         return [await self.send(outgoing) for outgoing in emitted]
@@ -139,23 +148,16 @@ class Handling:
         self, handler: Handler, record: RawRecord, event: Event[Any], error: BaseException
     ) -> list[Receipt]:
         """After a first try that has raised `error`."""
-        trial = _Trial(self, handler, event)
-        emitted: tuple[OutgoingRecord, ...] = ()
-
-        async def attempt() -> None:
-            nonlocal emitted
-            emitted = ()
-            await trial.run()
-            if trial.context is not None:
-                emitted = self.encoded(handler.name, record, trial.context)
-
+        AT_WORK.context = None
+        trial = _Trial(self, handler, Delivered(record, event), self.encoded)
+        trial.has_run = not isinstance(error, BreakerOpen)
         failed = await self._attempts.after_once(
-            error, attempt, waiting_for=f"handler {handler.name}", schedule=handler.retry
+            error, trial.run, waiting_for=f"handler {handler.name}", schedule=handler.retry
         )
         if failed is not None:
             kept = await self._parking.fail(handler.name, record, failed, handler.retry)
             return [] if kept is None else [kept]
-        return [await self.send(outgoing) for outgoing in emitted]
+        return [await self.send(outgoing) for outgoing in trial.emitted]
 
     def _marked(self, event: Event[Any], emission: Emission) -> OutgoingRecord:
         encoded = self._publisher.encode(event)
@@ -165,17 +167,31 @@ class Handling:
 class _Trial:
     """One handler and one event; run again it emits the same."""
 
-    def __init__(self, handling: Handling, handler: Handler, event: Event[Any]) -> None:
+    def __init__(
+        self, handling: Handling, handler: Handler, delivered: Delivered, encode: Encode
+    ) -> None:
         self._handling = handling
         self._handler = handler
-        self._event = event
-        self.context: Context | None = None
+        self._delivered = delivered
+        self._encode = encode
+        self.has_run = False
+        self.emitted: tuple[OutgoingRecord, ...] = ()
 
     async def run(self) -> None:
-        handler, event = self._handler, self._event
-        self.context = None
-        if not handler.can_handle(event):
-            return
-        context = self._handling.context(handler.name, event)
-        await deadline.complete(handler.function(event, context), handler.deadline_s)
-        self.context = context
+        handler, handling = self._handler, self._handling
+        record, event = self._delivered
+        self.emitted = ()
+        if self.has_run:
+            handling.metrics.retried(handler.name)
+        self.has_run = True
+        try:
+            with handling.metrics.trying(handler.name, event):
+                if not handler.can_handle(event):
+                    return
+                context = handling.context(handler.name, event)
+                await deadline.complete(handler.function(event, context), handler.deadline_s)
+                self.emitted = self._encode(handler.name, record, context)
+        except BreakerOpen:
+            # What comes next takes its place.
+            self.has_run = False
+            raise

@@ -75,6 +75,13 @@ class KeyedLane:
         return len(self._waiting) + self._unfinished
 
     @property
+    def oldest_ms(self) -> int | None:
+        """See Lane."""
+        heads = [queue[0].timestamp_ms for queue in self._begun.values() if queue]
+        heads += [self._waiting[0].timestamp_ms] if self._waiting else []
+        return min(heads, default=None)
+
+    @property
     def committable(self) -> int | None:
         """See Lane."""
         return self._watermark.committable

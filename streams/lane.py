@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from streams.backlog import Backlog
 from streams.records import RawRecord, TopicPartition
 
 RECORD_BYTES: Final = 1_024
@@ -45,6 +46,11 @@ class Lane(Protocol):
     @property
     def unfinished(self) -> int:
         """How many records are waiting or in work."""
+        ...
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest record was written that waits or is in work; None without any."""
         ...
 
     @property
@@ -155,6 +161,12 @@ class Lanes:
         """What is at work on a partition; nothing where none of its records is unfinished."""
         lane = self._lanes.get(source)
         return lane.tasks if lane is not None and lane.unfinished else ()
+
+    def backlogs(self) -> Mapping[TopicPartition, Backlog]:
+        """What waits or is in work, by partition."""
+        return {
+            source: Backlog(lane.unfinished, lane.oldest_ms) for source, lane in self._lanes.items()
+        }
 
     async def drain(self, deadline_s: float) -> None:
         """Wait a bounded time for all lanes."""

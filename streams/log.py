@@ -84,6 +84,13 @@ class PartitionFetcher(Protocol):
         """The offset that the next record will get, per partition."""
         ...
 
+    def known_ends(self) -> Mapping[TopicPartition, int]:
+        """`ends` of its own partitions as the last fetches have told them; asks nobody.
+
+        Those are left out that were not fetched yet.
+        """
+        ...
+
     async def position(self, source: TopicPartition) -> int:
         """The next offset to be read, past what compaction has removed."""
         ...
@@ -126,6 +133,10 @@ class GroupReader(Protocol):
 
         Raises BrokerUnavailable; a refused commit raises too.
         """
+        ...
+
+    def known_ends(self) -> Mapping[TopicPartition, int]:
+        """The ends of the assigned partitions, as the last fetches have told them; asks nobody."""
         ...
 
     async def close(self) -> None:

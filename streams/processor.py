@@ -3,19 +3,20 @@
 The pump above may change, the meaning below does not.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from schemas.errors import SchemaError
 from schemas.event import Event
 from schemas.topics import repartition_topic
 from streams.attempts import Failed, Pause
-from streams.batch_handling import BatchHandling, Delivered
+from streams.batch_handling import BatchHandling
 from streams.edges import Edges
 from streams.errors import NoSuchHandler
 from streams.handler import BatchHandler, Handler
-from streams.handling import Handling
+from streams.handling import Delivered, Handling
 from streams.layering import layered
 from streams.parking.lot import READ
 from streams.parking.sequences import Line
@@ -27,6 +28,7 @@ from streams.retry import RetrySchedule
 from streams.table import Table
 from streams.table_folding import FOLD_AT_ONCE, FOLDED_ONCE, Collected, Folding
 from streams.takers import Takers, TakersByType
+from streams.work_metrics import WorkMetrics
 from streams.workload import Workload
 
 LOOK_EVERY: Final = 32
@@ -67,6 +69,10 @@ class Process(Protocol):
         ...
 
 
+Begin = Callable[[Handler, RawRecord, Event[Any]], Awaitable[list[Receipt]] | None]
+"""Begins the work of a handler; see Handling.begin."""
+
+
 class _Work:
     """What the records of one call bring about."""
 
@@ -86,17 +92,15 @@ class AppProcessor:
         self._workload = workload
         self._edges = edges
         self._parking = edges.parking
-        self._handling = Handling(
-            workload.app,
-            edges.publisher,
-            edges.factory,
-            edges.attempts,
-            self._parking,
-            in_order=workload.concurrency == 1,
-        )
+        self._handling = Handling(workload.app, edges, in_order=workload.concurrency == 1)
         self._batch_handling = BatchHandling(self._handling, edges.attempts, self._parking)
         self._folding = Folding(workload.projections, edges, tables)
-        self._takers = TakersByType(workload)
+        self._takers = TakersByType(workload, edges.metrics)
+
+    @property
+    def metrics(self) -> WorkMetrics:
+        """What the subscription counts."""
+        return self._edges.metrics
 
     @property
     def pause(self) -> Pause | None:
@@ -236,10 +240,12 @@ class AppProcessor:
             found[:] = [await self._edges.reading.read(record)]
 
         failed = await self._edges.attempts.run_once(attempt, waiting_for="writer schemas")
-        if failed is not None:
-            return failed
-        event = found[0]
-        return Failed(error=event.error, tries=1) if isinstance(event, Unreadable) else event
+        event = found[0] if failed is None else failed
+        if isinstance(event, Unreadable):
+            event = Failed(error=event.error, tries=1)
+        if isinstance(event, Failed):
+            self.metrics.failed(READ)
+        return event
 
     async def _deliver_all(
         self, source: TopicPartition, records: Sequence[RawRecord], work: _Work
@@ -262,10 +268,12 @@ class AppProcessor:
             return False
         types: defaultdict[str, set[str]] = defaultdict(set)
         every = {event.type for event in events}
-        for event_type in every:
-            takers = self._takers.find(source.topic, event_type)
-            if not takers.are_frequent:
-                return False
+        found = {event_type: self._takers.find(source.topic, event_type) for event_type in every}
+        if not all(takers.are_frequent for takers in found.values()):
+            return False
+        counts = Counter([it.type for it in events]) if len(every) > 1 else {}
+        for event_type, takers in found.items():
+            takers.tally.events += counts.get(event_type, len(events))
             for projection in takers.folded:
                 types[projection.name].add(event_type)
         for name, wanted in types.items():
@@ -282,8 +290,12 @@ class AppProcessor:
         self, source: TopicPartition, records: Sequence[RawRecord], work: _Work
     ) -> None:
         """To handlers one by one, to the rest at the end of the batch."""
-        view, takers_by_type = self._edges.reading.view, self._takers.known
-        collected, line = work.collected, self._parking.line(source)
+        topic, line = source.topic, self._parking.line(source)
+        view, takers_of = self._edges.reading.view, self._takers.known(topic).get
+        collected = work.collected
+        # The first of them tells how long the handlers take that do not wait.
+        straight: Begin = self._handling.begin
+        begin: Begin = partial(self._handling.begin_timed, len(records))
         for record in records:
             if line.blocked and line.holds(READ, record):
                 await self._follow(READ, record, work.receipts)
@@ -297,13 +309,13 @@ class AppProcessor:
             if line.blocked:
                 await self._deliver(line, record, event, work)
                 continue
-            takers = takers_by_type.get((record.topic, event.type)) or self._takers.find(
-                record.topic, event.type
-            )
+            takers = takers_of(event.type) or self._takers.find(topic, event.type)
+            takers.tally.events += 1
             for handler in takers.handlers:
-                unfinished = self._handling.begin(handler, record, event)
+                unfinished = begin(handler, record, event)
                 if unfinished is not None:
                     work.receipts += await unfinished
+            begin = straight
             for projection in takers.folded:
                 collected[projection.name].add(record, event)
             if not takers.are_frequent:
@@ -312,6 +324,7 @@ class AppProcessor:
     async def _deliver(self, line: Line, record: RawRecord, event: Event[Any], work: _Work) -> None:
         """To all who take it; those who have something of its aggregate waiting keep it behind."""
         takers = self._takers.find(record.topic, event.type)
+        takers.tally.events += 1
         every: tuple[Handler | BatchHandler | Projection, ...] = (
             *takers.handlers,
             *takers.batch_handlers,
@@ -363,6 +376,8 @@ class AppProcessor:
         )
         if failed is None:
             receipts += [await self._edges.sender.send(outgoing) for outgoing in forwarded]
+        else:
+            self.metrics.failed(projection.name)
         return failed
 
     async def _follow(self, name: str, record: RawRecord, receipts: list[Receipt]) -> None:

@@ -24,6 +24,7 @@ class TableBatch:
     def __init__(self, tables: Mapping[str, Table], partition: int) -> None:
         self._tables = tables
         self._partition = partition
+        self.folded = 0
         self._open: dict[str, OpenTable] = {}
         self._places = Places()
         self._changes: dict[str, Changes] | None = None
@@ -48,8 +49,9 @@ class TableBatch:
     ) -> Sequence[Delivery]:
         """`fold_all` for events that were read from one partition by these records, in its order.
 
-        At least one.
+        At least one. `folded` counts them.
         """
+        self.folded += len(events)
         return self._opened(projection).fold_in_order(str(source), records, events)
 
     def fold(self, projection: Projection, record: RawRecord, event: Event[Any]) -> None:
@@ -89,6 +91,10 @@ class TableBatch:
             for name, changes in self._changes.items()
             for key, value in changes.values.items()
         ]
+
+    def changed(self) -> Mapping[str, int]:
+        """How many records each table has for its changelog; to be called after `changelog`."""
+        return {name: len(changes.values) for name, changes in (self._changes or {}).items()}
 
     def store(self, acknowledged: Iterable[Acknowledgement] = ()) -> None:
         """Make the changes visible; to be called once their changelog records are acknowledged.

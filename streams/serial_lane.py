@@ -43,6 +43,7 @@ class SerialLane:
         self._waiting_bytes = 0
         self._in_work = 0
         self._bytes_in_work = 0
+        self._oldest_in_work_ms = 0
         self._begun: list[int] = []
         self._began = 0.0
         self._taken = -1
@@ -76,6 +77,13 @@ class SerialLane:
     def unfinished(self) -> int:
         """See Lane."""
         return self._waiting + self._in_work
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """See Lane."""
+        if self._in_work:
+            return self._oldest_in_work_ms
+        return self._fetched[0][0].timestamp_ms if self._fetched else None
 
     @property
     def committable(self) -> int | None:
@@ -148,6 +156,8 @@ class SerialLane:
             records = records[:room]
         self._watermark.begin(records[0].offset, records[-1].offset)
         self._begun.append(records[0].offset)
+        if not self._in_work:
+            self._oldest_in_work_ms = records[0].timestamp_ms
         self._waiting -= len(records)
         size = bytes_of(records)
         self._waiting_bytes -= size

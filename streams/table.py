@@ -7,6 +7,7 @@ partitions may write late.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Final, NamedTuple
 
 from schemas.event import Event
@@ -15,7 +16,7 @@ from streams.memory.table_store import MemoryEntryStore
 from streams.projection import NO_STATE, State, is_shown, joined, split
 from streams.records import RawRecord
 from streams.table_store import EntryStore
-from streams.window import WINDOW_IDS, Slot, Window, is_reserved, slot_replaces
+from streams.window import WINDOW_IDS, Slot, Window, is_reserved, slot_key, slot_replaces
 
 HOT_ENTRIES: Final = 16_384
 """How many entries of a partition are kept read at least, once so many were in work."""
@@ -90,6 +91,11 @@ class TablePartition:
         if self._window is None:
             self._window = Window.stored(self.value, self._window_ids)
         return self._window
+
+    @property
+    def slots(self) -> int:
+        """How many of what is stored are slots of the window."""
+        return next(index for index in count() if self.value(slot_key(index)) is None)
 
     @property
     def next_offset(self) -> int:
@@ -225,6 +231,11 @@ class Table:
         """All entries that have a state."""
         for partition in tuple(self._partitions.values()):
             yield from partition.entries()
+
+    def size(self) -> int:
+        """How many entries there are, those without a state included; see EntryStore.size."""
+        slots = sum(partition.slots for partition in self._partitions.values())
+        return max(0, self._store.size() - slots)
 
     def close(self) -> None:
         """Let go of files."""

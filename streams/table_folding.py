@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any, Final
 
 from schemas.event import Event
 from streams.attempts import Failed
 from streams.edges import Edges
+from streams.event_in_work import bound_to
 from streams.projecting import TableBatch
 from streams.projection import Projection
 from streams.receipt import Receipt
@@ -83,9 +85,11 @@ class Folding:
                 end = begin + FOLD_AT_ONCE
                 if pace.is_over():
                     await pace.turn(source.topic, given.records[begin].timestamp_ms)
-                undone = changes.fold_in_order(
-                    projection, source, given.records[begin:end], given.events[begin:end]
-                )
+                events = given.events[begin:end]
+                began = perf_counter()
+                undone = changes.fold_in_order(projection, source, given.records[begin:end], events)
+                took = (perf_counter() - began) / len(events)
+                self._edges.metrics.ran(projection.name, took, len(events))
                 for record, event in undone:
                     if self._parking.line(source).holds(name, record):
                         await self._follow(name, record, receipts)
@@ -108,9 +112,10 @@ class Folding:
         async with self.held(record.source) as changes:
 
             async def attempt() -> None:
-                changes.fold(projection, record, event)
-                for failed in changes.settle():
-                    raise failed.error
+                with self._edges.metrics.trying(projection.name, event):
+                    changes.fold(projection, record, event)
+                    for failed in changes.settle():
+                        raise failed.error
 
             failed = await self._edges.attempts.run_once(
                 attempt, waiting_for=f"projection {projection.name}"
@@ -125,6 +130,7 @@ class Folding:
         await self.settle(changes, receipts)
         written = [await self._edges.sender.send(change) for change in changes.changelog()]
         changes.store([await receipt for receipt in written])
+        self._edges.metrics.written(changes.folded, changes.changed())
 
     async def _fold_singly(
         self,
@@ -139,8 +145,11 @@ class Folding:
         A fold that fails does so again, and others wait for these tables: it has one try.
         """
 
+        metrics = self._edges.metrics
+
         async def attempt() -> None:
-            changes.fold(projection, record, event)
+            with bound_to(metrics.subscription, projection.name, event):
+                changes.fold(projection, record, event)
 
         failed = await self._edges.attempts.run_once(
             attempt, waiting_for=f"projection {projection.name}"
@@ -156,5 +165,6 @@ class Folding:
     async def _fail(
         self, name: str, record: RawRecord, failed: Failed, receipts: list[Receipt]
     ) -> None:
+        self._edges.metrics.failed(name)
         kept = await self._parking.fail(name, record, failed, FOLDED_ONCE)
         receipts += [] if kept is None else [kept]

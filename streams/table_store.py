@@ -39,6 +39,10 @@ class EntryStore(Protocol):
         """All keys and values as they are at this moment."""
         ...
 
+    def size(self) -> int:
+        """How many keys there are in all partitions, near enough where counting would take long."""
+        ...
+
     def delete(self, partition: int) -> None:
         """Forget everything of a partition, its offset too."""
         ...

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from benchmarks.contract import RunConfig
 from benchmarks.systems.worker import PARTITIONS
-from infra.cli import configure_logging
 from infra.commands.worker import WORKER_LINGER_MS
+from infra.logs import configure_logging
 from infra.signals import run_until_signalled
 from infra.topics import apply, plan
 from streams.app import App

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from benchmarks.contract import RunConfig
-from infra.cli import configure_logging
 from infra.commands.worker import WORKER_LINGER_MS
+from infra.logs import configure_logging
 from infra.signals import run_until_signalled
 from infra.topics import apply, plan
 from streams.app import App

@@ -12,7 +12,7 @@ from examples.analysis.aggregate import Analysis
 from examples.analysis.connection import Connection, connect
 from examples.analysis.plan import PackagePlan, plan, share
 from examples.analysis.producer import RELEASES, Analyses, AnalysisProducer
-from infra.cli import configure_logging
+from infra.logs import configure_logging
 from infra.settings import load_settings
 from infra.stack.local import require_endpoints
 from schemas.event import EventFactory

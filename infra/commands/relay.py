@@ -8,16 +8,18 @@ from typing import Annotated
 import structlog
 import typer
 
-from connectors.live import live_page
 from connectors.outbox import SHARDS
 from connectors.outbox_relay import RelaySettings
 from connectors.relay_service import RelayPlan, outbox_relay
 from connectors.settings import PostgresSettings
 from connectors.sink_service import migrate_when_available
+from connectors.status_pages import relay_pages
+from infra.process_pages import HttpHost, HttpPort, pages_place
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import require_endpoints
 from schemas.catalog import Catalog
+from streams.pages import LOOPBACK, PagesPlace, served
 from streams.settings import KafkaSettings
 
 app = typer.Typer(add_completion=False)
@@ -32,13 +34,12 @@ def relay(
             min=0, max=SHARDS - 1, help="Only this shard of the outbox; may be given several times."
         ),
     ] = None,
-    live_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of /live on loopback; 0 takes a free one.")
-    ] = 0,
+    http_port: HttpPort = 0,
+    http_host: HttpHost = LOOPBACK,
 ) -> None:
     """Send appended events in order; a second relay stands by. SIGTERM finishes what is in work.
 
-    Example: wundr relay --live-port 8082
+    Example: wundr relay --http-port 8082
     """
     settings = load_settings()
     endpoints = require_endpoints(settings)
@@ -52,16 +53,17 @@ def relay(
         catalog=Catalog.load(),
         relay=RelaySettings(shards=tuple(sorted(set(shard or range(SHARDS))))),
     )
-    run_until_signalled(lambda stop: run_relay(plan, live_port, stop))
+    place = pages_place(settings, "relay", http_port, http_host)
+    run_until_signalled(lambda stop: run_relay(plan, place, stop))
 
 
-async def run_relay(plan: RelayPlan, live_port: int, stop: asyncio.Event) -> None:
-    """Run one relay with its live page until `stop`."""
+async def run_relay(plan: RelayPlan, place: PagesPlace, stop: asyncio.Event) -> None:
+    """Run one relay with its pages until `stop`."""
     await migrate_when_available(plan.postgres, stop)
     async with (
         outbox_relay(plan) as running,
-        live_page(running.status.as_mapping, live_port) as port,
+        served(relay_pages(running), place) as url,
     ):
-        log.info("relay runs", live=f"http://127.0.0.1:{port}/live")
+        log.info("relay runs", live=f"{url}/live")
         await running.run(stop)
         log.info("relay drained", sent=running.status.sent)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
 
 import structlog
 import typer
 
-from connectors.live import live_page
 from connectors.settings import WRITER_ROLE, PostgresSettings
 from connectors.sink_service import SinkPlan, migrate_when_available, store_sink
+from connectors.status_pages import sink_pages
+from infra.process_pages import HttpHost, HttpPort, pages_place
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import require_endpoints
 from infra.topics import topic_ids
 from schemas.catalog import Catalog
 from schemas.topics import STORE_EVENTS
+from streams.pages import LOOPBACK, PagesPlace, served
 from streams.runtime.collecting import collect_garbage_less_often
 from streams.settings import KafkaSettings
 
@@ -26,13 +27,12 @@ log = structlog.get_logger(__name__)
 
 @app.command()
 def sink(
-    live_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of /live on loopback; 0 takes a free one.")
-    ] = 0,
+    http_port: HttpPort = 0,
+    http_host: HttpHost = LOOPBACK,
 ) -> None:
     """Store every archived event once. SIGTERM finishes the batch in work, then ends.
 
-    Example: wundr sink --live-port 8081
+    Example: wundr sink --http-port 8081
     """
     settings = load_settings()
     endpoints = require_endpoints(settings)
@@ -48,17 +48,18 @@ def sink(
         topic_id=topic_ids(endpoints.kafka_bootstrap, [STORE_EVENTS])[STORE_EVENTS],
         catalog=Catalog.load(),
     )
-    run_until_signalled(lambda stop: run_sink(plan, live_port, stop))
+    place = pages_place(settings, "sink", http_port, http_host)
+    run_until_signalled(lambda stop: run_sink(plan, place, stop))
 
 
-async def run_sink(plan: SinkPlan, live_port: int, stop: asyncio.Event) -> None:
-    """Run one sink with its live page until `stop`."""
+async def run_sink(plan: SinkPlan, place: PagesPlace, stop: asyncio.Event) -> None:
+    """Run one sink with its pages until `stop`."""
     collect_garbage_less_often()
     await migrate_when_available(plan.postgres, stop)
     async with (
         store_sink(plan) as running,
-        live_page(running.status.as_mapping, live_port) as port,
+        served(sink_pages(running), place) as url,
     ):
-        log.info("sink runs", live=f"http://127.0.0.1:{port}/live")
+        log.info("sink runs", live=f"{url}/live")
         await running.run(stop)
         log.info("sink drained", stored=running.status.stored)

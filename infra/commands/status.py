@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from infra.application import recorded_application
+from infra.process_pages import process_states
 from infra.settings import load_settings
 from infra.stack.local import absolute, find_endpoints
 from infra.stack.processes import RecordedProcess, Verdict, verdict_on
@@ -22,7 +23,9 @@ app = typer.Typer(add_completion=False)
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line.")] = False,
 ) -> None:
-    """Show the servers and the application of this folder. Exit code 1 when no servers run.
+    """Show the servers and processes of this folder, and whether each is ready, or why not.
+
+    Exit code 1 when no servers run.
 
     Example: wundr status --json
     """
@@ -41,6 +44,7 @@ def status(
         "kafka": endpoints.kafka_bootstrap if endpoints else None,
         "processes": processes,
         "application": application,
+        "pages": {name: it.as_mapping() for name, it in process_states(state_dir)},
     }
     sys.stdout.write(json.dumps(facts) + "\n" if as_json else _text(facts))
     if endpoints is None:
@@ -64,4 +68,18 @@ def _text(facts: dict[str, object]) -> str:
             lines += [
                 f"{name:<11} pid {it['pid']} ({it['state']})" for name, it in processes.items()
             ]
+    lines += _readiness(facts["pages"])
     return "\n".join(lines) + "\n"
+
+
+def _readiness(pages: object) -> list[str]:
+    """A line for each process that answers: ready, or why not."""
+    lines: list[str] = []
+    for name, told in (pages if isinstance(pages, dict) else {}).items():
+        lines.append(f"{name:<11} {'ready' if told['ready'] else 'not ready'}  {told['url']}")
+        lines += [f"            {check}: {reason}" for check, reason in told["reasons"].items()]
+        lines += [
+            f"            {subscription} pauses: {pause['waiting_for']}: {pause['reason']}"
+            for subscription, pause in told["paused"].items()
+        ]
+    return lines

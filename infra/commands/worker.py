@@ -15,6 +15,7 @@ import typer
 
 from connectors.projection_service import StoredReads, projection_edges
 from infra.keys import open_keys
+from infra.process_pages import HttpHost, HttpPort, note_of
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
@@ -41,13 +42,9 @@ RunFile = Annotated[Path | None, typer.Option(help="Write the pid and the port o
 Journal = Annotated[
     Path | None, typer.Option(help="Append every event that was published and acknowledged.")
 ]
-HttpHost = Annotated[
-    str, typer.Option(help="Address of the pages; other workers of the app ask there, too.")
-]
 Rebuild = Annotated[
     bool, typer.Option("--rebuild-tables", help="Fold the archive anew into the tables it gets.")
 ]
-HttpPort = Annotated[int, typer.Option(help="Port of the pages; 0 takes a free one.")]
 Subscriptions = Annotated[
     list[str] | None, typer.Option(help="Only this subscription; may be given several times.")
 ]
@@ -99,6 +96,7 @@ def worker(
         http_host=http_host,
         http_port=http_port,
         run_file=run_file,
+        note=note_of(load_settings(), f"worker-{target}"),
         journal=journal,
         subscriptions=tuple(subscription or ()),
         lanes=_priorities(lanes),

@@ -11,7 +11,7 @@ from streams.errors import BrokerUnavailable
 from streams.kafka.clients import connect, new_fetching_consumer, stop, wait_for_topic
 from streams.kafka.errors import kafka_errors
 from streams.kafka.raw_fetching import give_raw_records
-from streams.kafka.reader import ours
+from streams.kafka.reader import ends_of_fetches, ours
 from streams.records import RawRecord, TopicPartition
 from streams.settings import KafkaSettings
 
@@ -57,6 +57,10 @@ class KafkaFetcher:
                     [KafkaPartition(*source) for source in sources]
                 )
         return ours(found)
+
+    def known_ends(self) -> Mapping[TopicPartition, int]:
+        """See PartitionFetcher."""
+        return {} if self._consumer is None else ends_of_fetches(self._consumer)
 
     async def position(self, source: TopicPartition) -> int:
         """See PartitionFetcher."""

@@ -11,7 +11,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from streams.errors import BrokerUnavailable
 from streams.kafka.clients import OffsetReset, connect, new_consumer, partitions_of, stop
 from streams.kafka.errors import kafka_errors
-from streams.kafka.reader import read_records
+from streams.kafka.reader import ends_of_fetches, read_records
 from streams.log import AssignmentListener
 from streams.records import RawRecord, TopicPartition
 from streams.settings import KafkaSettings
@@ -71,6 +71,10 @@ class KafkaGroupReader:
                 await consumer.commit(
                     {KafkaPartition(*key): offset for key, offset in offsets.items()}
                 )
+
+    def known_ends(self) -> Mapping[TopicPartition, int]:
+        """See GroupReader."""
+        return {} if self._consumer is None else ends_of_fetches(self._consumer)
 
     async def close(self) -> None:
         """Leave the group; the listener is not told, its partitions are simply gone."""

@@ -122,6 +122,12 @@ def raw_records(
     }
 
 
+def ends_of_fetches(consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+    """The high watermarks that came with the last fetches of each assigned partition."""
+    found = {source: consumer.highwater(source) for source in consumer.assignment()}
+    return ours({source: end for source, end in found.items() if end is not None})
+
+
 def ours(offsets: Mapping[KafkaPartition, int]) -> Mapping[TopicPartition, int]:
     """aiokafka's offsets by partitions as ours."""
     return {TopicPartition(*partition): offset for partition, offset in offsets.items()}

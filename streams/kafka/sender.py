@@ -1,7 +1,7 @@
 """The Kafka sender: idempotent, acknowledged by all replicas, bounded in memory and in time."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -30,6 +30,8 @@ from streams.kafka.clients import (
 )
 from streams.kafka.errors import REFUSED, translated
 from streams.kafka.unacknowledged import Pending, Unacknowledged
+from streams.metric_names import ACKNOWLEDGED, NOT_SENT, SENT, WAITING
+from streams.metrics import Sample
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord
 from streams.settings import KafkaSettings
@@ -76,6 +78,14 @@ class KafkaSender:
         else:
             await self._send_first(pending)
         return Receipt(pending.event_id, pending.promise)
+
+    def samples(self) -> Iterable[Sample]:
+        """See MetricSource. What is sent is acknowledged, given up, or waits."""
+        kept = self._unacknowledged
+        yield SENT.sample(kept.acknowledged + kept.failed + kept.waiting)
+        yield ACKNOWLEDGED.sample(kept.acknowledged)
+        yield NOT_SENT.sample(kept.failed)
+        yield WAITING.sample(kept.waiting)
 
     async def flush(self) -> None:
         """Return when every record sent so far is acknowledged or given up."""

@@ -41,6 +41,8 @@ class Unacknowledged:
         self._numbers = count()
         self._given_up: dict[tuple[str, str], dict[int, int]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self.acknowledged = 0
+        self.failed = 0
 
     async def take(self, record: OutgoingRecord) -> Pending:
         """Wait for room. Raises BrokerUnavailable when none becomes free within the time limit."""
@@ -72,11 +74,13 @@ class Unacknowledged:
         if missing:
             self._given_up[copy] = missing
         if self._forget(pending):
+            self.acknowledged += 1
             pending.promise.set_result(acknowledgement)
 
     def give_up(self, pending: Pending, error: WundrError) -> None:
         """The record was not acknowledged; if it is an event, close() will name it."""
         if self._forget(pending):
+            self.failed += 1
             if any(name == CE_ID for name, _ in pending.record.headers):
                 copies = self._given_up.setdefault((pending.record.topic, pending.event_id), {})
                 copies[pending.number] = next(self._numbers)
@@ -86,6 +90,7 @@ class Unacknowledged:
     def withdraw(self, pending: Pending) -> None:
         """The record was refused before any client had it: its sender is told by an exception."""
         if self._forget(pending):
+            self.failed += 1
             pending.promise.cancel()
 
     def handed_over(self) -> list[Pending]:
@@ -107,6 +112,11 @@ class Unacknowledged:
             self.give_up(
                 pending, DeliveryFailed(f"{pending.event_id} was not acknowledged at close")
             )
+
+    @property
+    def waiting(self) -> int:
+        """How many are neither acknowledged nor given up."""
+        return len(self._pending)
 
     @property
     def lost_ids(self) -> tuple[str, ...]:

@@ -33,6 +33,10 @@ class MemoryFetcher:
         """See PartitionFetcher."""
         return {source: self._log.end(source) for source in sources}
 
+    def known_ends(self) -> Mapping[TopicPartition, int]:
+        """See PartitionFetcher."""
+        return {source: self._log.end(source) for source in self._next}
+
     async def position(self, source: TopicPartition) -> int:
         """See PartitionFetcher."""
         return self._next[source]

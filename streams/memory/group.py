@@ -61,6 +61,10 @@ class MemoryGroupReader:
             raise CommitRefused(f"{self._group} gave away {', '.join(map(str, sorted(foreign)))}")
         self._groups.committed(self._group).update(offsets)
 
+    def known_ends(self) -> Mapping[TopicPartition, int]:
+        """See GroupReader."""
+        return {source: self._log.end(source) for source in self._assigned}
+
     async def close(self) -> None:
         """Leave the group."""
         self._joined = False

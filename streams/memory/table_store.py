@@ -31,6 +31,10 @@ class MemoryEntryStore:
         """All keys and values as they are at this moment."""
         return iter(tuple(self._entries[partition].items()))
 
+    def size(self) -> int:
+        """How many keys there are."""
+        return sum(map(len, self._entries.values()))
+
     def delete(self, partition: int) -> None:
         """Forget everything of a partition."""
         self._entries.pop(partition, None)

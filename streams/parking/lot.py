@@ -40,9 +40,14 @@ log = structlog.get_logger(__name__)
 class Backlog(NamedTuple):
     """How many records of a subscription are not done, by the reason."""
 
-    waiting: int
-    parked: int
-    behind: int
+    waiting: int = 0
+    """For another try."""
+
+    parked: int = 0
+    """For somebody's order."""
+
+    behind: int = 0
+    """One of these, in the order of their aggregate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,10 @@
 A batch is archived whole before any of it is routed: waiting for a schema delays no archive.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Final, TypeVar
 
 from schemas.catalog import Catalog
 from schemas.codec import Codec
@@ -18,15 +19,18 @@ from streams.parking.lot import ParkingLot
 from streams.platform.archive import archived, event_id
 from streams.platform.route import routed
 from streams.processor import More, no_more
-from streams.reading import view_resolved
+from streams.reading import KNOWN_TYPES, view_resolved
 from streams.receipt import Receipt
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
 from streams.retry import RetrySchedule
+from streams.work_metrics import Tally, WorkMetrics
 from streams.writer_schemas import WriterSchemas
 
 PLATFORM_APP: Final = "wundr"
 PLATFORM_SUBSCRIPTION: Final = "platform"
 PLATFORM_GROUP: Final = f"{PLATFORM_APP}.{PLATFORM_SUBSCRIPTION}"
+
+ResultT = TypeVar("ResultT")
 
 ARCHIVE: Final = "archive"
 ROUTE: Final = "route"
@@ -45,6 +49,7 @@ class PlatformEdges:
     sender: RecordSender
     attempts: Attempts
     parking: ParkingLot
+    metrics: WorkMetrics = field(default_factory=WorkMetrics)
 
 
 class PlatformProcessor:
@@ -52,6 +57,7 @@ class PlatformProcessor:
 
     def __init__(self, edges: PlatformEdges) -> None:
         self._edges = edges
+        self._tallies: dict[str, Tally] = {}
 
     @property
     def pause(self) -> Pause | None:
@@ -65,27 +71,31 @@ class PlatformProcessor:
         receipts: list[Receipt] = []
         routable: list[RawRecord] = []
         while records:
+            began = perf_counter()
             for record in records:
                 failed = await self._archive(record, receipts)
                 if failed is None:
                     routable.append(record)
                 else:
                     receipts.append(await self._edges.parking.park_alone(ARCHIVE, record, failed))
+            self._ran(ARCHIVE, began, len(records))
             records = more()
+        began = perf_counter()
         for record in routable:
             await self._route_or_park(record, receipts)
+        self._ran(ROUTE, began, len(routable))
         for receipt in receipts:
             await receipt
 
     async def redo(self, handler: str, record: RawRecord, receipts: list[Receipt]) -> Failed | None:
         """See Redo."""
         if handler == ROUTE:
-            return await self._route(record, receipts)
+            return await self._timed(ROUTE, self._route(record, receipts))
         if handler != ARCHIVE:
             raise NoSuchHandler(f"the platform has no {handler!r}")
-        failed = await self._archive(record, receipts)
+        failed = await self._timed(ARCHIVE, self._archive(record, receipts))
         if failed is None:
-            await self._route_or_park(record, receipts)
+            await self._timed(ROUTE, self._route_or_park(record, receipts))
         return failed
 
     def schedule_of(self, handler: str) -> RetrySchedule:
@@ -115,6 +125,8 @@ class PlatformProcessor:
         failed = await self._edges.attempts.run(attempt, waiting_for=ARCHIVE)
         if failed is None:
             receipts.append(await self._edges.sender.send(archiving[0]))
+        else:
+            self._edges.metrics.failed(ARCHIVE)
         return failed
 
     async def _route(self, record: RawRecord, receipts: list[Receipt]) -> Failed | None:
@@ -123,6 +135,7 @@ class PlatformProcessor:
 
         async def attempt() -> None:
             event = await self._view(record.value or b"")
+            self._count(event.type)
             try:
                 event_type = self._edges.catalog.get(event.type)
             except UnknownEventType:
@@ -132,7 +145,29 @@ class PlatformProcessor:
         failed = await self._edges.attempts.run(attempt, waiting_for=ROUTE)
         if failed is None:
             receipts += [await self._edges.sender.send(out) for out in outgoing]
+        else:
+            self._edges.metrics.failed(ROUTE)
         return failed
+
+    async def _timed(self, handler: str, work: Awaitable[ResultT]) -> ResultT:
+        """A piece of work on one event."""
+        began = perf_counter()
+        try:
+            return await work
+        finally:
+            self._ran(handler, began, 1)
+
+    def _ran(self, handler: str, began: float, events: int) -> None:
+        if events:
+            self._edges.metrics.ran(handler, (perf_counter() - began) / events, events)
+
+    def _count(self, event_type: str) -> None:
+        tally = self._tallies.get(event_type)
+        if tally is None:
+            tally = self._edges.metrics.tally(event_type, (ROUTE,))
+            if len(self._tallies) < KNOWN_TYPES:
+                self._tallies[event_type] = tally
+        tally.events += 1
 
     async def _view(self, value: bytes) -> Event[Any]:
         """View once the schema is known."""

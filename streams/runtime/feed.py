@@ -6,7 +6,7 @@ theirs never waits behind a fetch of others.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 import structlog
@@ -46,7 +46,8 @@ class _Reading:
     def __init__(self, starts: Mapping[TopicPartition, int]) -> None:
         self.starts = starts
         self.is_over = False
-        self.fetchers: dict[TopicPartition, PartitionFetcher] = {}
+        self.positions: list[dict[TopicPartition, int]] = []
+        self.fetchers: dict[PartitionFetcher, Collection[TopicPartition]] = {}
 
 
 class Feed:
@@ -65,6 +66,37 @@ class Feed:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading: _Reading | None = None
 
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """The next offset to be fetched, of each partition that is read."""
+        if self._reading is None:
+            return {}
+        return {source: at for part in self._reading.positions for source, at in part.items()}
+
+    def known_ends(self) -> Mapping[TopicPartition, int]:
+        """Where the partitions end, as the last fetches have told."""
+        return {
+            source: end
+            for fetcher in self._fetchers
+            for source, end in fetcher.known_ends().items()
+        }
+
+    async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Where these partitions end, asked of the broker; those are left out that nobody reads.
+
+        Raises BrokerUnavailable.
+        """
+        found: dict[TopicPartition, int] = {}
+        for fetcher, read in tuple(self._fetchers.items()):
+            asked = [source for source in sources if source in read]
+            if asked:
+                found.update(await fetcher.ends(asked))
+        return found
+
+    @property
+    def _fetchers(self) -> Mapping[PartitionFetcher, Collection[TopicPartition]]:
+        """Those of this assignment that are connected, with what they read."""
+        return {} if self._reading is None else self._reading.fetchers
+
     @property
     def is_open(self) -> bool:
         """Whether records are taken."""
@@ -79,11 +111,11 @@ class Feed:
             if priority_of(source.topic) is Priority.CRITICAL
         }
         others = {source: offset for source, offset in starts.items() if source not in critical}
-        for part in (critical, others):
-            if part:
-                task = asyncio.create_task(self._run(self._reading, dict(part)), name="feed")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+        self._reading.positions = [dict(part) for part in (critical, others) if part]
+        for part in self._reading.positions:
+            task = asyncio.create_task(self._run(self._reading, part), name="feed")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     @property
     def starts(self) -> Mapping[TopicPartition, int]:
@@ -92,7 +124,7 @@ class Feed:
 
     async def read_up_to(self, source: TopicPartition) -> int | None:
         """The next offset to be read, past holes of the log; None while nobody reads it."""
-        fetcher = None if self._reading is None else self._reading.fetchers.get(source)
+        fetcher = next((it for it, read in self._fetchers.items() if source in read), None)
         if fetcher is None:
             return None
         try:
@@ -125,7 +157,7 @@ class Feed:
         fetcher = self._open_fetcher()
         try:
             await fetcher.start(positions)
-            reading.fetchers |= dict.fromkeys(positions, fetcher)
+            reading.fetchers[fetcher] = positions.keys()
             while True:
                 ready = await self._lanes.with_room(positions)
                 wait_s = FETCH_S if len(ready) == len(positions) else FETCH_BESIDE_FULL_S
@@ -136,6 +168,5 @@ class Feed:
                     self._lanes.offer(source, records)
                     positions[source] = records[-1].offset + 1
         finally:
-            for source in positions:
-                reading.fetchers.pop(source, None)
+            reading.fetchers.pop(fetcher, None)
             await fetcher.close()

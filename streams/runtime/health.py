@@ -1,6 +1,7 @@
 """What a running worker says of itself, for health pages and the demo's counts."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,14 +14,22 @@ from streams.parking.lot import ParkingLot
 from streams.processor import More, Process, no_more
 from streams.records import RawRecord, TopicPartition
 from streams.runtime.member import GroupMember
-from streams.runtime.stall_watch import NamedStall
+from streams.work_metrics import WorkMetrics
 
 
 class CountingProcess:
-    """A Process that counts the records whose work is done."""
+    """A Process that counts the records whose work is done, and how long they waited for it."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(
+        self,
+        process: Process,
+        metrics: WorkMetrics,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`metrics` is told how long records have waited; `wall_clock` in seconds."""
         self._process = process
+        self._metrics = metrics
+        self._wall_clock = wall_clock
         self.processed = 0
 
     async def process(
@@ -32,9 +41,12 @@ class CountingProcess:
         def counted() -> Sequence[RawRecord]:
             nonlocal begun
             came = more()
-            begun += len(came)
+            if came:
+                begun += len(came)
+                self._metrics.begun(came, self._wall_clock() * 1_000)
             return came
 
+        self._metrics.begun(records, self._wall_clock() * 1_000)
         await self._process.process(source, records, counted)
         self.processed += begun
 
@@ -53,33 +65,32 @@ class Run:
     lanes: Lanes
     process: CountingProcess
     lot: ParkingLot
+    metrics: WorkMetrics
+
+    def not_ready(self) -> str | None:
+        """Why the subscription cannot work; None when it can.
+
+        One that waits for infrastructure is ready: it goes on by itself, its tables answer
+        meanwhile, and nothing would be won if it were started again.
+        """
+        if self.member.is_ready:
+            return None
+        behind = [it for it in self.member.recovery if it.done < it.total]
+        if behind:
+            done, total = sum(it.done for it in behind), sum(it.total for it in behind)
+            return f"tables are being recovered, {done:,} of {total:,} records"
+        return "no assignment is in force yet"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldUp:
-    """What holds work up: the breakers of the process, and partitions that stand still."""
-
-    breakers: Sequence[BreakerStatus] = ()
-    stalls: Sequence[NamedStall] = ()
+def paused(runs: Sequence[Run]) -> dict[str, Any]:
+    """For the page `/ready`: the subscriptions that wait, and for what."""
+    return {"paused": {run.name: told for run in runs if (told := _pause(run)) is not None}}
 
 
-def ready_page(runs: Sequence[Run], held_up: HeldUp) -> tuple[int, dict[str, Any]]:
-    """The page `/ready` and its status: 200, or 503 where a restart or patience is needed.
-
-    A subscription that pauses is ready: it goes on by itself, and a restart would help nobody.
-    """
-    begun = {run.name: run.member.is_ready for run in runs}
-    is_ready = all(begun.values()) and not held_up.stalls
-    return 200 if is_ready else 503, {
-        "ready": is_ready,
-        "subscriptions": begun,
-        "paused": {run.name: pause for run in runs if (pause := _pause(run)) is not None},
-        "stalled": [stall.page() for stall in held_up.stalls],
-    }
-
-
-def live_page(app: str, runs: Sequence[Run], held_up: HeldUp) -> dict[str, Any]:
-    """The page `/live`: each subscription, and all of them together."""
+def live_page(
+    app: str, runs: Sequence[Run], breakers: Sequence[BreakerStatus] = ()
+) -> dict[str, Any]:
+    """The page `/live`: each subscription, all of them together, and the breakers."""
     pages = {run.name: _page(run) for run in runs}
     return {
         "app": app,
@@ -87,8 +98,7 @@ def live_page(app: str, runs: Sequence[Run], held_up: HeldUp) -> dict[str, Any]:
         "unfinished": sum(page["unfinished"] for page in pages.values()),
         "processed": sum(page["processed"] for page in pages.values()),
         "pause": next((page["pause"] for page in pages.values() if page["pause"]), None),
-        "breakers": [_breaker(status) for status in held_up.breakers],
-        "stalled": [stall.page() for stall in held_up.stalls],
+        "breakers": [_breaker(status) for status in breakers],
         "subscriptions": pages,
     }
 

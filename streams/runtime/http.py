@@ -1,20 +1,18 @@
 """Pages of a worker, all read only.
 
-`/live`, `/ready`, `/tables/NAME`, `/tables/NAME/KEY`, `/api/projections/NAME/KEY`.
+`/live`, `/ready`, `/metrics`, `/tables/NAME`, `/tables/NAME/KEY`, `/api/projections/NAME/KEY`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
-import orjson
 from aiohttp import web
 
+from streams.errors import PagesNotServed
+from streams.pages import LOOPBACK, Pages, json_page, listening
 from streams.projection import Entry
 from streams.runtime.projection_pages import NothingStored, ProjectionPages, StoredProjections
 from streams.table import StoredEntry
-
-LOOPBACK: Final = "127.0.0.1"
 
 
 class TableView(Protocol):
@@ -46,43 +44,35 @@ class TableView(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """What the worker says of itself; `ready` with the status of its page."""
-
-    live: Callable[[], Mapping[str, Any]]
-    ready: Callable[[], tuple[int, Mapping[str, Any]]]
-
-
 class WorkerPages:
     """The HTTP server of one worker."""
 
     def __init__(
         self,
-        health: Health,
+        shown: Pages,
         tables: TableView,
         stored: StoredProjections | None = None,
     ) -> None:
         """`stored`: where projections are read that are kept in a database."""
-        self._health = health
+        self._shown = shown
         self._tables = tables
         self._projections = ProjectionPages(tables, stored or NothingStored())
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int, host: str = LOOPBACK) -> int:
-        """Listen; returns the port, a free one where 0 is asked for."""
+        """Listen; returns the port, a free one where 0 is asked for. Raises PagesNotServed."""
         app = web.Application()
-        app.router.add_get("/live", self._live_page)
-        app.router.add_get("/ready", self._ready_page)
+        self._shown.add_to(app)
         app.router.add_get("/tables/{name}", self._table_page)
         app.router.add_get("/tables/{name}/{key:.+}", self._entry_page)
         app.router.add_get("/api/projections/{name}/{key:.+}", self._projections.answer)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        bound: int = self._runner.addresses[0][1]
-        return bound
+        try:
+            return await listening(self._runner, port, host)
+        except PagesNotServed:
+            await self._runner.cleanup()
+            raise
 
     async def close(self) -> None:
         """Stop listening."""
@@ -90,19 +80,12 @@ class WorkerPages:
             await self._runner.cleanup()
         await self._projections.close()
 
-    async def _live_page(self, request: web.Request) -> web.Response:
-        return _json(self._health.live())
-
-    async def _ready_page(self, request: web.Request) -> web.Response:
-        status, body = self._health.ready()
-        return _json(body, status)
-
     async def _table_page(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         refusal = self._refusal(name)
         if refusal is not None:
             return refusal
-        return _json(
+        return json_page(
             {"table": name, "entries": [_shown(entry) for entry in self._tables.entries(name)]}
         )
 
@@ -112,23 +95,23 @@ class WorkerPages:
         if refusal is not None:
             return refusal
         if not self._tables.owns(name, key):
-            return _json(
+            return json_page(
                 {"code": "not_owner", "message": "another worker owns this key"}, status=421
             )
         entry = self._tables.find(name, key)
         if entry is None:
-            return _json(
+            return json_page(
                 {"code": "unknown_key", "message": f"{name} has no key {key!r}"}, status=404
             )
-        return _json(_shown(entry))
+        return json_page(_shown(entry))
 
     def _refusal(self, name: str) -> web.Response | None:
         if name not in self._tables.names():
-            return _json(
+            return json_page(
                 {"code": "unknown_table", "message": f"there is no table {name!r}"}, status=404
             )
         if not self._tables.is_ready:
-            return _json(
+            return json_page(
                 {"code": "recovering", "message": "tables are being recovered"}, status=503
             )
         return None
@@ -140,7 +123,3 @@ def _shown(entry: StoredEntry) -> dict[str, Any]:
         "state": Entry.decode(entry.value).state,
         "partition": entry.partition,
     }
-
-
-def _json(body: Mapping[str, Any], status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from schemas.event import Event
 from schemas.headers import CE_ID
-from streams.batch_handling import Delivered
 from streams.deadline import CONTINUED
 from streams.handler import Reaction
+from streams.handling import Delivered
 from streams.projection import Projection
 from streams.records import RawRecord
 

@@ -186,6 +186,11 @@ class GroupMember:
         }
 
     @property
+    def feed(self) -> Feed:
+        """What reads the assigned partitions."""
+        return self._feed
+
+    @property
     def starts(self) -> Mapping[TopicPartition, int]:
         """Where the work on the partitions that are read has begun; empty in a rebalance."""
         return self._feed.starts

@@ -1,41 +1,45 @@
 """Runs subscriptions until they are told to stop or cannot go on; their pages answer meanwhile."""
 
 import asyncio
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-import orjson
 import structlog
 
 from schemas.envelope import Priority
 from schemas.key_ring import KeyRing
 from schemas.topics import priority_of
+from streams.breaker_numbers import BreakerNumbers
 from streams.breakers import Breakers
 from streams.control import Control
+from streams.event_metrics import event_metrics
 from streams.keyed_lane import KeyedLane
 from streams.lane import Lanes, OpenLane
+from streams.pages import LOOPBACK, Pages, note, noted
 from streams.parking.lot import ParkingLot
 from streams.parking.redoing import Redo
 from streams.processor import Process
 from streams.runtime.consumer import COMMIT_DEADLINE_S, DRAIN_DEADLINE_S, GOODBYE_DEADLINE_S
 from streams.runtime.errors import LanesNeedNoTables
-from streams.runtime.health import CountingProcess, HeldUp, Run, live_page, ready_page
-from streams.runtime.http import LOOPBACK, Health, WorkerPages
+from streams.runtime.health import CountingProcess, Run, live_page, paused
+from streams.runtime.http import WorkerPages
 from streams.runtime.member import GroupMember
 from streams.runtime.projection_pages import StoredProjections
+from streams.runtime.stall_watch import show_stalls
 from streams.runtime.table_recovery import DEADLINE_S
 from streams.runtime.views import MemberTables
 from streams.runtime.watch import Watch, WatchSettings
+from streams.runtime.worker_metrics import WorkerMetrics
 from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
 from streams.stall import STALL_AFTER_S
 from streams.table_store import TableStore
 from streams.turns import Pace
+from streams.work_metrics import WorkMetrics
 
 WATCH_S: Final = 0.2
 """How often a worker looks whether one of its parts has stopped."""
@@ -58,7 +62,8 @@ class WorkerSettings:
     the other workers ask it, too. With a `store` on disk each worker of a machine needs an
     `instance` name or a `data_dir` of its own, and `log_ids`: the broker's id of each changelog, by
     which a store knows the log that it follows. With `rebuilds_tables` it folds the archive anew
-    into each partition of its tables that it gets, once. `keys` seal and open personal fields.
+    into each partition of its tables that it gets, once. `run_file` tells where its pages are and
+    stays, `note` goes with the worker. `keys` seal and open personal fields.
     """
 
     kafka: KafkaSettings
@@ -73,6 +78,7 @@ class WorkerSettings:
     http_host: str = LOOPBACK
     http_port: int = 0
     run_file: Path | None = None
+    note: Path | None = None
     journal: Path | None = None
     keys: KeyRing | None = None
     stall_after_s: float = STALL_AFTER_S
@@ -113,12 +119,20 @@ def prepared(
     processor: Processor,
     lot: ParkingLot,
     pace: Pace,
+    metrics: WorkMetrics,
 ) -> Run:
     """A subscription with all that it needs, not started yet."""
-    process = CountingProcess(processor)
+    process = CountingProcess(processor, metrics)
     lanes = Lanes(_lanes_of(subscription, process, pace))
     member.read_into(lanes, subscription.topics, lot, processor)
-    return Run(name=subscription.name, member=member, lanes=lanes, process=process, lot=lot)
+    return Run(
+        name=subscription.name,
+        member=member,
+        lanes=lanes,
+        process=process,
+        lot=lot,
+        metrics=metrics,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,10 +145,27 @@ class Workings:
     control: Control | None = None
 
 
+def pages_of(workings: Workings, known_types: Collection[str]) -> Pages:
+    """The pages of a worker; parts of it may add to them before it runs."""
+    app, runs, breakers = workings.app, workings.runs, workings.breakers
+    pages = Pages(lambda: live_page(app, runs, breakers.status))
+    work = [run.metrics for run in runs]
+    pages.show(lambda: {"metrics": event_metrics(work, breakers.states()).as_mapping()})
+    pages.readiness.show(lambda: paused(runs))
+    for run in runs:
+        pages.readiness.add(f"subscription {run.name}", run.not_ready)
+    metrics = WorkerMetrics(runs, known_types)
+    pages.metrics.before_scrape(metrics.ask_ends)
+    pages.metrics.add(metrics)
+    pages.metrics.add(BreakerNumbers(breakers.states))
+    return pages
+
+
 async def run_all(
     workings: Workings,
     settings: WorkerSettings,
     stop: asyncio.Event,
+    shown: Pages,
     stored: StoredProjections | None = None,
 ) -> None:
     """Join, work, drain, leave. When one cannot go on, all stop.
@@ -151,23 +182,19 @@ async def run_all(
         ),
     )
     with_tables = next((run.member for run in runs if run.member.tables), runs[0].member)
-
-    def held_up() -> HeldUp:
-        return HeldUp(breakers=workings.breakers.status, stalls=watch.stalls)
-
-    health = Health(
-        live=lambda: live_page(app, runs, held_up()), ready=lambda: ready_page(runs, held_up())
-    )
-    pages = WorkerPages(health, MemberTables(with_tables), stored)
+    show_stalls(lambda: watch.stalls, shown)
+    pages = WorkerPages(shown, MemberTables(with_tables), stored)
     port = await pages.start(settings.http_port, settings.http_host)
     url = f"http://{settings.http_host}:{port}"
     for run in runs:
         run.member.answer_at(url)
     try:
-        _write_run_file(settings.run_file, port)
+        if settings.run_file is not None:
+            note(settings.run_file, settings.http_host, port)
         log.info("worker starting", app=app, url=f"{url}/live")
-        async with watch:
-            await _until_stopped(workings, watch, stop)
+        with noted(settings.note, settings.http_host, port):
+            async with watch:
+                await _until_stopped(workings, watch, stop)
         log.info("worker stopped", app=app, processed=sum(run.process.processed for run in runs))
     finally:
         await pages.close()
@@ -207,13 +234,3 @@ async def _leave(member: GroupMember) -> None:
         await asyncio.wait_for(member.stop(), LEAVE_DEADLINE_S)
     except TimeoutError:
         log.warning("the group was left without a goodbye", deadline_s=LEAVE_DEADLINE_S)
-
-
-def _write_run_file(path: Path | None, port: int) -> None:
-    """Appears whole or not at all: who waits for it may read it as soon as it is there."""
-    if path is None:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_bytes(orjson.dumps({"pid": os.getpid(), "port": port}))
-    unfinished.replace(path)

@@ -18,6 +18,7 @@ import structlog
 from streams.errors import InfrastructureError
 from streams.lane import Lanes
 from streams.log import PartitionFetcher
+from streams.pages import Pages
 from streams.processor import Process
 from streams.records import TopicPartition
 from streams.runtime.inspection import WorkInHand, stack_of, work_of
@@ -84,6 +85,14 @@ class NamedStall:
             "since": self.since.isoformat(timespec="seconds"),
             "for_s": round(self.stall.for_s, 1),
         }
+
+    def sentence(self) -> str:
+        """The same for a reader."""
+        told = self.page()
+        return (
+            f"{told['subscription']} stands still at {told['partition']} since {told['since']}: "
+            f"handler {told['handler']}, event {told['event_id']}"
+        )
 
 
 class StallWatch:
@@ -175,6 +184,20 @@ class _Ends:
         if self._fetcher is not None:
             fetcher, self._fetcher = self._fetcher, None
             await fetcher.close()
+
+
+def show_stalls(stalls: Callable[[], Sequence[NamedStall]], pages: Pages) -> None:
+    """A worker that stands still is not ready, and its pages say where."""
+
+    def facts() -> Mapping[str, Any]:
+        return {"stalled": [stall.page() for stall in stalls()]}
+
+    def not_ready() -> str | None:
+        return "; ".join(stall.sentence() for stall in stalls()) or None
+
+    pages.show(facts)
+    pages.readiness.show(facts)
+    pages.readiness.add("stall", not_ready)
 
 
 async def _standing(

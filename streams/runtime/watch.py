@@ -98,11 +98,7 @@ class Watch:
             last_resort = threading.Timer(END_S, self._end_process, [WorkerStalled.exit_code])
             last_resort.daemon = True
             last_resort.start()
-            first = self.stalls[0].page()
-            raise WorkerStalled(
-                f"{first['subscription']} stands still at {first['partition']} since "
-                f"{first['since']}: handler {first['handler']}, event {first['event_id']}"
-            )
+            raise WorkerStalled(self.stalls[0].sentence())
 
     def _blocked(self, silent_s: float, work: WorkInHand) -> None:
         """Runs in the thread of the watch."""

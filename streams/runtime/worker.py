@@ -26,7 +26,9 @@ from streams.kafka.offsets import committed_offsets
 from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
+from streams.letter_counts import LetterCounts
 from streams.log import RecordSender
+from streams.pages import Pages
 from streams.parking.loading import held_back
 from streams.parking.lot import LotEdges, ParkingLot
 from streams.parking.orders import order_prefix, take_order
@@ -50,8 +52,16 @@ from streams.runtime.member import GroupMember, Membership
 from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
 from streams.runtime.projection_pages import StoredProjections
-from streams.runtime.running import Subscription, WorkerSettings, Workings, prepared, run_all
+from streams.runtime.running import (
+    Subscription,
+    WorkerSettings,
+    Workings,
+    pages_of,
+    prepared,
+    run_all,
+)
 from streams.turns import Turns
+from streams.work_metrics import WorkMetrics
 from streams.workload import FaustSetup, Workload
 from streams.writer_schemas import WriterSchemas
 
@@ -62,7 +72,7 @@ class _Connections:
 
     catalog: Catalog
     codec: Codec
-    sender: RecordSender
+    sender: KafkaSender
     schemas: WriterSchemas
     outages: tuple[type[BaseException], ...]
     breakers: Breakers
@@ -96,7 +106,7 @@ async def run_app_worker(
                 app=app.name, runs=runs, breakers=connections.breakers, control=connections.control
             )
             async with _steered(workings, connections):
-                await run_all(workings, settings, stop, stored)
+                await run_all(workings, settings, stop, _pages(workings, connections), stored)
 
 
 async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> None:
@@ -105,11 +115,12 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
     subscription = Subscription(
         app=PLATFORM_APP, name=PLATFORM_SUBSCRIPTION, topics=all_events_topics()
     )
+    metrics = WorkMetrics(subscription.group)
     async with _connections(settings) as connections:
         member = _member(subscription, settings)
         attempts = Attempts(RetrySchedule())
         sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
-        lot = _lot(PLATFORM_APP, PLATFORM_GROUP, sender, connections)
+        lot = _lot(PLATFORM_APP, sender, metrics, connections)
         processor = PlatformProcessor(
             PlatformEdges(
                 catalog=connections.catalog,
@@ -118,14 +129,21 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
                 sender=sender,
                 attempts=attempts,
                 parking=lot,
+                metrics=metrics,
             )
         )
-        run = prepared(subscription, member, processor, lot, Turns())
+        run = prepared(subscription, member, processor, lot, Turns(), metrics)
         topics = {*member.topics, retry_topic(PLATFORM_APP), dead_letter_topic(PLATFORM_APP)}
         await _check_topics(settings, topics)
         workings = Workings(app=PLATFORM_APP, runs=[run], control=connections.control)
         async with _steered(workings, connections):
-            await run_all(workings, settings, stop)
+            await run_all(workings, settings, stop, _pages(workings, connections))
+
+
+def _pages(workings: Workings, connections: _Connections) -> Pages:
+    pages = pages_of(workings, [known.name for known in connections.catalog.types()])
+    pages.metrics.add(connections.sender)
+    return pages
 
 
 @asynccontextmanager
@@ -173,21 +191,12 @@ def _prepared(
     turns: Turns,
     settings: WorkerSettings,
 ) -> Run:
-    subscription = Subscription(
-        app=workload.app,
-        name=workload.subscription,
-        topics=(
-            *workload.event_topics(connections.catalog),
-            *workload.repartition_topics(),
-        ),
-        tables=workload.changelogs(),
-        concurrency=workload.concurrency,
-    )
-    subscription = replace(subscription, topics=subscription.topics_of(settings.lanes))
+    subscription = _subscription(workload, connections.catalog, settings)
     member = _member(subscription, settings, workload.faust_setups)
     attempts = Attempts(RetrySchedule(), outages=connections.outages)
     sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
-    lot = _lot(workload.app, workload.group, sender, connections)
+    metrics = WorkMetrics(workload.group)
+    lot = _lot(workload.app, sender, metrics, connections)
     edges = Edges(
         publisher=EventPublisher(
             connections.catalog, connections.codec, sender, connections.schemas, journal
@@ -200,16 +209,32 @@ def _prepared(
         parking=lot,
         pace=turns,
         breakers=connections.breakers,
+        metrics=metrics,
     )
     if workload.projections:
         member.rebuild_by(_rebuild(workload, edges, settings).rebuild)
     processor = AppProcessor(workload, edges, member.tables)
-    return prepared(subscription, member, processor, lot, turns)
+    return prepared(subscription, member, processor, lot, turns, metrics)
 
 
-def _lot(app: str, group: str, sender: RecordSender, connections: _Connections) -> ParkingLot:
+def _subscription(workload: Workload, catalog: Catalog, settings: WorkerSettings) -> Subscription:
+    subscription = Subscription(
+        app=workload.app,
+        name=workload.subscription,
+        topics=(*workload.event_topics(catalog), *workload.repartition_topics()),
+        tables=workload.changelogs(),
+        concurrency=workload.concurrency,
+    )
+    return replace(subscription, topics=subscription.topics_of(settings.lanes))
+
+
+def _lot(
+    app: str, sender: RecordSender, metrics: WorkMetrics, connections: _Connections
+) -> ParkingLot:
     """The parking lot of a subscription, which hears of the orders about its letters."""
-    lot = ParkingLot(app, group, LotEdges(sender=sender, clock=system_clock))
+    edges = LotEdges(sender=sender, clock=system_clock, listener=LetterCounts(metrics))
+    lot = ParkingLot(app, metrics.subscription, edges)
+    metrics.parked = lambda: lot.backlog
     connections.control.orders.listen(order_prefix(app), partial(take_order, lot))
     return lot
 

@@ -17,6 +17,7 @@ DOORS = {
     "psycopg_pool": "connectors/",
     "avro": "schemas/",
     "fastavro": "schemas/",
+    "prometheus_client": "streams/exposition.py",
     "socketio": "gateway/",
     "engineio": "gateway/",
 }

@@ -14,7 +14,8 @@ def logging_to(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     before = structlog.get_config()
     handler = logging.FileHandler(path)
-    logging.getLogger().addHandler(handler)
+    root = logging.getLogger()
+    on_screen, root.handlers = root.handlers, [handler]
     with path.open("a") as file:
         structlog.configure(
             processors=[*before["processors"][:-1], structlog.processors.JSONRenderer()],
@@ -24,5 +25,5 @@ def logging_to(path: Path) -> Iterator[None]:
             yield
         finally:
             structlog.configure(**before)
-            logging.getLogger().removeHandler(handler)
+            root.handlers = on_screen
             handler.close()

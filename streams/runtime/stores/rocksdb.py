@@ -81,6 +81,11 @@ class RocksEntryStore:
         with self._typed_errors():
             found.status()
 
+    def size(self) -> int:
+        """About how many keys there are; those count twice that were written again lately."""
+        with self._typed_errors():
+            return int(self._rdict.property_int_value("rocksdb.estimate-num-keys") or 0)
+
     def delete(self, partition: int) -> None:
         """Forget everything of a partition."""
         batch = WriteBatch(raw_mode=True)

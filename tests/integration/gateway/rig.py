@@ -9,13 +9,14 @@ from zlib import crc32
 
 import orjson
 
-from gateway.app import create_app, serve
+from gateway.app import PAGES, create_app, serve
 from gateway.settings import GatewaySettings
 from gateway.tokens import mint, new_secret
 from schemas.headers import AGGREGATE, COMPRESSIBLE
 from schemas.topics import BROADCAST_TOPICS
 from streams.errors import BrokerUnavailable
 from streams.log import RecordReader
+from streams.pages import Pages
 from streams.records import Headers, RawRecord, TopicPartition
 
 PARTITIONS = 4
@@ -156,6 +157,7 @@ class Rig:
     broadcasts: Broadcasts = field(default_factory=Broadcasts)
     epochs: Mapping[str, str] = field(default_factory=lambda: EPOCHS)
     url: str = ""
+    pages: Pages | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
 
@@ -163,6 +165,7 @@ class Rig:
         """Listen; returns when the past is loaded. Raises what the gateway raises at its start."""
         self._stop = asyncio.Event()
         app = create_app(self.settings, reader or MemoryReader(self.broadcasts), self.epochs)
+        self.pages = app[PAGES]
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(serve(self.settings, app, ready=ready, stop=self._stop))
         self._task.add_done_callback(lambda _task: ready.cancel())

@@ -66,7 +66,7 @@ def die_at(point: Point, times: int) -> None:
             kept(lot, *arguments)
             reach()
 
-        ParkingLot._kept_first = keep  # type: ignore[method-assign]  # only in this process
+        ParkingLot._kept_first = keep  # type: ignore[assignment, method-assign]  # only in this process
         return
     settle = Redoing._settle
 
@@ -77,7 +77,7 @@ def die_at(point: Point, times: int) -> None:
         if point is Point.SETTLED:
             reach()
 
-    Redoing._settle = settled  # type: ignore[method-assign]  # only in this process
+    Redoing._settle = settled  # type: ignore[assignment, method-assign]  # only in this process
 
 
 def main() -> None:

@@ -80,6 +80,7 @@ class MemoryShard:
     """Implements OwnedShard."""
 
     outbox: MemoryOutbox
+    epoch: int = 1
 
     async def unsent(self, limit: int) -> Sequence[OutboxRow]:
         self._trouble()

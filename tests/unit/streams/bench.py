@@ -13,6 +13,7 @@ from schemas.headers import event_headers
 from streams.app import App
 from streams.attempts import Attempts
 from streams.edges import Edges
+from streams.letter_counts import LetterCounts
 from streams.log import RecordSender
 from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemoryLog, MemorySender
@@ -27,6 +28,7 @@ from streams.records import RawRecord
 from streams.retry import RetrySchedule
 from streams.table import MemoryTable
 from streams.turns import AtOnce, Pace
+from streams.work_metrics import WorkMetrics
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -63,8 +65,11 @@ class Bench:
         """A processor of an app; its delays are noted in `slept`, not waited for."""
         schemas = MemoryWriterSchemas(self.log, self.codec, wait_s=0)
         sender = sender or MemorySender(self.log)
+        metrics = WorkMetrics(app.workload().group)
         self.lot = ParkingLot(
-            app.name, app.workload().group, LotEdges(sender=sender, clock=lambda: self.now)
+            app.name,
+            app.workload().group,
+            LotEdges(sender=sender, clock=lambda: self.now, listener=LetterCounts(metrics)),
         )
         edges = Edges(
             publisher=self.publisher(),
@@ -75,6 +80,7 @@ class Bench:
             clock=lambda: NOW,
             parking=self.lot,
             pace=self.pace,
+            metrics=metrics,
         )
         processor = AppProcessor(app.workload(), edges, tables or {})
         self.redoing = Redoing(self.lot, processor, lambda: MemoryFetcher(self.log), self._fail)

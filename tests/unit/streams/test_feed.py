@@ -207,3 +207,31 @@ async def test_a_feed_whose_cancellation_was_swallowed_offers_nothing_all_the_sa
     assert not failures
     feed.close()
     await lanes.close()
+
+
+async def test_where_partitions_end_is_known_from_fetches_and_asked_only_of_their_fetcher(
+    log: MemoryLog,
+) -> None:
+    asked: list[list[TopicPartition]] = []
+
+    class Asked(MemoryFetcher):
+        """Notes what it is asked for."""
+
+        async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+            asked.append(sorted(sources))
+            return await super().ends(sources)
+
+    await fill(log, LOW, 7)
+    await fill(log, CRITICAL, 3)
+    seen = Seen()
+    feed, lanes, _ = reading(seen, lambda: Asked(log))
+    assert (feed.positions(), feed.known_ends(), await feed.ends([LOW])) == ({}, {}, {})
+    feed.open({LOW: 2, CRITICAL: 0})
+    await until(lambda: len(seen.offsets[LOW]) == 5 and len(seen.offsets[CRITICAL]) == 3)
+    assert feed.positions() == feed.known_ends() == {LOW: 7, CRITICAL: 3}
+    assert asked == []
+    assert await feed.ends([LOW, CRITICAL]) == {LOW: 7, CRITICAL: 3}
+    assert sorted(asked) == [[LOW], [CRITICAL]]
+    feed.close()
+    await lanes.close()
+    await until(lambda: not feed.known_ends())

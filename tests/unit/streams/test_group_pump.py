@@ -165,6 +165,10 @@ class ScriptedReader:
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         self.commits.update(offsets)
 
+    def known_ends(self) -> Mapping[TopicPartition, int]:
+        """See GroupReader."""
+        return {}
+
     async def close(self) -> None:
         """Nothing is open."""
 

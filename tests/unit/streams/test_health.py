@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
-
-import aiohttp
 
 from streams.attempts import Pause
 from streams.breaker import BreakerState, BreakerStatus
 from streams.records import TopicPartition
-from streams.runtime.health import HeldUp, Run, live_page, ready_page
-from streams.runtime.http import Health, TableView, WorkerPages
+from streams.runtime.health import Run, live_page
 from streams.runtime.inspection import WorkInHand
-from streams.runtime.stall_watch import NamedStall
+from streams.runtime.running import Workings, pages_of
+from streams.runtime.stall_watch import NamedStall, show_stalls
 from streams.stall import Stall, Standing
+from streams.work_metrics import WorkMetrics
 from tests.unit.streams.idle import idle_lot
 
 PAUSE = Pause(reason="BreakerOpen: breaker mailer is open: refused", waiting_for="handler mail")
@@ -56,25 +57,39 @@ def run(name: str = "main", *, is_ready: bool = True, pause: Pause | None = None
         lanes=SimpleNamespace(unfinished=0),
         process=SimpleNamespace(processed=0, pause=pause),
         lot=idle_lot(),
+        metrics=WorkMetrics(f"shop.{name}"),
     )
+    parts.not_ready = partial(Run.not_ready, cast(Run, parts))
     return cast(Run, parts)
 
 
+def ready(*runs: Run, stalls: Sequence[NamedStall] = ()) -> Mapping[str, Any]:
+    """What `/ready` answers."""
+    pages = pages_of(Workings(app="shop", runs=runs), ())
+    show_stalls(lambda: stalls, pages)
+    return pages.readiness.as_mapping()
+
+
 def test_a_worker_is_ready_when_all_its_subscriptions_are() -> None:
-    assert ready_page([run(), run("mailer")], HeldUp())[0] == 200
-    status, page = ready_page([run(), run("mailer", is_ready=False)], HeldUp())
-    assert (status, page["subscriptions"]) == (503, {"main": True, "mailer": False})
+    assert ready(run(), run("mailer"))["ready"]
+    page = ready(run(), run("mailer", is_ready=False))
+    reasons = {"subscription mailer": "no assignment is in force yet"}
+    assert (page["ready"], page["reasons"]) == (False, reasons)
 
 
 def test_a_worker_that_pauses_is_ready_and_says_for_what() -> None:
-    status, page = ready_page([run(), run("mailer", pause=PAUSE)], HeldUp(breakers=[BREAKER]))
-    assert status == 200
+    page = ready(run(), run("mailer", pause=PAUSE))
+    assert (page["ready"], page["stalled"]) == (True, [])
     assert page["paused"] == {"mailer": {"reason": PAUSE.reason, "waiting_for": PAUSE.waiting_for}}
 
 
 def test_a_worker_that_stands_still_is_not_ready_and_names_it() -> None:
-    status, page = ready_page([run()], HeldUp(stalls=[STALL]))
-    assert (status, page["ready"]) == (503, False)
+    page = ready(run(), stalls=[STALL])
+    assert not page["ready"]
+    assert page["reasons"] == {
+        "stall": "main stands still at events.domain.low/2 since 2026-01-01T00:00:00+00:00: "
+        "handler hang, event e1"
+    }
     assert page["stalled"] == [
         {
             "subscription": "main",
@@ -90,7 +105,7 @@ def test_a_worker_that_stands_still_is_not_ready_and_names_it() -> None:
 
 
 def test_the_live_page_shows_breakers_with_their_reason_and_since_when() -> None:
-    (shown,) = live_page("shop", [run()], HeldUp(breakers=[BREAKER]))["breakers"]
+    (shown,) = live_page("shop", [run()], [BREAKER])["breakers"]
     assert datetime.fromisoformat(shown.pop("since")) < datetime.now(UTC)
     assert shown == {
         "name": "mailer",
@@ -99,17 +114,3 @@ def test_the_live_page_shows_breakers_with_their_reason_and_since_when() -> None
         "forced": False,
         "waiting": 4,
     }
-
-
-async def test_the_ready_page_is_served_with_its_status() -> None:
-    health = Health(live=dict, ready=lambda: (503, {"ready": False}))
-    pages = WorkerPages(health, cast(TableView, SimpleNamespace()))
-    port = await pages.start(0)
-    try:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"http://127.0.0.1:{port}/ready") as response,
-        ):
-            assert (response.status, await response.json()) == (503, {"ready": False})
-    finally:
-        await pages.close()

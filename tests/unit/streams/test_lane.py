@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from streams.attempts import Pause
+from streams.backlog import Backlog
 from streams.errors import LaneStopped
 from streams.keyed_lane import BEGUN_RECORDS, KeyedLane
 from streams.lane import LANE_RECORDS, Lanes, OpenLane
@@ -350,4 +351,20 @@ async def test_a_critical_backlog_lets_the_event_loop_go() -> None:
         await asyncio.sleep(0)
         others += 1
     assert others > 400
+    await lanes.close()
+
+
+async def test_the_oldest_record_that_is_not_done_is_known(open_lane: OfKind) -> None:
+    gate = Gate()
+    gate.open.clear()
+    lanes = Lanes(open_lane(gate))
+    for offset, timestamp_ms in ((0, 500), (1, 600)):
+        old = record(offset, key=b"k")._replace(timestamp_ms=timestamp_ms)
+        lanes.offer(SOURCE, [old])
+    assert lanes.backlogs()[SOURCE] == Backlog(2, 500)
+    await until(lambda: len(gate.calls) > 0)
+    assert lanes.backlogs()[SOURCE] == Backlog(2, 500), "it is in work now, and not done"
+    gate.open.set()
+    await until(lambda: lanes.unfinished == 0)
+    assert lanes.backlogs()[SOURCE] == Backlog(0, None)
     await lanes.close()
