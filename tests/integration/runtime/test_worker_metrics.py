@@ -15,6 +15,8 @@ pytestmark = pytest.mark.kafka
 
 FILES, ROUNDS = 60, 3
 TYPE = "analysis.file.processed"
+LETTERS = 4
+"""Two that wait for another try, a parked one, and what ends the others."""
 
 
 def url_of(team: Team, worker: str) -> str:
@@ -33,7 +35,9 @@ async def test_the_numbers_of_a_worker_are_those_of_what_was_sent(team: Team) ->
     url = url_of(team, "one")
     await team.until_exact()
     seen = await scraped_until(
-        url, lambda it: it.total("wundr_lag_records") == 0, "everything is done"
+        url,
+        lambda it: it.total("wundr_lag_records") == 0 and it.total("wundr_dead_letters_total") == 1,
+        "everything is done or given up",
     )
     assert work_of(seen, f"{team.name}.main") == {
         "events": sent,
@@ -52,8 +56,10 @@ async def test_the_numbers_of_a_worker_are_those_of_what_was_sent(team: Team) ->
     assert seen.total("wundr_handler_seconds_count", handler="per-file") == sent
     assert seen.total("wundr_table_entries", table="per-file") == FILES
     assert seen.total("wundr_table_entries", table="per-project") == 7
-    # Copies under other keys, a dead letter, and what the tables have written.
-    published = 2 * sent + 1 + seen.total("wundr_changelog_records_total")
+    for state, events in (("waiting", 0), ("parked", 1), ("behind", 0)):
+        assert seen.total("wundr_parked_events", state=state) == events, state
+    # Copies under other keys, the letters about one event, and what the tables have written.
+    published = 2 * sent + LETTERS + seen.total("wundr_changelog_records_total")
     assert seen.total("wundr_publish_sent_total") == published
     assert seen.total("wundr_publish_acknowledged_total") == published
     assert seen.total("wundr_publish_waiting") == 0
