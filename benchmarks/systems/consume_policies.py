@@ -12,7 +12,8 @@ from streams.app import App
 from streams.context import Context
 from streams.policies import Breaker, DeadLetter, Deduplicate, Retry, TimeOut, Trace
 
-POLICIES = (Deduplicate(), TimeOut(10), Retry(), Breaker("nothing"), DeadLetter(), Trace())
+# The stream says the same events again and again: few enough are remembered that none is a copy.
+POLICIES = (Deduplicate(32), TimeOut(10), Retry(), Breaker("nothing"), DeadLetter(), Trace())
 
 
 def main() -> None:
