@@ -58,17 +58,21 @@ async def test_the_numbers_of_a_worker_are_those_of_what_was_sent(team: Team) ->
     assert seen.total("wundr_table_entries", table="per-project") == 7
     for state, events in (("waiting", 0), ("parked", 1), ("behind", 0)):
         assert seen.total("wundr_parked_events", state=state) == events, state
-    # Copies under other keys, the letters about one event, and what the tables have written.
-    published = 2 * sent + LETTERS + seen.total("wundr_changelog_records_total")
-    assert seen.total("wundr_publish_sent_total") == published
-    assert seen.total("wundr_publish_acknowledged_total") == published
-    assert seen.total("wundr_publish_waiting") == 0
+    check_published(seen, sent)
     _, live = await team.page("one", "/live")
     metrics = live["metrics"]
     assert (metrics["total_events"], metrics["events_by_type"]) == (sent, {TYPE: sent})
     assert (metrics["dead_letter_queue_size"], metrics["failure_rate"] > 0) == (1, True)
     status, page = await ready(url)
     assert (status, page["reasons"]) == (200, {})
+
+
+def check_published(seen: Scrape, sent: int) -> None:
+    """Copies under other keys, the letters about one event, and what the tables have written."""
+    published = 2 * sent + LETTERS + seen.total("wundr_changelog_records_total")
+    assert seen.total("wundr_publish_sent_total") == published
+    assert seen.total("wundr_publish_acknowledged_total") == published
+    assert seen.total("wundr_publish_waiting") == 0
 
 
 def work_of(seen: Scrape, subscription: str) -> dict[str, float]:
