@@ -28,6 +28,8 @@ from schemas.events.plugin import (
     PluginMetricRecorded,
 )
 from schemas.events.system import (
+    SystemAlertRaised,
+    SystemLetterEdited,
     SystemRunCompleted,
     SystemRunStarted,
     SystemWorkerStarted,
@@ -52,6 +54,8 @@ __all__ = [
     "SetupStepInstallStarted",
     "SetupStepValidateCompleted",
     "SetupStepValidateStarted",
+    "SystemAlertRaised",
+    "SystemLetterEdited",
     "SystemRunCompleted",
     "SystemRunStarted",
     "SystemWorkerStarted",
