@@ -18,7 +18,12 @@ def record(offset: int, key: str | None = "Order/o1", **fields: Any) -> RawRecor
     """A record of partition 2, whose event is called as its offset is."""
     event_type = fields.pop("event_type", "order.placed")
     headers = (("ce_id", f"event-{offset}".encode()), ("ce_type", event_type.encode()))
-    whole = {"topic": TOPIC, "partition": 2, "timestamp_ms": 7, "value": b"bytes"} | fields
+    whole: dict[str, Any] = {
+        "topic": TOPIC,
+        "partition": 2,
+        "timestamp_ms": 7,
+        "value": b"bytes",
+    } | fields
     return RawRecord(
         offset=offset, key=None if key is None else key.encode(), headers=headers, **whole
     )

@@ -91,7 +91,8 @@ async def test_orders_are_given_at_a_bounded_rate() -> None:
         waits.append(round(seconds, 3))
         now[0] += seconds
 
-    log, told = MemoryLog(), []
+    log = MemoryLog()
+    told: list[int] = []
     orders = [order(letter(offset)).encode() for offset in range(4)]
     ordering = Ordering(MemorySender(log), lambda: now[0])
     await ordering.send(orders, Pacing(2.0, lambda: now[0], sleep), told.append)

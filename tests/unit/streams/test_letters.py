@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,7 @@ from streams.parking.letters import (
     letter_topics,
 )
 from streams.parking.orders import Order, OrderKind
-from streams.records import OutgoingRecord
+from streams.records import OutgoingRecord, RawRecord, TopicPartition
 from tests.unit.streams.failed_letters import APP, letter, record, write
 
 DEAD, RETRY = dead_letter_topic(APP), retry_topic(APP)
@@ -134,10 +135,12 @@ async def test_a_hole_before_the_end_is_no_reason_to_wait_for_ever() -> None:
     class Hollow(MemoryReader):
         """The last records were removed by compaction."""
 
-        async def end(self) -> dict[object, int]:  # type: ignore[override]  # what a topic says
+        async def end(self) -> Mapping[TopicPartition, int]:
             return {source: offset + 5 for source, offset in (await super().end()).items()}
 
-        async def read(self, max_records: int = 500, timeout_s: float = 1.0):  # type: ignore[no-untyped-def]  # as its base
+        async def read(
+            self, max_records: int = 500, timeout_s: float = 1.0
+        ) -> Mapping[TopicPartition, list[RawRecord]]:
             return await super().read(max_records, 0.001)
 
     log = MemoryLog()
@@ -201,7 +204,7 @@ def test_ten_thousand_letters_with_large_events_take_little_memory() -> None:
     assert size < 30_000_000
 
 
-def _kept(out: OutgoingRecord, offset: int):  # type: ignore[no-untyped-def]  # a record as read
+def _kept(out: OutgoingRecord, offset: int) -> RawRecord:
     assert out.partition is not None
     made = record(offset)._replace(topic=out.topic, key=out.key, value=out.value)
     return made._replace(headers=out.headers, partition=out.partition)
