@@ -108,18 +108,32 @@ def platform_topics(catalog: Catalog, partitions: int) -> tuple[TopicSpec, ...]:
             )
             for topic in BROADCAST_TOPICS
         ),
-        TopicSpec(
-            name=dead_letter_topic(PLATFORM_APP),
-            partitions=partitions,
-            config={"cleanup.policy": "delete", "retention.ms": str(30 * DAY_MS), **COPIES},
-            why="records that the platform itself could not read",
-        ),
+        *failure_topics(PLATFORM_APP, partitions),
         TopicSpec(
             name=SCHEMAS_TOPIC, partitions=1, config=compacted, why="writer schemas by their id"
         ),
         TopicSpec(
             name=CONTROL_TOPIC, partitions=1, config=compacted, why="orders to running processes"
         ),
+    )
+
+
+def failure_topics(app: str, partitions: int) -> tuple[TopicSpec, ...]:
+    """Where the failed events of an app are kept.
+
+    The last record of a key is what is true: nothing that waits is lost to a retention time.
+    """
+    return tuple(
+        TopicSpec(
+            name=name,
+            partitions=partitions,
+            config={"cleanup.policy": "compact", **COPIES},
+            why=why,
+        )
+        for name, why in (
+            (retry_topic(app), f"failed events of app {app} that wait for another try"),
+            (dead_letter_topic(app), f"failed events of app {app} that wait for an order"),
+        )
     )
 
 

@@ -10,12 +10,10 @@ from schemas.topics import (
     COPIES,
     TopicSpec,
     changelog_topic,
-    dead_letter_topic,
-    retry_topic,
+    failure_topics,
 )
 from streams.errors import DuplicateName, InvalidHandler
 from streams.handler import (
-    DEADLINE_S,
     MAIN,
     BatchHandler,
     EventPredicate,
@@ -23,6 +21,7 @@ from streams.handler import (
     Reaction,
     check_annotation,
 )
+from streams.policies import DEFAULT_STACK, Policy, PolicyStack, with_deadline
 from streams.projection import Fold, KeptIn, KeyOf, Projection, State
 from streams.workload import FaustSetup, Workload
 
@@ -47,6 +46,11 @@ class HandlerOptions(TypedDict, total=False):
     """A consumer group of its own: what waits for it, a slow dependency say, holds up nobody."""
 
     deadline_s: float
+    """The short word for the default policies with another TimeOut."""
+
+    policies: tuple[Policy, ...]
+    """What is put around the handler, read from top to bottom; see `streams.policies`."""
+
     concurrency: int
 
 
@@ -99,6 +103,7 @@ class App:
         """
         text = validate_pattern(pattern if isinstance(pattern, str) else pattern.event_type)
         _check_options(options, batch=batch)
+        stack = _stack(options)
 
         def register(function: FunctionT) -> FunctionT:
             check_annotation(function, text)
@@ -106,7 +111,8 @@ class App:
                 getattr(function, "__name__", type(function).__name__)
             )
             self._refuse_duplicate(name, [known.name for known in self._reactions])
-            details: dict[str, Any] = {**options, "name": name}
+            details: dict[str, Any] = {**options, "name": name, "policies": stack}
+            details.pop("deadline_s", None)
             if batch:
                 self._batch_handlers.append(
                     BatchHandler(pattern=text, function=function, **details)
@@ -201,16 +207,7 @@ class App:
 
     def topic_specs(self, partitions: int) -> tuple[TopicSpec, ...]:
         """Every topic that belongs to the app alone, Faust's changelogs included."""
-        month, week = str(30 * 86_400_000), str(7 * 86_400_000)
-        failures = [
-            TopicSpec(
-                name=topic(self.name),
-                partitions=partitions,
-                config={"cleanup.policy": "delete", "retention.ms": month, **COPIES},
-                why=f"failed events of app {self.name}",
-            )
-            for topic in (retry_topic, dead_letter_topic)
-        ]
+        week = str(7 * 86_400_000)
         repartitions = [
             TopicSpec(
                 name=name,
@@ -229,7 +226,7 @@ class App:
             )
             for known in self.projections_in(KeptIn.TABLE)
         ]
-        return (*failures, *repartitions, *changelogs)
+        return (*failure_topics(self.name, partitions), *repartitions, *changelogs)
 
     @staticmethod
     def _refuse_duplicate(name: str, known: Iterable[str]) -> None:
@@ -238,10 +235,20 @@ class App:
 
 
 def _check_options(options: HandlerOptions, *, batch: bool) -> None:
-    if options.get("concurrency", 1) < 1 or options.get("deadline_s", DEADLINE_S) <= 0:
-        raise InvalidHandler("concurrency and deadline_s are above zero")
+    if options.get("concurrency", 1) < 1:
+        raise InvalidHandler("concurrency is above zero")
     if batch and "concurrency" in options:
         raise InvalidHandler("a handler of batches has no concurrency: it has the whole list")
     name = options.get("subscription", MAIN)
     if not SUBSCRIPTION_NAME.fullmatch(name):
         raise InvalidHandler(f"{name!r} cannot be part of a consumer group's name")
+
+
+def _stack(options: HandlerOptions) -> PolicyStack:
+    """The policies of a handler. Raises InvalidHandler."""
+    policies, deadline_s = options.get("policies"), options.get("deadline_s")
+    if policies is not None and deadline_s is not None:
+        raise InvalidHandler(f"say TimeOut({deadline_s:g}) among the policies, not `deadline_s`")
+    if deadline_s is not None:
+        return with_deadline(deadline_s)
+    return DEFAULT_STACK if policies is None else PolicyStack(tuple(policies))

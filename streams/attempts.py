@@ -4,11 +4,11 @@ A failing event has a bounded number of tries, failing infrastructure pauses and
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from schemas.errors import SchemaError
-from streams.retry import RetrySchedule, is_infrastructure
+from streams.retry import Answer, Chance, RetrySchedule
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -38,10 +38,15 @@ class Attempts:
         sleep: Sleep = asyncio.sleep,
         *,
         outages: tuple[type[BaseException], ...] = (),
+        chance: Chance = random.random,
     ) -> None:
-        """`outages`: errors that count as infrastructure beside those of `is_infrastructure`."""
+        """`outages`: errors that count as infrastructure beside those of `is_infrastructure`.
+
+        `schedule` is for work that brings none of its own.
+        """
         self._outages = outages
         self._schedule = schedule
+        self._chance = chance
         self._sleep = sleep
         self._pauses: dict[_Trial, Pause] = {}
 
@@ -50,36 +55,65 @@ class Attempts:
         """What the longest waiting piece of work waits for; None when nothing waits."""
         return next(iter(self._pauses.values()), None)
 
-    async def run(self, work: Callable[[], Awaitable[None]], *, waiting_for: str) -> Failed | None:
+    async def run(
+        self,
+        work: Callable[[], Awaitable[None]],
+        *,
+        waiting_for: str,
+        schedule: RetrySchedule | None = None,
+    ) -> Failed | None:
         """None once the work succeeded. See `after` for what happens when it raises."""
         try:
             await work()
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged in `after`
-            return await self.after(error, work, waiting_for=waiting_for)
+            return await self.after(error, work, waiting_for=waiting_for, schedule=schedule)
         return None
 
     async def run_once(
-        self, work: Callable[[], Awaitable[None]], *, waiting_for: str
+        self,
+        work: Callable[[], Awaitable[None]],
+        *,
+        waiting_for: str,
+        schedule: RetrySchedule | None = None,
     ) -> Failed | None:
-        """As `run`, for work that comes to the same every time: it has one try.
+        """As `run`, for work that is not repeated here when it fails: it has one try.
 
         Infrastructure is waited for all the same.
         """
         try:
             await work()
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged next
-            return await self._go_on(error, work, waiting_for, _Trial(is_pure=True))
+            return await self.after_once(error, work, waiting_for=waiting_for, schedule=schedule)
         return None
 
+    async def after_once(
+        self,
+        error: BaseException,
+        work: Callable[[], Awaitable[None]],
+        *,
+        waiting_for: str,
+        schedule: RetrySchedule | None = None,
+    ) -> Failed | None:
+        """As `after`, for work that is not repeated here when it fails."""
+        trial = _Trial(schedule=schedule or self._schedule, is_pure=True)
+        return await self._go_on(error, work, waiting_for, trial)
+
     async def after(
-        self, error: BaseException, work: Callable[[], Awaitable[None]], *, waiting_for: str
+        self,
+        error: BaseException,
+        work: Callable[[], Awaitable[None]],
+        *,
+        waiting_for: str,
+        schedule: RetrySchedule | None = None,
     ) -> Failed | None:
         """Go on with work whose first try has raised `error`; None once it succeeded.
 
         An error of the contract (SchemaError) is not tried again. A CancelledError that was not
         meant for this task counts as a failure: the work awaited something that was cancelled.
         """
-        return await self._go_on(error, work, waiting_for, _Trial())
+        return await self._go_on(
+            error, work, waiting_for, _Trial(schedule=schedule or self._schedule)
+        )
 
     async def _go_on(
         self,
@@ -107,27 +141,25 @@ class Attempts:
 
     def _judged(self, error: BaseException, trial: "_Trial", waiting_for: str) -> float | None:
         """How long to wait before the next try; None when there is none."""
-        if is_infrastructure(error, self._outages):
+        answer = trial.schedule.answer(error, self._outages)
+        if answer is Answer.PAUSE:
             trial.outages += 1
             self._pauses[trial] = Pause(
                 reason=f"{type(error).__name__}: {error}", waiting_for=waiting_for
             )
-            return self._schedule.delay_s(trial.outages)
+            return trial.schedule.delay_s(trial.outages, self._chance)
         self._pauses.pop(trial, None)
         trial.failures += 1
-        if (
-            trial.is_pure
-            or isinstance(error, SchemaError)
-            or self._schedule.exhausted(trial.failures)
-        ):
+        if trial.is_pure or isinstance(answer, Answer) or answer.exhausted(trial.failures):
             return None
-        return self._schedule.delay_s(trial.failures)
+        return answer.delay_s(trial.failures, self._chance)
 
 
 @dataclass(slots=True, eq=False)
 class _Trial:
     """What one piece of work has been through; `is_pure` when it is not to be repeated."""
 
+    schedule: RetrySchedule = field(kw_only=True)
     is_pure: bool = False
     failures: int = 0
     outages: int = 0

@@ -1,7 +1,7 @@
 """Running handlers that take a batch of events.
 
-A batch that fails to the last try is handled again event by event, so that one bad event does not
-take its neighbours with it.
+A batch that fails is handled again event by event, so that one bad event does not take its
+neighbours with it.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from schemas.event import Event
 from streams import deadline
-from streams.attempts import Attempts
-from streams.burial import Burial
+from streams.attempts import Attempts, Failed
 from streams.context import BatchContext
 from streams.handler import BatchHandler
 from streams.handling import Handling
+from streams.parking.lot import ParkingLot
 from streams.receipt import Receipt
 from streams.records import OutgoingRecord, RawRecord
 
@@ -28,32 +28,69 @@ class Delivered(NamedTuple):
 class BatchHandling:
     """Runs one handler on one batch at a time."""
 
-    def __init__(self, handling: Handling, attempts: Attempts, burial: Burial) -> None:
+    def __init__(self, handling: Handling, attempts: Attempts, parking: ParkingLot) -> None:
         self._handling = handling
         self._attempts = attempts
-        self._burial = burial
+        self._parking = parking
 
     async def handle(
         self, handler: BatchHandler, batch: Sequence[Delivered], receipts: list[Receipt]
     ) -> None:
         """Run the handler; what it emitted is sent only when it has returned."""
         trial = _BatchTrial(self._handling, handler, batch)
-        failed = await self._attempts.run(trial.run, waiting_for=f"handler {handler.name}")
+        failed = await self._attempts.run_once(
+            trial.run, waiting_for=f"handler {handler.name}", schedule=handler.retry
+        )
         if failed is None:
             receipts += [await self._handling.send(emitted) for emitted in trial.emitted]
         elif len(batch) > 1:
             for delivered in batch:
-                await self.handle(handler, [delivered], receipts)
+                await self._handle_alone(handler, delivered, receipts)
         else:
-            receipts.append(await self._burial.bury(batch[0].record, failed, handler.name))
+            await self._fail(handler, batch[0], failed, receipts)
+
+    async def redo(
+        self, handler: BatchHandler, delivered: Delivered, receipts: list[Receipt]
+    ) -> Failed | None:
+        """Run the handler on one event that has failed before; see Handling.redo."""
+        trial = _BatchTrial(self._handling, handler, [delivered], is_in_order=False)
+        failed = await self._attempts.run_once(
+            trial.run, waiting_for=f"handler {handler.name}", schedule=handler.retry
+        )
+        if failed is None:
+            receipts += [await self._handling.send(emitted) for emitted in trial.emitted]
+        return failed
+
+    async def _handle_alone(
+        self, handler: BatchHandler, delivered: Delivered, receipts: list[Receipt]
+    ) -> None:
+        """Unless an earlier one of its aggregate has failed: then it waits behind that."""
+        record = delivered.record
+        if not self._parking.line(record.source).holds(handler.name, record):
+            await self.handle(handler, [delivered], receipts)
+            return
+        kept = await self._parking.follow(handler.name, record)
+        receipts += [] if kept is None else [kept]
+
+    async def _fail(
+        self, handler: BatchHandler, delivered: Delivered, failed: Failed, receipts: list[Receipt]
+    ) -> None:
+        kept = await self._parking.fail(handler.name, delivered.record, failed, handler.retry)
+        receipts += [] if kept is None else [kept]
 
 
 class _BatchTrial:
     """One handler and one batch; run again it emits the same."""
 
     def __init__(
-        self, handling: Handling, handler: BatchHandler, batch: Sequence[Delivered]
+        self,
+        handling: Handling,
+        handler: BatchHandler,
+        batch: Sequence[Delivered],
+        *,
+        is_in_order: bool = True,
     ) -> None:
+        self._encoded = handling.encoded if is_in_order else handling.encoded_late
         self._handling = handling
         self._handler = handler
         self._batch = batch
@@ -77,4 +114,4 @@ class _BatchTrial:
         events = [event for _, event in taken.values()]
         await deadline.complete(handler.function(events, context), handler.deadline_s)
         for record, own in contexts.values():
-            self.emitted += handling.encoded(handler.name, record, own)
+            self.emitted += self._encoded(handler.name, record, own)

@@ -7,6 +7,7 @@ from datetime import datetime
 from schemas.event import EventFactory
 from streams.attempts import Attempts
 from streams.log import RecordSender
+from streams.parking.lot import ParkingLot
 from streams.publisher import EventPublisher
 from streams.reading import EventReading
 from streams.turns import AtOnce, Pace
@@ -14,7 +15,7 @@ from streams.turns import AtOnce, Pace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edges:
-    """Bus, log, clock, tries, its share of the time."""
+    """Bus, log, clock, tries, what could not be done, its share of the time."""
 
     publisher: EventPublisher
     sender: RecordSender
@@ -22,4 +23,5 @@ class Edges:
     reading: EventReading
     attempts: Attempts
     clock: Callable[[], datetime]
+    parking: ParkingLot
     pace: Pace = field(default_factory=AtOnce)

@@ -27,6 +27,7 @@ WundrError
     ├── AggregateReadOnly       an aggregate that was built to be looked at is to change
     ├── ForeignDecision         a decision holds an event of another aggregate
     ├── HistoryGap              a version of an aggregate is missing
+    ├── NoSuchHandler           a failed event is for a handler that is gone
     ├── NotALetter              a record of `retry.*` or `dlq.*` cannot be read
     ├── NotAnOrder              a record of `wundr.control` cannot be read
     └── UnknownAggregateType    nobody has said how such aggregates are folded
@@ -310,7 +311,7 @@ class RecordRefused(StreamsError):
     remedy = "Make the event smaller, or check the topic's name and its max.message.bytes."
 
 
-class NotALetter(StreamsError):
+class NotALetter(StreamsError, ValueError):
     """A record that should keep a failed event does not say which."""
 
     code = "streams.not_a_letter"
@@ -322,3 +323,10 @@ class NotAnOrder(StreamsError):
 
     code = "streams.not_an_order"
     remedy = "Give orders with `wundr dlq`; the record is left alone."
+
+
+class NoSuchHandler(StreamsError):
+    """A failed event is addressed to a handler that the app has no more."""
+
+    code = "streams.no_such_handler"
+    remedy = "Register the handler under its old name again, or drop the event with `wundr dlq`."

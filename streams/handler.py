@@ -1,7 +1,7 @@
 """Handlers: a reaction to events of a type or a pattern."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import isroutine
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
@@ -9,6 +9,8 @@ from schemas.event import Event, EventData
 from schemas.pattern import matches
 from streams.context import BatchContext, Context
 from streams.errors import HandlerMismatch
+from streams.policies import DEFAULT_STACK, PolicyStack
+from streams.retry import RetrySchedule
 
 HandlerFunction = Callable[[Event[Any], Context], Awaitable[None]]
 BatchHandlerFunction = Callable[[Sequence[Event[Any]], BatchContext], Awaitable[None]]
@@ -16,9 +18,6 @@ EventPredicate = Callable[[Event[Any]], bool]
 
 MAIN: Final = "main"
 """The subscription that an app has unless a handler asks for its own."""
-
-DEADLINE_S: Final = 25.0
-"""How long a handler may take: less than the group waits for a member in a rebalance."""
 
 
 def every_event(event: Event[Any]) -> bool:
@@ -30,8 +29,8 @@ def every_event(event: Event[Any]) -> bool:
 class Reaction:
     """What all handlers have: a name, and which events they take.
 
-    Handlers of one subscription run in their `order`, lowest first, then as registered. A handler
-    that takes longer than `deadline_s` is cancelled, and that counts as a failure.
+    Handlers of one subscription run in their `order`, lowest first, then as registered. `policies`
+    say what happens around a try, and to an event that fails.
     """
 
     name: str
@@ -39,7 +38,17 @@ class Reaction:
     order: int = 0
     can_handle: EventPredicate = every_event
     subscription: str = MAIN
-    deadline_s: float = DEADLINE_S
+    policies: PolicyStack = field(default=DEFAULT_STACK, hash=False)
+
+    @property
+    def deadline_s(self) -> float:
+        """How long a try may take before it is cancelled; that counts as a failure."""
+        return self.policies.deadline_s
+
+    @property
+    def retry(self) -> RetrySchedule:
+        """When an event that has failed is tried again."""
+        return self.policies.retry
 
     def wants(self, event_type: str) -> bool:
         """Whether events of this type can concern the handler.

@@ -10,12 +10,12 @@ from typing import Any
 
 from schemas.event import Event, EventFactory
 from streams import deadline
-from streams.attempts import Attempts
-from streams.burial import Burial
+from streams.attempts import Attempts, Failed
 from streams.context import Context, Emitter
 from streams.deadline import Suspended
 from streams.emission import EMISSION, Emission
 from streams.handler import Handler
+from streams.parking.lot import ParkingLot
 from streams.publisher import EventPublisher
 from streams.receipt import Receipt
 from streams.records import Origin, OutgoingRecord, RawRecord
@@ -30,7 +30,7 @@ class Handling:
         publisher: EventPublisher,
         factory: EventFactory,
         attempts: Attempts,
-        burial: Burial,
+        parking: ParkingLot,
         *,
         in_order: bool = True,
     ) -> None:
@@ -43,7 +43,7 @@ class Handling:
         self._publisher = publisher
         self._factory = factory
         self._attempts = attempts
-        self._burial = burial
+        self._parking = parking
         self._emitters: dict[str, Emitter] = {}
 
     def begin(
@@ -66,6 +66,30 @@ class Handling:
             return None
         return self._finish(handler, record, context, suspended)
 
+    async def redo(
+        self, handler: Handler, record: RawRecord, event: Event[Any], receipts: list[Receipt]
+    ) -> Failed | None:
+        """Run the handler on an event that has failed before; None once it succeeded.
+
+        Other events of the partition came meanwhile, so what it emits has no place among theirs.
+        """
+        trial = _Trial(self, handler, event)
+        emitted: tuple[OutgoingRecord, ...] = ()
+
+        async def attempt() -> None:
+            nonlocal emitted
+            emitted = ()
+            await trial.run()
+            if trial.context is not None:
+                emitted = self.encoded_late(handler.name, record, trial.context)
+
+        failed = await self._attempts.run_once(
+            attempt, waiting_for=f"handler {handler.name}", schedule=handler.retry
+        )
+        if failed is None:
+            receipts += [await self.send(outgoing) for outgoing in emitted]
+        return failed
+
     async def send(self, outgoing: OutgoingRecord) -> Receipt:
         """Send what a handler has emitted; the receipt belongs to the work of its cause."""
         return await self._publisher.send(outgoing)
@@ -82,12 +106,18 @@ class Handling:
     ) -> tuple[OutgoingRecord, ...]:
         """What the try has emitted, each with its place in the stream of the handler's events."""
         if not self._in_order:
-            return tuple(self._publisher.encode(new) for new in context.finish())
+            return self.encoded_late(handler, record, context)
         place = Origin(record.topic, record.partition, record.offset)
         return tuple(
             self._marked(new, Emission(self._app, handler, place, ordinal))
             for ordinal, new in enumerate(context.finish())
         )
+
+    def encoded_late(
+        self, handler: str, record: RawRecord, context: Context
+    ) -> tuple[OutgoingRecord, ...]:
+        """What a try has emitted that is out of the order of the partition: without a place."""
+        return tuple(self._publisher.encode(new) for new in context.finish())
 
     async def _finish(
         self, handler: Handler, record: RawRecord, context: Context, suspended: Suspended | None
@@ -105,22 +135,43 @@ class Handling:
         self, handler: Handler, record: RawRecord, event: Event[Any], error: BaseException
     ) -> list[Receipt]:
         """After a first try that has raised `error`."""
+        trial = _Trial(self, handler, event)
         emitted: tuple[OutgoingRecord, ...] = ()
 
         async def attempt() -> None:
             nonlocal emitted
             emitted = ()
-            if not handler.can_handle(event):
-                return
-            context = self.context(handler.name, event)
-            await deadline.complete(handler.function(event, context), handler.deadline_s)
-            emitted = self.encoded(handler.name, record, context)
+            await trial.run()
+            if trial.context is not None:
+                emitted = self.encoded(handler.name, record, trial.context)
 
-        failed = await self._attempts.after(error, attempt, waiting_for=f"handler {handler.name}")
+        failed = await self._attempts.after_once(
+            error, attempt, waiting_for=f"handler {handler.name}", schedule=handler.retry
+        )
         if failed is not None:
-            return [await self._burial.bury(record, failed, handler.name)]
+            kept = await self._parking.fail(handler.name, record, failed, handler.retry)
+            return [] if kept is None else [kept]
         return [await self.send(outgoing) for outgoing in emitted]
 
     def _marked(self, event: Event[Any], emission: Emission) -> OutgoingRecord:
         encoded = self._publisher.encode(event)
         return encoded._replace(headers=(*encoded.headers, (EMISSION, emission.encode())))
+
+
+class _Trial:
+    """One handler and one event; run again it emits the same."""
+
+    def __init__(self, handling: Handling, handler: Handler, event: Event[Any]) -> None:
+        self._handling = handling
+        self._handler = handler
+        self._event = event
+        self.context: Context | None = None
+
+    async def run(self) -> None:
+        handler, event = self._handler, self._event
+        self.context = None
+        if not handler.can_handle(event):
+            return
+        context = self._handling.context(handler.name, event)
+        await deadline.complete(handler.function(event, context), handler.deadline_s)
+        self.context = context

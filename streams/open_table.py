@@ -11,13 +11,14 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 import structlog
 
 from schemas.event import Event
 from streams.coverage import Coverage
+from streams.delivery import Delivery, FailedFold
 from streams.emission import EMISSION
 from streams.errors import StateNotStorable, StoreFailed
 from streams.place import Place, Places
@@ -27,9 +28,6 @@ from streams.table import Changes, OpenEntry, TablePartition
 from streams.versions import have_versions, versioned
 from streams.window import Claim, Slot
 
-Delivery = tuple[RawRecord, Event[Any]]
-"""An event with the record that brought it, whose key is the entry's."""
-
 NOT_PLAIN: Final = frozenset({ORIGIN, EMISSION})
 """Headers of records that have another place beside the one where they were read."""
 
@@ -37,15 +35,6 @@ BEYOND: Final = sys.maxsize
 """The reach of an entry whose events must be looked at singly: no offset lies above it."""
 
 log = structlog.get_logger(__name__)
-
-
-class FailedFold(NamedTuple):
-    """An event that a table does not hold, found out after its fold had returned."""
-
-    projection: Projection
-    record: RawRecord
-    event: Event[Any]
-    error: Exception
 
 
 class _Run:
@@ -254,8 +243,9 @@ class OpenTable:
         try:
             encoded = [self._storable(entry.state) for entry in self._ahead.values()]
         except StateNotStorable:
+            halted: dict[bytes, Exception] = {}
             for record, event in self._fold_plain_again():
-                self._fold_or_leave_out(record, event)
+                self._fold_or_leave_out(record, event, halted)
             return
         for entry, state in zip(self._ahead.values(), encoded, strict=True):
             entry.stored = state
@@ -264,12 +254,19 @@ class OpenTable:
         self._plain.clear()
         self._ahead.clear()
 
-    def _fold_or_leave_out(self, record: RawRecord, event: Event[Any]) -> None:
+    def _fold_or_leave_out(
+        self, record: RawRecord, event: Event[Any], halted: dict[bytes, Exception]
+    ) -> None:
+        """`halted`: the entries in which one was left out, with the reason."""
+        key = record.key or b""
         try:
+            if key in halted:
+                raise halted[key]  # noqa: TRY301  # it shares what becomes of the one before it
             self._fold(_Run(((record, event),)))
         except StoreFailed:
             raise
         except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
+            halted[key] = error
             self.leave_out(record)
             self._failed.append(FailedFold(self._projection, record, event, error))
 
@@ -347,19 +344,30 @@ class OpenTable:
         """Take the entry back to what is known to be storable, and go on from there one by one."""
         folded, entry.folded = entry.folded, []
         entry.state = self._stored_state(entry)
+        failure: Exception | None = None
         for record, event in folded:
+            if failure is not None:
+                self._take_back(entry, record, event, failure)
+                continue
             try:
                 state = self._checked(self._projection.fold(entry.state, event))
                 entry.stored = self._storable(state)
             except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
+                failure = error
                 entry.state = self._stored_state(entry)
-                self._claims.pop(event.id, None)
-                for missed, copy in ((record, event), *self._leaning.pop(event.id, ())):
-                    self._miss(entry, missed)
-                    self._failed.append(FailedFold(self._projection, missed, copy, error))
+                self._take_back(entry, record, event, error)
             else:
                 entry.state = state
                 entry.is_changed = True
+
+    def _take_back(
+        self, entry: OpenEntry, record: RawRecord, event: Event[Any], error: Exception
+    ) -> None:
+        """The entry does not hold the event after all, nor what was taken for a repeat of it."""
+        self._claims.pop(event.id, None)
+        for missed, copy in ((record, event), *self._leaning.pop(event.id, ())):
+            self._miss(entry, missed)
+            self._failed.append(FailedFold(self._projection, missed, copy, error))
 
     def _miss(self, entry: OpenEntry, record: RawRecord) -> None:
         source, offset, stream, step, _ = self._places.of(record)

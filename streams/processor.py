@@ -5,23 +5,27 @@ The pump above may change, the meaning below does not.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from schemas.errors import SchemaError
 from schemas.event import Event
 from schemas.topics import repartition_topic
 from streams.attempts import Failed, Pause
 from streams.batch_handling import BatchHandling, Delivered
-from streams.burial import Burial
 from streams.edges import Edges
+from streams.errors import NoSuchHandler
 from streams.handler import BatchHandler, Handler
 from streams.handling import Handling
+from streams.parking.lot import READ
+from streams.parking.sequences import Line
 from streams.projection import Projection
-from streams.reading import KNOWN_TYPES, Unreadable
+from streams.reading import Unreadable
 from streams.receipt import Receipt
 from streams.records import ORIGIN, OutgoingRecord, RawRecord, TopicPartition
+from streams.retry import RetrySchedule
 from streams.table import Table
-from streams.table_folding import FOLD_AT_ONCE, Collected, Folding
+from streams.table_folding import FOLD_AT_ONCE, FOLDED_ONCE, Collected, Folding
+from streams.takers import Takers, TakersByType
 from streams.workload import Workload
 
 LOOK_EVERY: Final = 32
@@ -62,17 +66,6 @@ class Process(Protocol):
         ...
 
 
-class _Takers(NamedTuple):
-    """Who takes events of one type from one topic."""
-
-    handlers: tuple[Handler, ...]
-    batch_handlers: tuple[BatchHandler, ...]
-    folded: tuple[Projection, ...]
-    rekeyed: tuple[Projection, ...]
-    are_frequent: bool
-    """Whether none but handlers and folds is among them."""
-
-
 class _Work:
     """What the records of one call bring about."""
 
@@ -90,25 +83,18 @@ class AppProcessor:
     def __init__(self, workload: Workload, edges: Edges, tables: Mapping[str, Table]) -> None:
         self._workload = workload
         self._edges = edges
-        self._burial = Burial(
-            app=workload.app, group=workload.group, sender=edges.sender, clock=edges.clock
-        )
+        self._parking = edges.parking
         self._handling = Handling(
             workload.app,
             edges.publisher,
             edges.factory,
             edges.attempts,
-            self._burial,
+            self._parking,
             in_order=workload.concurrency == 1,
         )
-        self._batch_handling = BatchHandling(self._handling, edges.attempts, self._burial)
-        self._folding = Folding(workload.projections, edges, tables, self._burial)
-        self._by_repartition_topic = {
-            repartition_topic(workload.app, known.name): known
-            for known in workload.projections
-            if known.key is not None
-        }
-        self._takers: dict[tuple[str, str], _Takers] = {}
+        self._batch_handling = BatchHandling(self._handling, edges.attempts, self._parking)
+        self._folding = Folding(workload.projections, edges, tables)
+        self._takers = TakersByType(workload)
 
     @property
     def pause(self) -> Pause | None:
@@ -128,6 +114,55 @@ class AppProcessor:
         for receipt in work.receipts:
             await receipt
 
+    async def redo(self, handler: str, record: RawRecord, receipts: list[Receipt]) -> Failed | None:
+        """See Redo: one handler or projection, or all where the record could not be read."""
+        await self._edges.pace.turn(record.topic, record.timestamp_ms)
+        event = await self._read_closely(record)
+        if isinstance(event, Failed):
+            return event
+        if event is None:
+            return None
+        if handler == READ:
+            work = _Work()
+            await self._deliver_read(record, event, work)
+            receipts += work.receipts
+            return None
+        return await self._redo_one(handler, record, event, receipts)
+
+    def schedule_of(self, handler: str) -> RetrySchedule:
+        """See Redo."""
+        reactions = {known.name: known for known in self._workload.reactions}
+        return reactions[handler].retry if handler in reactions else FOLDED_ONCE
+
+    async def _redo_one(
+        self, name: str, record: RawRecord, event: Event[Any], receipts: list[Receipt]
+    ) -> Failed | None:
+        workload = self._workload
+        for handler in workload.handlers:
+            if handler.name == name:
+                return await self._handling.redo(handler, record, event, receipts)
+        for batch_handler in workload.batch_handlers:
+            if batch_handler.name == name:
+                delivered = Delivered(record, event)
+                return await self._batch_handling.redo(batch_handler, delivered, receipts)
+        for projection in workload.projections:
+            if projection.name == name:
+                is_folded = (
+                    projection.key is None or record.topic in self._takers.by_repartition_topic
+                )
+                if is_folded:
+                    return await self._folding.redo(projection, record, event, receipts)
+                return await self._rekey(projection, record, event, receipts)
+        raise NoSuchHandler(f"{workload.group} has no handler or projection {name!r}")
+
+    async def _deliver_read(self, record: RawRecord, event: Event[Any], work: _Work) -> None:
+        """A record that can be read now, to all who take it."""
+        line = self._parking.line(record.source)
+        await self._deliver(line, record, event, work)
+        for handler, batch in work.batches.items():
+            await self._batch_handling.handle(handler, batch, work.receipts)
+        await self._fold_collected(record.source, work)
+
     async def _react(
         self, source: TopicPartition, records: Sequence[RawRecord], more: More, work: _Work
     ) -> None:
@@ -136,6 +171,9 @@ class AppProcessor:
             records = more()
         for handler, batch in work.batches.items():
             await self._batch_handling.handle(handler, batch, work.receipts)
+        await self._fold_collected(source, work)
+
+    async def _fold_collected(self, source: TopicPartition, work: _Work) -> None:
         if work.collected:
             async with self._folding.held(source) as changes:
                 await self._folding.fold(source, changes, work.collected, work.receipts)
@@ -182,19 +220,24 @@ class AppProcessor:
         await self._edges.attempts.run(attempt, waiting_for="writer schemas")
 
     async def _read(self, record: RawRecord, work: _Work) -> Event[Any] | None:
-        """Look closer at bytes or a schema not understood at once; bury what is no event."""
+        """Look closer at bytes or a schema not understood at once; park what cannot be read."""
+        event = await self._read_closely(record)
+        if isinstance(event, Failed):
+            await self._fail(READ, record, event, work.receipts)
+            return None
+        return event
+
+    async def _read_closely(self, record: RawRecord) -> Event[Any] | Failed | None:
         found: list[Event[Any] | Unreadable | None] = []
 
         async def attempt() -> None:
             found[:] = [await self._edges.reading.read(record)]
 
-        failed = await self._edges.attempts.run(attempt, waiting_for="writer schemas")
-        event = None if failed is not None else found[0]
-        if isinstance(event, Unreadable):
-            failed = Failed(error=event.error, tries=1)
+        failed = await self._edges.attempts.run_once(attempt, waiting_for="writer schemas")
         if failed is not None:
-            await self._bury(record, failed, "read", work)
-        return event if isinstance(event, Event) else None
+            return failed
+        event = found[0]
+        return Failed(error=event.error, tries=1) if isinstance(event, Unreadable) else event
 
     async def _deliver_all(
         self, source: TopicPartition, records: Sequence[RawRecord], work: _Work
@@ -203,22 +246,22 @@ class AppProcessor:
         for end in range(LOOK_EVERY, len(records) + LOOK_EVERY, LOOK_EVERY):
             if begin and self._edges.pace.is_over():
                 await self._edges.pace.turn(source.topic, records[begin].timestamp_ms)
-            await self._deliver_some(records[begin:end], work)
+            await self._deliver_some(source, records[begin:end], work)
             begin = end
 
     def _deliver_together(
         self, source: TopicPartition, records: Sequence[RawRecord], work: _Work
     ) -> bool:
         """Deliver records that bring plain events for projections alone; False for others."""
+        if self._parking.line(source).blocked:
+            return False
         events = self._edges.reading.view_all(records)
         if events is None:
             return False
         types: defaultdict[str, set[str]] = defaultdict(set)
         every = {event.type for event in events}
         for event_type in every:
-            takers = self._takers.get((source.topic, event_type)) or self._takers_of(
-                source.topic, event_type
-            )
+            takers = self._takers.find(source.topic, event_type)
             if not takers.are_frequent:
                 return False
             for projection in takers.folded:
@@ -233,18 +276,26 @@ class AppProcessor:
                         collected.add(record, event)
         return True
 
-    async def _deliver_some(self, records: Sequence[RawRecord], work: _Work) -> None:
+    async def _deliver_some(
+        self, source: TopicPartition, records: Sequence[RawRecord], work: _Work
+    ) -> None:
         """To handlers one by one, to the rest at the end of the batch."""
-        view, takers_by_type = self._edges.reading.view, self._takers
-        collected = work.collected
+        view, takers_by_type = self._edges.reading.view, self._takers.known
+        collected, line = work.collected, self._parking.line(source)
         for record in records:
+            if line.blocked and line.holds(READ, record):
+                await self._follow(READ, record, work.receipts)
+                continue
             try:
                 event = view(record)
             except SchemaError:
                 event = await self._read(record, work)
             if event is None:
                 continue
-            takers = takers_by_type.get((record.topic, event.type)) or self._takers_of(
+            if line.blocked:
+                await self._deliver(line, record, event, work)
+                continue
+            takers = takers_by_type.get((record.topic, event.type)) or self._takers.find(
                 record.topic, event.type
             )
             for handler in takers.handlers:
@@ -256,41 +307,41 @@ class AppProcessor:
             if not takers.are_frequent:
                 await self._deliver_to(takers, record, event, work)
 
+    async def _deliver(self, line: Line, record: RawRecord, event: Event[Any], work: _Work) -> None:
+        """To all who take it; those who have something of its aggregate waiting keep it behind."""
+        takers = self._takers.find(record.topic, event.type)
+        for taker in (*takers.handlers, *takers.batch_handlers, *takers.folded, *takers.rekeyed):
+            if line.holds(taker.name, record):
+                await self._follow(taker.name, record, work.receipts)
+            elif isinstance(taker, Handler):
+                unfinished = self._handling.begin(taker, record, event)
+                if unfinished is not None:
+                    work.receipts += await unfinished
+            elif isinstance(taker, BatchHandler):
+                work.batches.setdefault(taker, []).append(Delivered(record, event))
+            elif taker in takers.folded:
+                work.collected[taker.name].add(record, event)
+            else:
+                await self._send_on(taker, record, event, work.receipts)
+
     async def _deliver_to(
-        self, takers: _Takers, record: RawRecord, event: Event[Any], work: _Work
+        self, takers: Takers, record: RawRecord, event: Event[Any], work: _Work
     ) -> None:
         for handler in takers.batch_handlers:
             work.batches.setdefault(handler, []).append(Delivered(record, event))
         for projection in takers.rekeyed:
-            await self._rekey(projection, record, event, work)
+            await self._send_on(projection, record, event, work.receipts)
 
-    def _takers_of(self, topic: str, event_type: str) -> _Takers:
-        """Kept for the next event: the types are those that somebody here wants."""
-        workload = self._workload
-        own = self._by_repartition_topic.get(topic)
-        if own is not None:
-            folded = (own,) if own.wants(event_type) else ()
-            takers = _Takers((), (), folded, (), are_frequent=True)
-        else:
-            wanting = [known for known in workload.projections if known.wants(event_type)]
-            batch_handlers = tuple(
-                known for known in workload.batch_handlers if known.wants(event_type)
-            )
-            rekeyed = tuple(known for known in wanting if known.key is not None)
-            takers = _Takers(
-                tuple(known for known in workload.handlers if known.wants(event_type)),
-                batch_handlers,
-                tuple(known for known in wanting if known.key is None),
-                rekeyed,
-                are_frequent=not (batch_handlers or rekeyed),
-            )
-        if len(self._takers) < KNOWN_TYPES:
-            self._takers[topic, event_type] = takers
-        return takers
+    async def _send_on(
+        self, projection: Projection, record: RawRecord, event: Event[Any], receipts: list[Receipt]
+    ) -> None:
+        failed = await self._rekey(projection, record, event, receipts)
+        if failed is not None:
+            await self._fail(projection.name, record, failed, receipts)
 
     async def _rekey(
-        self, projection: Projection, record: RawRecord, event: Event[Any], work: _Work
-    ) -> None:
+        self, projection: Projection, record: RawRecord, event: Event[Any], receipts: list[Receipt]
+    ) -> Failed | None:
         """Send the event on under the projection's key."""
         key_of = projection.key
         assert key_of is not None, "only projections with a key of their own are rekeyed"
@@ -302,13 +353,19 @@ class AppProcessor:
         failed = await self._edges.attempts.run_once(
             attempt, waiting_for=f"projection {projection.name}"
         )
-        if failed is not None:
-            await self._bury(record, failed, projection.name, work)
-        for outgoing in forwarded:
-            work.receipts.append(await self._edges.sender.send(outgoing))
+        if failed is None:
+            receipts += [await self._edges.sender.send(outgoing) for outgoing in forwarded]
+        return failed
 
-    async def _bury(self, record: RawRecord, failed: Failed, name: str, work: _Work) -> None:
-        work.receipts.append(await self._burial.bury(record, failed, name))
+    async def _follow(self, name: str, record: RawRecord, receipts: list[Receipt]) -> None:
+        kept = await self._parking.follow(name, record)
+        receipts += [] if kept is None else [kept]
+
+    async def _fail(
+        self, name: str, record: RawRecord, failed: Failed, receipts: list[Receipt]
+    ) -> None:
+        kept = await self._parking.fail(name, record, failed, self.schedule_of(name))
+        receipts += [] if kept is None else [kept]
 
 
 def _rekeyed(record: RawRecord, app: str, projection: str, key: str) -> OutgoingRecord:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from schemas.event import Event
-from streams.open_table import Delivery, FailedFold, OpenTable
+from streams.delivery import Delivery, FailedFold
+from streams.open_table import OpenTable
 from streams.place import Places
 from streams.projection import Projection
 from streams.receipt import Acknowledgement

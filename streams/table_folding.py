@@ -6,17 +6,21 @@ from typing import Any, Final
 
 from schemas.event import Event
 from streams.attempts import Failed
-from streams.burial import Burial
 from streams.edges import Edges
 from streams.projecting import TableBatch
 from streams.projection import Projection
 from streams.receipt import Receipt
 from streams.records import RawRecord, TopicPartition
+from streams.retry import RetrySchedule
 from streams.table import Table
 from streams.table_access import TableAccess
 
 FOLD_AT_ONCE: Final = 128
 """How many events are folded before it is looked whether the slice is over."""
+
+
+FOLDED_ONCE: Final = RetrySchedule(tries=1)
+"""A fold comes to the same every time: what it fails for is parked, until the code is mended."""
 
 
 class Collected:
@@ -40,19 +44,18 @@ class Collected:
 
 
 class Folding:
-    """Changes the tables of a partition. What cannot be folded is left out and buried."""
+    """Changes the tables of a partition. What cannot be folded is left out and parked."""
 
     def __init__(
         self,
         projections: Sequence[Projection],
         edges: Edges,
         tables: Mapping[str, Table],
-        burial: Burial,
     ) -> None:
         self._projections = {known.name: known for known in projections}
         self._edges = edges
         self._tables = tables
-        self._burial = burial
+        self._parking = edges.parking
         self._access = TableAccess()
 
     @asynccontextmanager
@@ -84,13 +87,38 @@ class Folding:
                     projection, source, given.records[begin:end], given.events[begin:end]
                 )
                 for record, event in undone:
-                    await self._fold_singly(projection, record, event, changes, receipts)
+                    if self._parking.line(source).holds(name, record):
+                        await self._follow(name, record, receipts)
+                    else:
+                        await self._fold_singly(projection, record, event, changes, receipts)
 
     async def settle(self, changes: TableBatch, receipts: list[Receipt]) -> None:
-        """Encode what was folded, and bury what no table could hold."""
+        """Encode what was folded, and park what no table could hold, with all behind it."""
         for failed in changes.settle():
-            failure = Failed(error=failed.error, tries=1)
-            receipts.append(await self._burial.bury(failed.record, failure, failed.projection.name))
+            name, record = failed.projection.name, failed.record
+            if self._parking.line(record.source).holds(name, record):
+                await self._follow(name, record, receipts)
+            else:
+                await self._fail(name, record, Failed(error=failed.error, tries=1), receipts)
+
+    async def redo(
+        self, projection: Projection, record: RawRecord, event: Event[Any], receipts: list[Receipt]
+    ) -> Failed | None:
+        """Fold an event that has failed before, or that stood behind one; None once it is."""
+        async with self.held(record.source) as changes:
+
+            async def attempt() -> None:
+                changes.fold(projection, record, event)
+                for failed in changes.settle():
+                    raise failed.error
+
+            failed = await self._edges.attempts.run_once(
+                attempt, waiting_for=f"projection {projection.name}"
+            )
+            if failed is not None:
+                changes.leave_out(projection, record)
+            await self.write(changes, receipts)
+        return failed
 
     async def write(self, changes: TableBatch, receipts: list[Receipt]) -> None:
         """Return when the changelogs have the changes: now they are visible."""
@@ -119,4 +147,14 @@ class Folding:
         )
         if failed is not None:
             changes.leave_out(projection, record)
-            receipts.append(await self._burial.bury(record, failed, projection.name))
+            await self._fail(projection.name, record, failed, receipts)
+
+    async def _follow(self, name: str, record: RawRecord, receipts: list[Receipt]) -> None:
+        kept = await self._parking.follow(name, record)
+        receipts += [] if kept is None else [kept]
+
+    async def _fail(
+        self, name: str, record: RawRecord, failed: Failed, receipts: list[Receipt]
+    ) -> None:
+        kept = await self._parking.fail(name, record, failed, FOLDED_ONCE)
+        receipts += [] if kept is None else [kept]

@@ -20,6 +20,7 @@ from streams.event_store import StoredEvents
 from streams.group_pump import GroupPump
 from streams.handler import HandlerFunction
 from streams.log import AssignmentListener, GroupReader, RecordSender
+from streams.policies import DeadLetter, Retry, TimeOut, Trace
 from streams.processor import AppProcessor
 from streams.publisher import NO_JOURNAL, EventPublisher, Journal
 from streams.reading import EventReading
@@ -78,10 +79,11 @@ class LogBus:
     ) -> Subscription:
         """See EventBus. Raises InvalidPattern, HandlerMismatch, DuplicateName, UnknownEventType."""
         app = App(self._app)
+        policies = (TimeOut(), Retry.of(self._options.schedule), DeadLetter(), Trace())
         if name is None:
-            app.on(pattern)(handler)
+            app.on(pattern, policies=policies)(handler)
         else:
-            app.on(pattern, name=name)(handler)
+            app.on(pattern, policies=policies, name=name)(handler)
         subscription = Subscription(app=self._app, name=app.handlers[0].name, pattern=pattern)
         if any(known.name == subscription.name for known in self._pumps):
             raise DuplicateName(f"this bus has a subscription {subscription.name!r} already")

@@ -70,8 +70,8 @@ class LetterState(StrEnum):
 class Letter:
     """A record that one handler or projection of one subscription has not done.
 
-    `record` is as it was read, with its own place. With `is_alone` nothing waits behind it. `due_at`
-    is for those that wait; `reason` a code or the name of an error.
+    `record` is as it was read, with its own place. With `is_alone` nothing waits behind it.
+    `due_at` is for those that wait; `reason` a code or the name of an error.
     """
 
     app: str
@@ -143,7 +143,9 @@ class Letter:
             name = DEAD_LETTERED_AT if is_parked else FAILED_AT
             headers.append((name, self.failed_at.isoformat().encode()))
         if self.due_at is not None:
-            headers.append((DUE_AT, str((self.due_at - EPOCH) // timedelta(milliseconds=1)).encode()))
+            headers.append(
+                (DUE_AT, str((self.due_at - EPOCH) // timedelta(milliseconds=1)).encode())
+            )
         if self.edited_at is not None:
             headers.append((EDITED_AT, self.edited_at.isoformat().encode()))
         if self.is_alone:

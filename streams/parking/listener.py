@@ -26,3 +26,19 @@ class ParkingListener(Protocol):
     def dropped(self, letter: Letter) -> None:
         """It was ordered to count as done."""
         ...
+
+
+class NobodyListens:
+    """Implements ParkingListener for tests and small services."""
+
+    def failed(self, letter: Letter) -> None:
+        """See ParkingListener."""
+
+    def behind(self, letter: Letter) -> None:
+        """See ParkingListener."""
+
+    def done(self, letter: Letter) -> None:
+        """See ParkingListener."""
+
+    def dropped(self, letter: Letter) -> None:
+        """See ParkingListener."""

@@ -1,23 +1,27 @@
 """Orders about parked events, as `wundr.control` carries them: redrive, drop, edit.
 
 The key is `parking/<app>/<letter id>`: the last order about a letter is the one that counts. The
-worker that owns the letter carries it out, and then ends it with a record without a value; an order
-that nobody can carry out yet waits in the compacted topic.
+worker that owns the letter carries it out, and then takes it back; an order that nobody can carry
+out yet waits in the compacted topic.
 """
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Self
+from typing import Any, Final, Protocol, Self
 
-import orjson
+import structlog
 
-from schemas.topics import CONTROL_TOPIC
+from streams.control import order_record
 from streams.errors import NotAnOrder
+from streams.parking.letter import source_of
 from streams.records import OutgoingRecord
 
 PREFIX: Final = "parking/"
+
+log = structlog.get_logger(__name__)
 
 
 class OrderKind(StrEnum):
@@ -48,32 +52,52 @@ class Order:
         return f"{order_prefix(self.app)}{self.letter_id}"
 
     def encode(self) -> OutgoingRecord:
-        """The record that carries it."""
+        """The record that gives it."""
         body: dict[str, str] = {"order": self.kind.value}
         if self.value is not None:
             body["value"] = base64.b64encode(self.value).decode()
-        return OutgoingRecord(CONTROL_TOPIC, self.key.encode(), orjson.dumps(body))
+        return order_record(self.key, body)
 
     def ended(self) -> OutgoingRecord:
-        """The record that says that it was carried out."""
-        return OutgoingRecord(CONTROL_TOPIC, self.key.encode(), None)
+        """The record that takes it back, carried out."""
+        return order_record(self.key, None)
 
     @classmethod
-    def decode(cls, key: str, value: bytes) -> Self:
-        """Read a record. Raises NotAnOrder."""
+    def decode(cls, key: str, body: Mapping[str, Any]) -> Self:
+        """Read an order of the control topic. Raises NotAnOrder."""
         try:
             _, app, letter_id = key.split("/", 2)
-            body = orjson.loads(value)
             kind = OrderKind(body["order"])
             content = body.get("value")
             if (kind is OrderKind.EDIT) != isinstance(content, str):
-                raise ValueError("an edit, and nothing else, has a value")  # noqa: TRY301  # one handler
-            new = None if content is None else base64.b64decode(content, validate=True)
+                raise ValueError("an edit, and nothing else, has a value")  # noqa: TRY301  # as others
+            value = None if content is None else base64.b64decode(content, validate=True)
+            source_of(letter_id)
         except (KeyError, TypeError, ValueError, binascii.Error) as error:
-            raise NotAnOrder(f"{key!r} in {CONTROL_TOPIC} is no order: {error}") from error
-        return cls(app=app, letter_id=letter_id, kind=kind, value=new)
+            raise NotAnOrder(f"{key!r} is no order about a letter: {error}") from error
+        return cls(app=app, letter_id=letter_id, kind=kind, value=value)
+
+
+class TakesOrders(Protocol):
+    """A parking lot."""
+
+    def order(self, order: Order) -> None:
+        """An order was given."""
+        ...
 
 
 def order_prefix(app: str) -> str:
     """How the keys of all orders for an app begin."""
     return f"{PREFIX}{app}/"
+
+
+def take_order(lot: TakesOrders, key: str, body: Mapping[str, Any] | None) -> None:
+    """Hand an order on; one that cannot be read is left alone, and said."""
+    if body is None:
+        return
+    try:
+        order = Order.decode(key, body)
+    except NotAnOrder as error:
+        log.warning("left alone", error=str(error))
+        return
+    lot.order(order)

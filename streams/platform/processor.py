@@ -3,9 +3,8 @@
 A batch is archived whole before any of it is routed: waiting for a schema delays no archive.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from schemas.catalog import Catalog
@@ -13,20 +12,28 @@ from schemas.codec import Codec
 from schemas.errors import UnknownEventType, UnknownSchemaId
 from schemas.event import Event
 from schemas.topics import STORE_EVENTS
-from streams.attempts import Attempts, Pause
-from streams.burial import Burial
+from streams.attempts import Attempts, Failed, Pause
+from streams.errors import NoSuchHandler
 from streams.log import RecordSender
+from streams.parking.lot import ParkingLot
 from streams.platform.archive import archived, event_id
 from streams.platform.route import routed
 from streams.processor import More, no_more
 from streams.reading import view_resolved
 from streams.receipt import Receipt
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from streams.retry import RetrySchedule
 from streams.writer_schemas import WriterSchemas
 
 PLATFORM_APP: Final = "wundr"
 PLATFORM_SUBSCRIPTION: Final = "platform"
 PLATFORM_GROUP: Final = f"{PLATFORM_APP}.{PLATFORM_SUBSCRIPTION}"
+
+ARCHIVE: Final = "archive"
+ROUTE: Final = "route"
+
+PARKED_AT_ONCE: Final = RetrySchedule(tries=1)
+"""What these two fail for has had its tries in its place, and waits for an order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +45,7 @@ class PlatformEdges:
     schemas: WriterSchemas
     sender: RecordSender
     attempts: Attempts
-    clock: Callable[[], datetime]
+    parking: ParkingLot
 
 
 class PlatformProcessor:
@@ -46,9 +53,6 @@ class PlatformProcessor:
 
     def __init__(self, edges: PlatformEdges) -> None:
         self._edges = edges
-        self._burial = Burial(
-            app=PLATFORM_APP, group=PLATFORM_GROUP, sender=edges.sender, clock=edges.clock
-        )
 
     @property
     def pause(self) -> Pause | None:
@@ -63,18 +67,41 @@ class PlatformProcessor:
         routable: list[RawRecord] = []
         while records:
             for record in records:
-                archiving = await self._archive(record)
-                receipts.append(await self._edges.sender.send(archiving))
-                if archiving.topic == STORE_EVENTS:
+                failed = await self._archive(record, receipts)
+                if failed is None:
                     routable.append(record)
+                else:
+                    receipts.append(await self._edges.parking.park_alone(ARCHIVE, record, failed))
             records = more()
         for record in routable:
-            receipts += await self._route(record)
+            await self._route_or_park(record, receipts)
         for receipt in receipts:
             await receipt
 
-    async def _archive(self, record: RawRecord) -> OutgoingRecord:
-        """The archive record; a dead letter when these bytes are no event of ours."""
+    async def redo(
+        self, handler: str, record: RawRecord, receipts: list[Receipt]
+    ) -> Failed | None:
+        """See Redo."""
+        if handler == ROUTE:
+            return await self._route(record, receipts)
+        if handler != ARCHIVE:
+            raise NoSuchHandler(f"the platform has no {handler!r}")
+        failed = await self._archive(record, receipts)
+        if failed is None:
+            await self._route_or_park(record, receipts)
+        return failed
+
+    def schedule_of(self, handler: str) -> RetrySchedule:
+        """See Redo."""
+        return PARKED_AT_ONCE
+
+    async def _route_or_park(self, record: RawRecord, receipts: list[Receipt]) -> None:
+        failed = await self._route(record, receipts)
+        if failed is not None:
+            receipts.append(await self._edges.parking.park_alone(ROUTE, record, failed))
+
+    async def _archive(self, record: RawRecord, receipts: list[Receipt]) -> Failed | None:
+        """Send the archive record, unless these bytes are no event of ours."""
         archiving: list[OutgoingRecord] = []
 
         async def attempt() -> None:
@@ -88,10 +115,12 @@ class PlatformProcessor:
                 envelope = (await self._view(record.value or b"")).envelope
             archiving[:] = [archived(record, event_id(record, envelope) or envelope.id, envelope)]
 
-        failed = await self._edges.attempts.run(attempt, waiting_for="archive")
-        return archiving[0] if failed is None else self._burial.letter(record, failed, "archive")
+        failed = await self._edges.attempts.run(attempt, waiting_for=ARCHIVE)
+        if failed is None:
+            receipts.append(await self._edges.sender.send(archiving[0]))
+        return failed
 
-    async def _route(self, record: RawRecord) -> list[Receipt]:
+    async def _route(self, record: RawRecord, receipts: list[Receipt]) -> Failed | None:
         """Send the event to its rooms."""
         outgoing: list[OutgoingRecord] = []
 
@@ -103,10 +132,10 @@ class PlatformProcessor:
                 return
             outgoing[:] = routed(record, event, event_type)
 
-        failed = await self._edges.attempts.run(attempt, waiting_for="route")
-        if failed is not None:
-            return [await self._burial.bury(record, failed, "route")]
-        return [await self._edges.sender.send(out) for out in outgoing]
+        failed = await self._edges.attempts.run(attempt, waiting_for=ROUTE)
+        if failed is None:
+            receipts += [await self._edges.sender.send(out) for out in outgoing]
+        return failed
 
     async def _view(self, value: bytes) -> Event[Any]:
         """View once the schema is known."""

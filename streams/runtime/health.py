@@ -6,6 +6,7 @@ from typing import Any
 
 from streams.attempts import Pause
 from streams.lane import Lanes
+from streams.parking.lot import ParkingLot
 from streams.processor import More, Process, no_more
 from streams.records import RawRecord, TopicPartition
 from streams.runtime.member import GroupMember
@@ -47,6 +48,7 @@ class Run:
     member: GroupMember
     lanes: Lanes
     process: CountingProcess
+    lot: ParkingLot
 
 
 def live_page(app: str, runs: Sequence[Run]) -> dict[str, Any]:
@@ -70,6 +72,7 @@ def _page(run: Run) -> dict[str, Any]:
         "recovery": [progress._asdict() for progress in run.member.recovery],
         "unfinished": run.lanes.unfinished,
         "processed": run.process.processed,
+        "backlog": run.lot.backlog._asdict(),
         "committed": {str(source): offset for source, offset in run.member.committed().items()},
         "pause": None
         if pause is None

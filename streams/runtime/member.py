@@ -14,6 +14,8 @@ from streams.errors import InfrastructureError
 from streams.kafka.errors import TRANSIENT
 from streams.kafka.fetcher import KafkaFetcher
 from streams.lane import Lanes
+from streams.parking.lot import ParkingLot
+from streams.parking.redoing import Redo, Redoing
 from streams.partitioner import partition_of
 from streams.records import TopicPartition
 from streams.runtime.consumer import SESSION_S, LaneConsumer, LaneConsumerThread, LaneTransport
@@ -23,6 +25,7 @@ from streams.runtime.recovery import ServingTableManager
 from streams.runtime.stores.opening import open_store
 from streams.runtime.table_recovery import DEADLINE_S, RecoveryProgress, TableRecovery
 from streams.runtime.tables import FaustTable
+from streams.runtime.work_in_hand import WorkInHand
 from streams.settings import KafkaSettings
 from streams.table import Table
 from streams.table_store import EntryStore, TableStore
@@ -116,11 +119,13 @@ class GroupMember:
         """What to do when a recovery is overdue; without it the member cannot go on then."""
         self._rebuild = rebuild
 
-    def read_into(self, lanes: Lanes, topics: Sequence[str]) -> None:
-        """Say what is read and where it goes; once, before `start`."""
-        self._lanes = lanes
+    def read_into(
+        self, lanes: Lanes, topics: Sequence[str], lot: ParkingLot, redo: Redo
+    ) -> None:
+        """Say what is read and where it goes, and who tries again; once, before `start`."""
         self._feed = Feed(self._fetcher, lanes, self._fail)
-        self._transport.progress = lanes
+        self._redoing = Redoing(lot, redo, self._fetcher, self._fail)
+        self._transport.progress = WorkInHand(lanes, self._redoing)
         self._transport.topics = frozenset(topics)
         self._app.topics.add(self._app.topic(*topics, acks=False))
 
@@ -216,7 +221,10 @@ class GroupMember:
         while self._is_current(generation):
             try:
                 await self._recover()
-                starts = await cast(LaneConsumerThread, self._consumer._thread).starts()  # noqa: SLF001  # the only way to it
+                found = await cast(LaneConsumerThread, self._consumer._thread).starts()  # noqa: SLF001  # the only way to it
+                starts = {TopicPartition(*tp): at for tp, at in found.items()}
+                if self._is_current(generation):
+                    await self._redoing.begin(starts)
             except (InfrastructureError, *TRANSIENT) as error:
                 log.warning("an assignment waits", group=self._group, error=repr(error))
                 await asyncio.sleep(TRY_AGAIN_S)
@@ -225,7 +233,7 @@ class GroupMember:
                 return
             else:
                 if self._is_current(generation):
-                    self._feed.open({TopicPartition(*tp): at for tp, at in starts.items()})
+                    self._feed.open(starts)
                 return
 
     async def _recover(self) -> None:

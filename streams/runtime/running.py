@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 import structlog
@@ -17,6 +17,8 @@ from schemas.key_ring import KeyRing
 from schemas.topics import priority_of
 from streams.keyed_lane import KeyedLane
 from streams.lane import Lanes, OpenLane
+from streams.parking.lot import ParkingLot
+from streams.parking.redoing import Redo
 from streams.processor import Process
 from streams.runtime.consumer import COMMIT_DEADLINE_S, DRAIN_DEADLINE_S, GOODBYE_DEADLINE_S
 from streams.runtime.errors import LanesNeedNoTables
@@ -95,14 +97,22 @@ class Subscription:
         return [topic for topic in self.topics if priority_of(topic) in lanes]
 
 
+class Processor(Process, Redo, Protocol):
+    """Works on records, and once more on those that have failed."""
+
+
 def prepared(
-    subscription: Subscription, member: GroupMember, processor: Process, pace: Pace
+    subscription: Subscription,
+    member: GroupMember,
+    processor: Processor,
+    lot: ParkingLot,
+    pace: Pace,
 ) -> Run:
     """A subscription with all that it needs, not started yet."""
     process = CountingProcess(processor)
     lanes = Lanes(_lanes_of(subscription, process, pace))
-    member.read_into(lanes, subscription.topics)
-    return Run(name=subscription.name, member=member, lanes=lanes, process=process)
+    member.read_into(lanes, subscription.topics, lot, processor)
+    return Run(name=subscription.name, member=member, lanes=lanes, process=process, lot=lot)
 
 
 async def run_all(

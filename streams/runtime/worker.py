@@ -10,9 +10,10 @@ from pathlib import Path
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
-from schemas.topics import all_events_topics
+from schemas.topics import all_events_topics, dead_letter_topic, retry_topic
 from streams.app import App
 from streams.attempts import Attempts
+from streams.control import Control
 from streams.edges import Edges
 from streams.impatient_schemas import ImpatientSchemas
 from streams.journal import FileJournal
@@ -22,6 +23,8 @@ from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
 from streams.log import RecordSender
+from streams.parking.lot import LotEdges, ParkingLot
+from streams.parking.orders import order_prefix, take_order
 from streams.platform.processor import (
     PLATFORM_APP,
     PLATFORM_GROUP,
@@ -56,6 +59,7 @@ class _Connections:
     codec: Codec
     sender: RecordSender
     schemas: WriterSchemas
+    control: Control
     outages: tuple[type[BaseException], ...]
 
 
@@ -80,6 +84,7 @@ async def run_app_worker(
                 _prepared(workload, connections, journal, turns, settings) for workload in workloads
             ]
             topics = {topic for run in runs for topic in run.member.topics}
+            topics |= {retry_topic(app.name), dead_letter_topic(app.name)}
             await check_topics(
                 KafkaReader(settings.kafka, sorted(topics)), settings.kafka.partitions
             )
@@ -95,20 +100,21 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
     async with _connections(settings) as connections:
         member = _member(subscription, settings)
         attempts = Attempts(RetrySchedule())
+        sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
+        lot = _lot(PLATFORM_APP, PLATFORM_GROUP, sender, connections)
         processor = PlatformProcessor(
             PlatformEdges(
                 catalog=connections.catalog,
                 codec=connections.codec,
                 schemas=connections.schemas,
-                sender=LeasedSender(PatientSender(connections.sender, attempts), member.lease),
+                sender=sender,
                 attempts=attempts,
-                clock=system_clock,
+                parking=lot,
             )
         )
-        run = prepared(subscription, member, processor, Turns())
-        await check_topics(
-            KafkaReader(settings.kafka, sorted(member.topics)), settings.kafka.partitions
-        )
+        run = prepared(subscription, member, processor, lot, Turns())
+        topics = {*member.topics, retry_topic(PLATFORM_APP), dead_letter_topic(PLATFORM_APP)}
+        await check_topics(KafkaReader(settings.kafka, sorted(topics)), settings.kafka.partitions)
         await run_all(PLATFORM_APP, [run], settings, stop)
 
 
@@ -143,6 +149,7 @@ def _prepared(
     member = _member(subscription, settings, workload.faust_setups)
     attempts = Attempts(RetrySchedule(), outages=connections.outages)
     sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
+    lot = _lot(workload.app, workload.group, sender, connections)
     edges = Edges(
         publisher=EventPublisher(
             connections.catalog, connections.codec, sender, connections.schemas, journal
@@ -152,11 +159,20 @@ def _prepared(
         reading=EventReading(connections.codec, connections.schemas, workload.wants),
         attempts=attempts,
         clock=system_clock,
+        parking=lot,
         pace=turns,
     )
     if workload.projections:
         member.rebuild_by(_rebuild(workload, edges, settings).rebuild)
-    return prepared(subscription, member, AppProcessor(workload, edges, member.tables), turns)
+    processor = AppProcessor(workload, edges, member.tables)
+    return prepared(subscription, member, processor, lot, turns)
+
+
+def _lot(app: str, group: str, sender: RecordSender, connections: _Connections) -> ParkingLot:
+    """The parking lot of a subscription, which hears of the orders about its letters."""
+    lot = ParkingLot(app, group, LotEdges(sender=sender, clock=system_clock))
+    connections.control.orders.listen(order_prefix(app), partial(take_order, lot))
+    return lot
 
 
 def _rebuild(workload: Workload, edges: Edges, settings: WorkerSettings) -> TableRebuild:
@@ -190,9 +206,16 @@ async def _connections(
         patient = PatientSender(sender, Attempts(RetrySchedule()))
         logged = KafkaWriterSchemas(kafka, patient, codec)
         open_edges.push_async_callback(logged.close)
-        schemas = ImpatientSchemas(logged)
+        control = Control(partial(KafkaFetcher, kafka))
+        open_edges.push_async_callback(control.close)
+        await control.start()
         yield _Connections(
-            catalog=catalog, codec=codec, sender=sender, schemas=schemas, outages=outages
+            catalog=catalog,
+            codec=codec,
+            sender=sender,
+            schemas=ImpatientSchemas(logged),
+            control=control,
+            outages=outages,
         )
 
 

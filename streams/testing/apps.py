@@ -19,9 +19,9 @@ from schemas.event import Event
 from schemas.headers import event_headers
 from schemas.key_ring import MemoryKeyRing
 from streams.app import MAIN, App
-from streams.parking.letter import HANDLER, LAST_ERROR
 from streams.memory.log import MemoryLog
 from streams.memory.worker import MemoryWorker
+from streams.parking.letter import HANDLER, LAST_ERROR
 from streams.projection import State
 from streams.receipt import Acknowledgement
 from streams.records import OutgoingRecord, first_header

@@ -1,0 +1,22 @@
+"""An event on its way into a table, and what becomes of one that no table can hold."""
+
+from typing import Any, NamedTuple
+
+from schemas.event import Event
+from streams.projection import Projection
+from streams.records import RawRecord
+
+Delivery = tuple[RawRecord, Event[Any]]
+"""An event with the record that brought it, whose key is the entry's."""
+
+
+class FailedFold(NamedTuple):
+    """An event that a table does not hold, found out after its fold had returned.
+
+    Those behind it in its entry follow, with the same error: none of them is folded before it.
+    """
+
+    projection: Projection
+    record: RawRecord
+    event: Event[Any]
+    error: Exception

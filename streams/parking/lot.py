@@ -1,0 +1,293 @@
+"""The parking lot of a subscription: what its handlers could not do, kept on Kafka, in order.
+
+What is in memory is what the topics hold: every change is sent there first, and the record that
+caused it is done once that is acknowledged.
+"""
+
+import asyncio
+import heapq
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Final, NamedTuple
+
+import structlog
+
+from schemas.errors import NotAnEvent
+from streams.attempts import Failed
+from streams.dead_letter import reason_of, text_of
+from streams.log import RecordSender
+from streams.parking.letter import Letter, LetterState
+from streams.parking.listener import NobodyListens, ParkingListener
+from streams.parking.orders import Order
+from streams.parking.sequences import Entry, Line
+from streams.parking.sequences import Sequence as LetterSequence
+from streams.receipt import Acknowledgement, Receipt
+from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from streams.retry import Chance, RetrySchedule
+
+HELD_BYTES: Final = 32 * 1024 * 1024
+"""How large the values in memory may become; those beyond it are read again when they are due."""
+
+READ: Final = "read"
+"""Who waits for a record that cannot be read: all handlers together."""
+
+log = structlog.get_logger(__name__)
+
+
+class Backlog(NamedTuple):
+    """How many records of a subscription are not done, by the reason."""
+
+    waiting: int
+    parked: int
+    behind: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotEdges:
+    """The ways out of a parking lot, and who is told."""
+
+    sender: RecordSender
+    clock: Callable[[], datetime]
+    listener: ParkingListener = field(default_factory=NobodyListens)
+    chance: Chance = random.random
+
+
+class ParkingLot:
+    """All sequences of one subscription in the partitions that are ours."""
+
+    def __init__(self, app: str, group: str, edges: LotEdges) -> None:
+        self.app = app
+        self.group = group
+        self._edges = edges
+        self._lines: dict[TopicPartition, Line] = {}
+        self._due: list[tuple[float, int, LetterSequence]] = []
+        self._number = count()
+        self._held_bytes = 0
+        self.orders: dict[str, Order] = {}
+        self.changed = asyncio.Event()
+
+    def line(self, source: TopicPartition) -> Line:
+        """The sequences of a partition."""
+        line = self._lines.get(source)
+        if line is None:
+            line = self._lines[source] = Line(source)
+        return line
+
+    def find_line(self, source: TopicPartition) -> Line | None:
+        """The same, None where the partition is not ours or nothing was ever read of it."""
+        return self._lines.get(source)
+
+    async def follow(self, handler: str, record: RawRecord) -> Receipt | None:
+        """Line a record up behind others of its aggregate. None when it is there, or done, already.
+
+        Its work is done once the receipt is kept.
+        """
+        found = self.line(record.source).find(handler, record)
+        assert found is not None, "only what waits is followed"
+        if record.offset <= found.furthest:
+            return None
+        letter = self._letter(handler, record, LetterState.BEHIND)
+        return await self._add(found, letter)
+
+    async def fail(
+        self, handler: str, record: RawRecord, failed: Failed, schedule: RetrySchedule
+    ) -> Receipt | None:
+        """Keep a record that has failed; later ones of its aggregate wait behind it from now on.
+
+        Its work is done once the receipt is kept.
+        """
+        if self.line(record.source).holds(handler, record):
+            return await self.follow(handler, record)
+        letter = self._judged(self._letter(handler, record, LetterState.WAITING), failed, schedule)
+        sequence = self.line(record.source).opened(letter)
+        receipt = await self._add(sequence, letter)
+        self.schedule(sequence)
+        self._tell(self._edges.listener.failed, letter)
+        return receipt
+
+    async def park_alone(self, handler: str, record: RawRecord, failed: Failed) -> Receipt:
+        """Keep a record for which nothing must wait, without another try unless it is ordered."""
+        waiting = self._letter(handler, record, LetterState.WAITING)
+        letter = self._judged(waiting, failed, RetrySchedule(tries=1))
+        letter = replace(letter, is_alone=True, tries=failed.tries)
+        receipt = await self._add(self.line(record.source).opened(letter), letter)
+        self._tell(self._edges.listener.failed, letter)
+        return receipt
+
+    def failed_again(self, entry: Entry, failed: Failed, schedule: RetrySchedule) -> Letter:
+        """The letter of a head after one more try; it is for the caller to keep it.
+
+        What was parked stays parked: who ordered the try is to look at what came of it.
+        """
+        letter = self._judged(entry.letter, failed, schedule)
+        if entry.letter.state is LetterState.PARKED:
+            return replace(letter, state=LetterState.PARKED, due_at=None)
+        return letter
+
+    def take_due(self, most: int) -> list[LetterSequence]:
+        """The sequences whose heads may be tried now, at most so many; they are in work then."""
+        now = self._edges.clock().timestamp()
+        taken: list[LetterSequence] = []
+        while self._due and self._due[0][0] <= now and len(taken) < most:
+            due_s, _, sequence = heapq.heappop(self._due)
+            if self._is_current(sequence, due_s):
+                sequence.is_in_work = True
+                taken.append(sequence)
+        return taken
+
+    def next_due_s(self) -> float | None:
+        """How many seconds until a head may be tried; None while nothing is due at any time."""
+        while self._due and not self._is_current(self._due[0][2], self._due[0][0]):
+            heapq.heappop(self._due)
+        if not self._due:
+            return None
+        return max(0.0, self._due[0][0] - self._edges.clock().timestamp())
+
+    def schedule(self, sequence: LetterSequence) -> None:
+        """Its head has changed, or is out of work."""
+        due_s = sequence.due_s
+        if due_s is not None:
+            heapq.heappush(self._due, (due_s, next(self._number), sequence))
+            self.changed.set()
+
+    def hasten(self) -> None:
+        """Everything that waits is due now."""
+        for line in self._lines.values():
+            for sequence in line.blocked.values():
+                if sequence.head.letter.state is LetterState.WAITING:
+                    sequence.is_ordered = True
+                    self.schedule(sequence)
+
+    def order(self, order: Order) -> None:
+        """Somebody wants a letter redriven, dropped or edited; the last order about it counts."""
+        self.orders[order.letter_id] = order
+        self.changed.set()
+
+    def restore(self, entries: Iterable[Entry], sources: Iterable[TopicPartition]) -> None:
+        """Begin with what the topics hold of these partitions, each in the order of its offsets."""
+        self.forget()
+        for source in sources:
+            self._lines[source] = Line(source)
+        for entry in entries:
+            self.line(entry.letter.record.source).opened(entry.letter).add(entry)
+            if entry.kept_at is not None:
+                self.kept(entry, entry.letter, entry.kept_at)
+        for line in self._lines.values():
+            for sequence in line.blocked.values():
+                self.schedule(sequence)
+
+    def forget(self) -> None:
+        """The partitions are no longer ours."""
+        self._lines.clear()
+        self._due.clear()
+        self._held_bytes = 0
+
+    def release(self, sequence: LetterSequence, done: Sequence[Entry]) -> None:
+        """The first entries are done; an empty sequence ends."""
+        for entry in done:
+            assert sequence.entries.popleft() is entry, "a sequence is done in its order"
+            self._count(entry, 0)
+        sequence.is_ordered = False
+        self.put_back(sequence)
+
+    def put_back(self, sequence: LetterSequence) -> None:
+        """It is out of work: its head is tried when it is due, or the sequence ends."""
+        sequence.is_in_work = False
+        if sequence.entries:
+            self.schedule(sequence)
+        else:
+            self.line(sequence.source).close(sequence)
+
+    async def send(self, record: OutgoingRecord) -> Receipt:
+        """Send a letter, or what ends a letter or an order."""
+        return await self._edges.sender.send(record)
+
+    def kept(self, entry: Entry, letter: Letter, place: Acknowledgement) -> None:
+        """The letter of an entry is another one now, which stands there."""
+        entry.letter, entry.kept_at = letter, place
+        self._count(entry, len(letter.record.value or b""))
+        if self._held_bytes > HELD_BYTES:
+            entry.letter = replace(letter, record=letter.record._replace(value=None))
+            self._count(entry, 0)
+
+    def now(self) -> datetime:
+        """The time by which things are due."""
+        return self._edges.clock()
+
+    def tell_done(self, letter: Letter) -> None:
+        """A letter has ended because it was handled."""
+        self._tell(self._edges.listener.done, letter)
+
+    def tell_failed(self, letter: Letter) -> None:
+        """A try was in vain."""
+        self._tell(self._edges.listener.failed, letter)
+
+    def tell_dropped(self, letter: Letter) -> None:
+        """A letter has ended by an order."""
+        self._tell(self._edges.listener.dropped, letter)
+
+    @property
+    def backlog(self) -> Backlog:
+        """What is not done at the moment."""
+        states = [letter.state for line in self._lines.values() for letter in line.letters()]
+        return Backlog(
+            waiting=states.count(LetterState.WAITING),
+            parked=states.count(LetterState.PARKED),
+            behind=states.count(LetterState.BEHIND),
+        )
+
+    async def _add(self, sequence: LetterSequence, letter: Letter) -> Receipt:
+        """In memory at once, so that what comes next waits behind it."""
+        entry = Entry(letter)
+        sequence.add(entry)
+        self._count(entry, len(letter.record.value or b""))
+        receipt = await self.send(letter.encode())
+        if letter.state is LetterState.BEHIND:
+            self._tell(self._edges.listener.behind, letter)
+        return receipt.after(lambda place: self._kept_first(entry, letter, place))
+
+    def _kept_first(self, entry: Entry, letter: Letter, place: Acknowledgement) -> None:
+        # It may have been tried, and have another letter, before this one was acknowledged.
+        if entry.letter is letter:
+            self.kept(entry, letter, place)
+
+    def _count(self, entry: Entry, held_bytes: int) -> None:
+        self._held_bytes += held_bytes - entry.held_bytes
+        entry.held_bytes = held_bytes
+
+    def _letter(self, handler: str, record: RawRecord, state: LetterState) -> Letter:
+        return Letter(app=self.app, group=self.group, handler=handler, record=record, state=state)
+
+    def _judged(self, letter: Letter, failed: Failed, schedule: RetrySchedule) -> Letter:
+        """The letter after a try: when it may be tried again, or that it is parked."""
+        error, now, tries = failed.error, self._edges.clock(), letter.tries + 1
+        answer = schedule.answer(error)
+        wait_s = None
+        if isinstance(answer, RetrySchedule) and not answer.exhausted(tries):
+            wait_s = answer.delay_s(tries, self._edges.chance)
+        return replace(
+            letter,
+            state=LetterState.PARKED if wait_s is None else LetterState.WAITING,
+            tries=tries,
+            reason=reason_of(error),
+            last_error=text_of(error),
+            failed_at=now,
+            due_at=None if wait_s is None else now + timedelta(seconds=wait_s),
+            is_alone=letter.is_alone or isinstance(error, NotAnEvent),
+        )
+
+    def _is_current(self, sequence: LetterSequence, due_s: float) -> bool:
+        """Whether a time in the heap is still that of its sequence."""
+        line = self._lines.get(sequence.source)
+        is_ours = line is not None and line.blocked.get(sequence.key) is sequence
+        return is_ours and not sequence.is_in_work and sequence.due_s == due_s
+
+    @staticmethod
+    def _tell(listener: Callable[[Letter], None], letter: Letter) -> None:
+        try:
+            listener(letter)
+        except Exception:
+            log.exception("a listener of failed events failed", letter=letter.id)
