@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from sys import intern
 from typing import Final
 
+import orjson
+
 from schemas.headers import CE_ID, CE_TYPE
 from schemas.topics import CONTROL_TOPIC, dead_letter_topic, retry_topic
 from streams.errors import NotALetter, NotAnOrder
@@ -126,8 +128,8 @@ class Letters:
         if record.value is None:
             return
         try:
-            order = Order.decode(key, record.value)
-        except NotAnOrder as error:
+            order = Order.decode(key, orjson.loads(record.value))
+        except (NotAnOrder, orjson.JSONDecodeError) as error:
             self._note(record, str(error))
         else:
             self._orders[letter_id] = replace(order, value=None)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from schemas.topics import CONTROL_TOPIC, dead_letter_topic, retry_topic
@@ -66,7 +67,8 @@ def test_a_letter_that_failed_again_has_the_new_error() -> None:
 def test_an_order_is_addressed_to_the_worker_that_owns_the_letter() -> None:
     record = order_record(letter(1), OrderKind.EDIT, b"new")
     assert record.topic == CONTROL_TOPIC
-    assert Order.decode((record.key or b"").decode(), record.value or b"") == Order(
+    body = orjson.loads(record.value or b"")
+    assert Order.decode((record.key or b"").decode(), body) == Order(
         app=APP, letter_id=letter(1).id, kind=OrderKind.EDIT, value=b"new"
     )
 
