@@ -14,9 +14,11 @@ class FailedFold(NamedTuple):
     """An event that a table does not hold, found out after its fold had returned.
 
     Those behind it in its entry follow, with the same error: none of them is folded before it.
+    All of them are noted as missing, so that each may be folded later.
     """
 
     projection: Projection
     record: RawRecord
     event: Event[Any]
     error: Exception
+    is_behind: bool = False

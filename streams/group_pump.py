@@ -12,6 +12,7 @@ import structlog
 from streams.errors import BrokerUnavailable, CommitRefused, InfrastructureError
 from streams.lane import Lanes
 from streams.log import AssignmentListener, GroupReader
+from streams.parking.redoing import Redoing
 from streams.processor import Process
 from streams.records import RawRecord, TopicPartition
 from streams.serial_lane import SerialLane
@@ -40,8 +41,16 @@ class GroupPump:
     at once, and `stop` too.
     """
 
-    def __init__(self, process: Process, open_reader: OpenReader) -> None:
+    def __init__(
+        self,
+        process: Process,
+        open_reader: OpenReader,
+        open_redoing: Callable[[Callable[[BaseException], None]], Redoing],
+    ) -> None:
+        """`open_redoing`: what tries failed events again; it tells what it cannot go on with."""
         self._open_reader = open_reader
+        self._redoing = open_redoing(self._fail)
+        self._failure: BaseException | None = None
         self._lanes = Lanes(partial(SerialLane, process, AtOnce()))
         self._reader: GroupReader | None = None
         self._assignments = count(1)
@@ -85,13 +94,20 @@ class GroupPump:
         self._assignment = None
         await self._finish()
         await self._lanes.close(partitions)
+        await self._redoing.close()
         self._committed.clear()
 
     async def assigned(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Start from the committed offsets, with lanes that know nothing of an earlier time."""
         await self._lanes.close()
         self._committed.clear()
-        self._assignment = next(self._assignments)
+        try:
+            await self._redoing.begin(list(partitions))
+        except InfrastructureError as error:
+            # The client that calls would go on all the same: without it nothing is offered.
+            self._failure = error
+        else:
+            self._assignment = next(self._assignments)
         return {}
 
     async def _run(self) -> None:
@@ -119,6 +135,8 @@ class GroupPump:
         """
         while not self._stopping.is_set():
             self._lanes.raise_failure()
+            if self._failure is not None:
+                raise self._failure
             if self._reader is None:
                 self._reader = await self._join()
             batch = await self._reader.read(timeout_s=READ_S)
@@ -137,8 +155,11 @@ class GroupPump:
                 return
             self._lanes.offer(source, records)
 
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+
     async def _finish(self) -> None:
-        await self._lanes.drain(DRAIN_S)
+        await asyncio.gather(self._lanes.drain(DRAIN_S), self._redoing.drain(DRAIN_S))
         await self._commit()
 
     async def _commit_regularly(self) -> None:
@@ -166,6 +187,7 @@ class GroupPump:
             self._committed.update(offsets)
 
     async def _join(self) -> GroupReader:
+        self._failure = None
         reader = self._open_reader(self)
         await reader.start()
         return reader
@@ -179,6 +201,7 @@ class GroupPump:
         """Stop all lanes first: nothing may be at work for partitions that others get."""
         self._assignment = None
         await self._lanes.close()
+        await self._redoing.close()
         self._committed.clear()
         if self._reader is not None:
             reader, self._reader = self._reader, None

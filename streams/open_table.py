@@ -259,16 +259,20 @@ class OpenTable:
     ) -> None:
         """`halted`: the entries in which one was left out, with the reason."""
         key = record.key or b""
-        try:
-            if key in halted:
-                raise halted[key]  # noqa: TRY301  # it shares what becomes of the one before it
-            self._fold(_Run(((record, event),)))
-        except StoreFailed:
-            raise
-        except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
-            halted[key] = error
-            self.leave_out(record)
-            self._failed.append(FailedFold(self._projection, record, event, error))
+        reason = halted.get(key)
+        if reason is None:
+            try:
+                self._fold(_Run(((record, event),)))
+            except StoreFailed:
+                raise
+            except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
+                reason = error
+            else:
+                return
+        self.leave_out(record)
+        failed = FailedFold(self._projection, record, event, reason, is_behind=key in halted)
+        self._failed.append(failed)
+        halted[key] = reason
 
     def _settle_entry(self, entry: OpenEntry) -> None:
         try:
@@ -347,7 +351,8 @@ class OpenTable:
         failure: Exception | None = None
         for record, event in folded:
             if failure is not None:
-                self._take_back(entry, record, event, failure)
+                behind = FailedFold(self._projection, record, event, failure, is_behind=True)
+                self._take_back(entry, behind)
                 continue
             try:
                 state = self._checked(self._projection.fold(entry.state, event))
@@ -355,19 +360,20 @@ class OpenTable:
             except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
                 failure = error
                 entry.state = self._stored_state(entry)
-                self._take_back(entry, record, event, error)
+                self._take_back(entry, FailedFold(self._projection, record, event, error))
             else:
                 entry.state = state
                 entry.is_changed = True
 
-    def _take_back(
-        self, entry: OpenEntry, record: RawRecord, event: Event[Any], error: Exception
-    ) -> None:
+    def _take_back(self, entry: OpenEntry, failed: FailedFold) -> None:
         """The entry does not hold the event after all, nor what was taken for a repeat of it."""
-        self._claims.pop(event.id, None)
-        for missed, copy in ((record, event), *self._leaning.pop(event.id, ())):
-            self._miss(entry, missed)
-            self._failed.append(FailedFold(self._projection, missed, copy, error))
+        event_id = failed.event.id
+        self._claims.pop(event_id, None)
+        self._miss(entry, failed.record)
+        self._failed.append(failed)
+        for record, copy in self._leaning.pop(event_id, ()):
+            self._miss(entry, record)
+            self._failed.append(failed._replace(record=record, event=copy))
 
     def _miss(self, entry: OpenEntry, record: RawRecord) -> None:
         source, offset, stream, step, _ = self._places.of(record)

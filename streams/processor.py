@@ -310,7 +310,13 @@ class AppProcessor:
     async def _deliver(self, line: Line, record: RawRecord, event: Event[Any], work: _Work) -> None:
         """To all who take it; those who have something of its aggregate waiting keep it behind."""
         takers = self._takers.find(record.topic, event.type)
-        for taker in (*takers.handlers, *takers.batch_handlers, *takers.folded, *takers.rekeyed):
+        every: tuple[Handler | BatchHandler | Projection, ...] = (
+            *takers.handlers,
+            *takers.batch_handlers,
+            *takers.folded,
+            *takers.rekeyed,
+        )
+        for taker in every:
             if line.holds(taker.name, record):
                 await self._follow(taker.name, record, work.receipts)
             elif isinstance(taker, Handler):

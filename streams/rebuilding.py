@@ -6,7 +6,7 @@ So a table that is folded from it holds the same events as before, and knows wha
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +14,10 @@ import structlog
 
 from schemas.event import Event
 from schemas.topics import STORE_EVENTS
+from streams.delivery import Delivery
 from streams.errors import InfrastructureError
 from streams.log import PartitionFetcher, RecordSender
-from streams.open_table import Delivery
+from streams.parking.loading import HeldBack
 from streams.partitioner import partition_of
 from streams.projecting import TableBatch
 from streams.projection import Projection
@@ -44,6 +45,7 @@ class RebuildEdges:
     sender: RecordSender
     open_fetcher: Callable[[], PartitionFetcher]
     committed: Committed
+    held_back: Callable[[Collection[int]], Awaitable[Set[HeldBack]]]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -58,18 +60,21 @@ class TableRebuild:
         self._count = partitions
         self._archive_group = archive_group
         self._edges = edges
+        self._held_back: Set[HeldBack] = frozenset()
 
     async def rebuild(self, tables: Mapping[str, Table], partitions: Collection[int]) -> None:
         """Clear these partitions of all tables and fold the whole archive into them.
 
         Waits until the archive has what the subscription has committed: that will not be read
-        again. An event that cannot be folded stays left out, as it was. Raises BrokerUnavailable
+        again. An event that cannot be folded stays left out, as it was; what waits to be tried
+        again is left for that. Raises BrokerUnavailable
         and TopicMissing.
         """
         for table in tables.values():
             for number in partitions:
                 table.partition(number).clear()
         await self._until_archived()
+        self._held_back = await self._edges.held_back(partitions)
         sources = [TopicPartition(STORE_EVENTS, number) for number in range(self._count)]
         fetcher = self._edges.open_fetcher()
         try:
@@ -128,6 +133,9 @@ class TableRebuild:
             await self._write(number, by_projection, tables)
         return sum(len(found) for by_name in deliveries.values() for found in by_name.values())
 
+    def _is_held_back(self, projection: str, record: RawRecord) -> bool:
+        return (projection, record.key or b"", record.origin) in self._held_back
+
     def _placed(
         self, projection: Projection, record: RawRecord, event: Event[object]
     ) -> tuple[int, RawRecord] | None:
@@ -147,6 +155,18 @@ class TableRebuild:
             number = partition_of(first.key or b"", self._count)
         return number, first
 
+    @staticmethod
+    def _fold_run(batch: TableBatch, projection: Projection, run: Iterable[Delivery]) -> None:
+        for record, event in batch.fold_all(projection, run):
+            try:
+                batch.fold(projection, record, event)
+            except InfrastructureError:
+                raise  # the keys of personal data are away: the event was no dead letter
+            except Exception as error:  # noqa: BLE001  # it was a dead letter before
+                name = projection.name
+                log.info("left out again", table=name, event_id=event.id, error=repr(error))
+                batch.leave_out(projection, record)
+
     async def _write(
         self,
         number: int,
@@ -157,15 +177,22 @@ class TableRebuild:
         by_name = {known.name: known for known in self._workload.projections}
         for name, found in deliveries.items():
             projection = by_name[name]
-            for record, event in batch.fold_all(projection, found):
-                try:
-                    batch.fold(projection, record, event)
-                except InfrastructureError:
-                    raise  # the keys of personal data are away: the event was no dead letter
-                except Exception as error:  # noqa: BLE001  # it was a dead letter before
-                    log.info("left out again", table=name, event_id=event.id, error=repr(error))
-                    batch.leave_out(projection, record)
-        for failed in batch.settle():
-            log.info("left out again", table=failed.projection.name, event_id=failed.event.id)
+            run: list[Delivery] = []
+            for delivery in found:
+                if self._is_held_back(name, delivery[0]):
+                    self._fold_run(batch, projection, run)
+                    batch.leave_out(projection, delivery[0])
+                    run = []
+                else:
+                    run.append(delivery)
+            self._fold_run(batch, projection, run)
+        while failures := batch.settle():
+            for failed in failures:
+                if failed.is_behind:
+                    # What stood in its way may have been dropped: it is folded without that.
+                    batch.fold(failed.projection, failed.record, failed.event)
+                else:
+                    name = failed.projection.name
+                    log.info("left out again", table=name, event_id=failed.event.id)
         written = [await self._edges.sender.send(change) for change in batch.changelog()]
         batch.store([await receipt for receipt in written])

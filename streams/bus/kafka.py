@@ -6,6 +6,7 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from streams.bus.log_bus import BusLog, BusOptions, LogBus
 from streams.event_store import StoredEvents
+from streams.kafka.fetcher import KafkaFetcher
 from streams.kafka.group import KafkaGroupReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
@@ -40,5 +41,6 @@ class KafkaBus(LogBus):
             schemas=KafkaWriterSchemas(settings, sender, codec),
             stored=stored,
             open_reader=open_reader,
+            open_fetcher=lambda: KafkaFetcher(settings),
         )
         super().__init__(app, catalog, edges, options)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from schemas.catalog import Catalog
@@ -19,7 +20,9 @@ from streams.errors import DuplicateName, UnknownSubscription
 from streams.event_store import StoredEvents
 from streams.group_pump import GroupPump
 from streams.handler import HandlerFunction
-from streams.log import AssignmentListener, GroupReader, RecordSender
+from streams.log import AssignmentListener, GroupReader, PartitionFetcher, RecordSender
+from streams.parking.lot import LotEdges, ParkingLot
+from streams.parking.redoing import Redoing
 from streams.policies import DeadLetter, Retry, TimeOut, Trace
 from streams.processor import AppProcessor
 from streams.publisher import NO_JOURNAL, EventPublisher, Journal
@@ -51,6 +54,7 @@ class BusLog:
     schemas: LoggedWriterSchemas
     stored: StoredEvents
     open_reader: Callable[[str, Sequence[str], AssignmentListener], GroupReader]
+    open_fetcher: Callable[[], PartitionFetcher]
 
 
 class LogBus:
@@ -91,9 +95,16 @@ class LogBus:
         topics = workload.event_topics(self._catalog)
         if not topics:
             raise UnknownEventType(pattern)
+        lot = ParkingLot(
+            self._app,
+            subscription.group,
+            LotEdges(sender=self._log.sender, clock=self._options.clock),
+        )
+        processor = self._processor(workload, lot)
         pump = GroupPump(
-            self._processor(workload),
+            processor,
             lambda listener: self._log.open_reader(subscription.group, topics, listener),
+            partial(Redoing, lot, processor, self._log.open_fetcher),
         )
         self._pumps[subscription] = pump
         try:
@@ -143,7 +154,7 @@ class LogBus:
             raise UnknownSubscription(f"{subscription.group} is not subscribed on this bus")
         return self._pumps[subscription]
 
-    def _processor(self, workload: Workload) -> AppProcessor:
+    def _processor(self, workload: Workload, lot: ParkingLot) -> AppProcessor:
         edges = Edges(
             publisher=self._publisher,
             sender=self._log.sender,
@@ -151,5 +162,6 @@ class LogBus:
             reading=EventReading(self._log.codec, self._log.schemas, workload.wants),
             attempts=Attempts(self._options.schedule, self._options.sleep),
             clock=self._options.clock,
+            parking=lot,
         )
         return AppProcessor(workload, edges, {})

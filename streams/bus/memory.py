@@ -6,6 +6,7 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from streams.bus.log_bus import BusLog, BusOptions, LogBus
 from streams.log import AssignmentListener, GroupReader
+from streams.memory.fetcher import MemoryFetcher
 from streams.memory.group import MemoryGroupReader
 from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
@@ -40,5 +41,6 @@ class MemoryBus(LogBus):
             schemas=schemas,
             stored=MemoryStoredEvents(log, EventReading(codec, schemas, lambda _: True)),
             open_reader=open_reader,
+            open_fetcher=lambda: MemoryFetcher(log),
         )
         super().__init__(app, catalog, edges, options)

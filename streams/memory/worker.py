@@ -15,8 +15,11 @@ from schemas.key_ring import KeyRing
 from streams.app import App
 from streams.attempts import Attempts, Sleep
 from streams.edges import Edges
+from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
+from streams.parking.lot import LotEdges, ParkingLot
+from streams.parking.redoing import Redoing
 from streams.processor import AppProcessor
 from streams.projection import Entry, State
 from streams.publisher import EventPublisher
@@ -48,6 +51,7 @@ class MemoryWorker:
         }
         codec = Codec(catalog, keys=keys)
         sender = MemorySender(log)
+        self._lot = ParkingLot(app.name, workload.group, LotEdges(sender=sender, clock=clock))
         schemas = MemoryWriterSchemas(log, codec)
         self._processor = AppProcessor(
             workload,
@@ -58,14 +62,19 @@ class MemoryWorker:
                 reading=EventReading(codec, schemas, workload.wants),
                 attempts=Attempts(RetrySchedule(), sleep),
                 clock=clock,
+                parking=self._lot,
             ),
             self._tables,
         )
+        self._redoing = Redoing(self._lot, self._processor, lambda: MemoryFetcher(log), _raise)
 
     async def run_until_idle(self) -> int:
-        """Work on everything in the log, and on what that brings about; how many records it was."""
+        """Work on everything in the log, and on what that brings about; how many records it was.
+
+        Nobody waits for another try: what waits is due at once.
+        """
         worked = 0
-        while found := await self._run_once():
+        while found := await self._run_once() or await self._redo_once():
             worked += found
         return worked
 
@@ -73,6 +82,10 @@ class MemoryWorker:
         """The states of a projection by key. Raises KeyError when there is no such projection."""
         table = self._tables[projection]
         return {key: Entry.decode(value).state for key, value in table.items()}
+
+    async def _redo_once(self) -> int:
+        self._lot.hasten()
+        return await self._redoing.redo_due()
 
     async def _run_once(self) -> int:
         worked = 0
@@ -84,3 +97,7 @@ class MemoryWorker:
                     self._positions[source] = records[-1].offset + 1
                     worked += len(records)
         return worked
+
+
+def _raise(error: BaseException) -> None:
+    raise error

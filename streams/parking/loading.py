@@ -1,6 +1,6 @@
 """Reading what waits: the last letter of each key in `retry.<app>` and `dlq.<app>`."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
@@ -13,7 +13,7 @@ from streams.log import PartitionFetcher
 from streams.parking.letter import SUBSCRIPTION, Letter
 from streams.parking.sequences import Entry
 from streams.receipt import Acknowledgement
-from streams.records import RawRecord, TopicPartition, first_header
+from streams.records import Origin, RawRecord, TopicPartition, first_header
 
 FETCH_RECORDS: Final = 5_000
 FETCH_S: Final = 0.5
@@ -21,26 +21,38 @@ FETCH_S: Final = 0.5
 VALUES_AT_ONCE: Final = 2_000
 """How many values are read ahead with the one that is due."""
 
+HeldBack = tuple[str, bytes, Origin]
+"""A projection, a key of its table, and where the event was first read."""
+
 OpenFetcher = Callable[[], PartitionFetcher]
 
 log = structlog.get_logger(__name__)
 
 
 async def load_entries(
-    open_fetcher: OpenFetcher, app: str, group: str, sources: Collection[TopicPartition]
+    open_fetcher: OpenFetcher, app: str, group: str, partitions: Collection[int]
 ) -> list[Entry]:
     """All that one subscription has waiting in these partitions, in the order of its offsets.
 
     Raises InfrastructureError.
     """
-    partitions = sorted({source.partition for source in sources})
     letters: dict[bytes, Entry] = {}
     for topic in (retry_topic(app), dead_letter_topic(app)):
         # A letter that stands in both was about to move to the dead letters.
-        letters.update(await _last_of_each(open_fetcher, topic, partitions, group))
-    wanted = set(sources)
-    found = [it for it in letters.values() if it.letter.record.source in wanted]
-    return sorted(found, key=lambda entry: entry.letter.record.offset)
+        letters.update(await _last_of_each(open_fetcher, topic, sorted(partitions), group))
+    return sorted(letters.values(), key=lambda entry: entry.letter.record.offset)
+
+
+async def held_back(
+    open_fetcher: OpenFetcher, app: str, group: str, partitions: Collection[int]
+) -> Set[HeldBack]:
+    """Which events tables must not have, because they have failed or wait behind one that has.
+
+    Raises InfrastructureError.
+    """
+    entries = await load_entries(open_fetcher, app, group, partitions)
+    records = [(entry.letter.handler, entry.letter.record) for entry in entries]
+    return {(handler, record.key or b"", record.origin) for handler, record in records}
 
 
 async def load_values(open_fetcher: OpenFetcher, entries: Iterable[Entry]) -> None:

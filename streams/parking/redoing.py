@@ -84,10 +84,11 @@ class Redoing:
         """
         self._number += 1
         number, lot = self._number, self._lot
-        entries = await load_entries(self._open_fetcher, lot.app, lot.group, sources)
+        partitions = {source.partition for source in sources}
+        entries = await load_entries(self._open_fetcher, lot.app, lot.group, partitions)
         if number != self._number:
             return
-        lot.restore(entries, sources)
+        lot.restore([it for it in entries if it.letter.record.source in sources], sources)
         self._is_draining = False
         self._task = asyncio.create_task(self._run(), name=f"redoing {lot.group}")
         self._task.add_done_callback(self._ended)

@@ -11,7 +11,6 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.errors import UnknownEventType, UnknownSchemaId
 from schemas.event import Event
-from schemas.topics import STORE_EVENTS
 from streams.attempts import Attempts, Failed, Pause
 from streams.errors import NoSuchHandler
 from streams.log import RecordSender
@@ -78,9 +77,7 @@ class PlatformProcessor:
         for receipt in receipts:
             await receipt
 
-    async def redo(
-        self, handler: str, record: RawRecord, receipts: list[Receipt]
-    ) -> Failed | None:
+    async def redo(self, handler: str, record: RawRecord, receipts: list[Receipt]) -> Failed | None:
         """See Redo."""
         if handler == ROUTE:
             return await self._route(record, receipts)

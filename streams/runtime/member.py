@@ -119,10 +119,9 @@ class GroupMember:
         """What to do when a recovery is overdue; without it the member cannot go on then."""
         self._rebuild = rebuild
 
-    def read_into(
-        self, lanes: Lanes, topics: Sequence[str], lot: ParkingLot, redo: Redo
-    ) -> None:
+    def read_into(self, lanes: Lanes, topics: Sequence[str], lot: ParkingLot, redo: Redo) -> None:
         """Say what is read and where it goes, and who tries again; once, before `start`."""
+        self._lanes = lanes
         self._feed = Feed(self._fetcher, lanes, self._fail)
         self._redoing = Redoing(lot, redo, self._fetcher, self._fail)
         self._transport.progress = WorkInHand(lanes, self._redoing)

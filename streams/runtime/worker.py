@@ -1,7 +1,7 @@
 """One worker process: builds the edges of an app's or the platform's subscriptions, runs them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +10,7 @@ from pathlib import Path
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
-from schemas.topics import all_events_topics, dead_letter_topic, retry_topic
+from schemas.topics import CONTROL_TOPIC, all_events_topics, dead_letter_topic, retry_topic
 from streams.app import App
 from streams.attempts import Attempts
 from streams.control import Control
@@ -23,6 +23,7 @@ from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
 from streams.log import RecordSender
+from streams.parking.loading import held_back
 from streams.parking.lot import LotEdges, ParkingLot
 from streams.parking.orders import order_prefix, take_order
 from streams.platform.processor import (
@@ -85,9 +86,8 @@ async def run_app_worker(
             ]
             topics = {topic for run in runs for topic in run.member.topics}
             topics |= {retry_topic(app.name), dead_letter_topic(app.name)}
-            await check_topics(
-                KafkaReader(settings.kafka, sorted(topics)), settings.kafka.partitions
-            )
+            await _check_topics(settings, topics)
+            await connections.control.start()
             await run_all(app.name, runs, settings, stop, stored)
 
 
@@ -114,8 +114,15 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
         )
         run = prepared(subscription, member, processor, lot, Turns())
         topics = {*member.topics, retry_topic(PLATFORM_APP), dead_letter_topic(PLATFORM_APP)}
-        await check_topics(KafkaReader(settings.kafka, sorted(topics)), settings.kafka.partitions)
+        await _check_topics(settings, topics)
+        await connections.control.start()
         await run_all(PLATFORM_APP, [run], settings, stop)
+
+
+async def _check_topics(settings: WorkerSettings, topics: Collection[str]) -> None:
+    kafka = settings.kafka
+    await check_topics(KafkaReader(kafka, sorted(topics)), kafka.partitions)
+    await check_topics(KafkaReader(kafka, [CONTROL_TOPIC]), 1)
 
 
 def _chosen(app: App, names: Sequence[str]) -> Sequence[str]:
@@ -186,6 +193,9 @@ def _rebuild(workload: Workload, edges: Edges, settings: WorkerSettings) -> Tabl
             sender=edges.sender,
             open_fetcher=lambda: KafkaFetcher(kafka),
             committed=partial(committed_offsets, kafka),
+            held_back=partial(
+                held_back, partial(KafkaFetcher, kafka), workload.app, workload.group
+            ),
         ),
     )
 
@@ -208,7 +218,6 @@ async def _connections(
         open_edges.push_async_callback(logged.close)
         control = Control(partial(KafkaFetcher, kafka))
         open_edges.push_async_callback(control.close)
-        await control.start()
         yield _Connections(
             catalog=catalog,
             codec=codec,

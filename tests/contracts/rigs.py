@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event
-from schemas.topics import dead_letter_topic
+from schemas.topics import dead_letter_topic, retry_topic
 from streams.bus.kafka import KafkaBus
 from streams.bus.log_bus import BusOptions, LogBus
 from streams.bus.memory import MemoryBus
@@ -181,9 +181,8 @@ class KafkaRig:
 
     async def open(self, app: str, catalog: Catalog | None = None) -> LogBus:
         """See BusRig; makes the app's dead letter topic."""
-        await asyncio.to_thread(
-            create_topics, self._settings.bootstrap, [dead_letter_topic(app)], PARTITIONS
-        )
+        topics = [dead_letter_topic(app), retry_topic(app)]
+        await asyncio.to_thread(create_topics, self._settings.bootstrap, topics, PARTITIONS)
         known = catalog or self._catalog
         store = JournalStore(Codec(known))
         options = BusOptions(schedule=QUICK, journal=store)

@@ -25,6 +25,7 @@ from streams.settings import KafkaSettings
 from streams.turns import AtOnce
 from tests.integration.runtime.tally import tally_app
 from tests.integration.runtime.team import CATALOG, PARTITIONS, Team
+from tests.unit.streams.idle import NothingToRedo, idle_lot
 
 DEADLINE_S = 40.0
 
@@ -132,7 +133,8 @@ async def running_member(
 ) -> AsyncIterator[GroupMember]:
     """A member that has its first assignment; it leaves at the end of the block."""
     member = GroupMember(group, Membership(kafka=kafka, data_dir=data_dir, instance=instance), {})
-    member.read_into(Lanes(partial(SerialLane, process, AtOnce())), topics)
+    lanes = Lanes(partial(SerialLane, process, AtOnce()))
+    member.read_into(lanes, topics, idle_lot(app=group.partition(".")[0]), NothingToRedo())
     await member.start()
     try:
         yield member

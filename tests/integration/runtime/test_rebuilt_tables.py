@@ -16,6 +16,7 @@ from streams.table import Table
 from streams.turns import AtOnce
 from tests.integration.runtime.conftest import Recorder, until
 from tests.integration.runtime.team import PARTITIONS
+from tests.unit.streams.idle import NothingToRedo, idle_lot
 
 pytestmark = pytest.mark.kafka
 
@@ -38,7 +39,8 @@ async def test_partitions_are_rebuilt_before_their_work_begins(
         rebuilt.extend(partitions)
 
     member.rebuild_by(rebuild)
-    member.read_into(Lanes(partial(SerialLane, Recorder(), AtOnce())), [topic])
+    lanes = Lanes(partial(SerialLane, Recorder(), AtOnce()))
+    member.read_into(lanes, [topic], idle_lot(), NothingToRedo())
     await member.start()
     try:
         await until(lambda: member.is_ready, "the assignment")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from streams.dead_letter import HANDLER, REASON, RETRY_COUNT, SUBSCRIPTION
+from streams.parking.letter import HANDLER, REASON, RETRY_COUNT, SUBSCRIPTION
 from streams.records import OutgoingRecord
 from tests.integration.runtime.tally import OUTAGE, POISON
 from tests.integration.runtime.team import CODEC, Team, send_all

@@ -23,9 +23,10 @@ from schemas.topics import (
     platform_topics,
 )
 from streams.app import App
-from streams.dead_letter import LONGEST_ERROR, Failure, dead_letter
+from streams.dead_letter import Failure, dead_letter
 from streams.kafka.reader import KafkaReader
 from streams.kafka.sender import KafkaSender
+from streams.parking.letter import LONGEST_ERROR
 from streams.records import OutgoingRecord, RawRecord
 from streams.settings import KafkaSettings
 from tests.contracts.rigs import unique

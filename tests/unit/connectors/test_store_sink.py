@@ -17,11 +17,11 @@ from schemas.codec import Codec
 from schemas.event import Event, EventFactory
 from schemas.headers import event_headers
 from schemas.topics import STORE_EVENTS
-from streams.dead_letter import LAST_ERROR, REASON
 from streams.impatient_schemas import ImpatientSchemas
 from streams.memory.group import MemoryGroupReader
 from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
+from streams.parking.letter import LAST_ERROR, REASON
 from streams.reading import EventReading
 from streams.records import OutgoingRecord
 from tests.unit.connectors.memory_target import MemoryTarget

@@ -14,8 +14,12 @@ from streams.app import App
 from streams.attempts import Attempts
 from streams.edges import Edges
 from streams.log import RecordSender
+from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
+from streams.parking.lot import LotEdges, ParkingLot
+from streams.parking.orders import Order, OrderKind
+from streams.parking.redoing import Redoing
 from streams.processor import AppProcessor
 from streams.publisher import EventPublisher
 from streams.reading import EventReading
@@ -37,6 +41,8 @@ class Bench:
     log: MemoryLog = field(default_factory=MemoryLog)
     slept: list[float] = field(default_factory=list)
     pace: Pace = field(default_factory=AtOnce)
+    lot: ParkingLot = field(init=False)
+    redoing: Redoing = field(init=False)
 
     def publisher(self) -> EventPublisher:
         """A publisher into the log."""
@@ -55,16 +61,39 @@ class Bench:
     ) -> AppProcessor:
         """A processor of an app; its delays are noted in `slept`, not waited for."""
         schemas = MemoryWriterSchemas(self.log, self.codec, wait_s=0)
+        sender = sender or MemorySender(self.log)
+        self.lot = ParkingLot(
+            app.name, app.workload().group, LotEdges(sender=sender, clock=lambda: NOW)
+        )
         edges = Edges(
             publisher=self.publisher(),
-            sender=sender or MemorySender(self.log),
+            sender=sender,
             factory=self.factory,
             reading=EventReading(self.codec, schemas, app.workload().wants),
             attempts=Attempts(RetrySchedule(), self.sleep),
             clock=lambda: NOW,
+            parking=self.lot,
             pace=self.pace,
         )
-        return AppProcessor(app.workload(), edges, tables or {})
+        processor = AppProcessor(app.workload(), edges, tables or {})
+        self.redoing = Redoing(self.lot, processor, lambda: MemoryFetcher(self.log), self._fail)
+        return processor
+
+    async def redo(self) -> None:
+        """Try what waits again and again, until all of it is done or parked."""
+        self.lot.hasten()
+        while await self.redoing.redo_due():
+            self.lot.hasten()
+
+    async def drop(self, letter: RawRecord) -> None:
+        """Order that a parked event counts as done, and go on with what waits behind it."""
+        letter_id = (letter.key or b"").decode()
+        self.lot.order(Order(app="team", letter_id=letter_id, kind=OrderKind.DROP))
+        await self.redoing.carry_out_orders()
+        await self.redo()
+
+    def _fail(self, error: BaseException) -> None:
+        raise error
 
     async def sleep(self, seconds: float) -> None:
         """Note a delay."""

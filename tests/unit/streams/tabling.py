@@ -8,7 +8,6 @@ from typing import Any
 from schemas.envelope import Category, Envelope, Metadata, Priority
 from schemas.event import Event
 from schemas.identity import uuid7
-from streams.open_table import FailedFold
 from streams.projecting import TableBatch
 from streams.projection import Entry, Projection, State
 from streams.records import ORIGIN, OutgoingRecord, RawRecord
@@ -116,8 +115,13 @@ def _fold_singly(
         except FoldFailed:
             batch.leave_out(COLLECTED, delivered)
             buried.append(delivered)
-    failed: Sequence[FailedFold] = batch.settle() if settles else ()
-    return [*buried, *(found.record for found in failed)]
+    while settles and (failures := batch.settle()):
+        for failed in failures:
+            if failed.is_behind:
+                batch.fold(COLLECTED, failed.record, failed.event)
+            else:
+                buried.append(failed.record)
+    return buried
 
 
 def changes_of(written: Iterable[OutgoingRecord]) -> list[Change]:

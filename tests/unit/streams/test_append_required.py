@@ -19,13 +19,13 @@ from schemas.topics import SCHEMAS_TOPIC
 from streams.app import App
 from streams.bus.memory import MemoryBus
 from streams.context import Context
-from streams.dead_letter import REASON
 from streams.errors import AppendRequired
 from streams.expectation import NO_EVENTS
 from streams.memory.appender import MemoryEventAppender
 from streams.memory.log import MemoryLog
 from streams.memory.schemas import MemoryWriterSchemas
 from streams.memory.worker import MemoryWorker
+from streams.parking.letter import REASON
 from tests.contracts.accounts import CATALOG, opened, published
 
 TOPIC = "events.domain.high"

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from schemas.errors import TruncatedEvent
 from schemas.topics import LARGEST_COPY, LARGEST_RECORD
-from streams.dead_letter import LONGEST_ERROR, Failure, dead_letter
+from streams.dead_letter import Failure, dead_letter
+from streams.parking.letter import LONGEST_ERROR
 from streams.records import OutgoingRecord, RawRecord
 
 RECORD = RawRecord(
@@ -27,7 +28,9 @@ def failure(error: BaseException) -> Failure:
 
 def test_key_bytes_and_headers_are_kept() -> None:
     letter = dead_letter(RECORD, failure(ValueError("no")), NOW)
-    assert (letter.topic, letter.key, letter.value) == ("dlq.team", b"Analysis/a1", b"\x00\x01raw")
+    assert (letter.topic, letter.value, letter.partition) == ("dlq.team", b"\x00\x01raw", 2)
+    assert letter.key == b"team.main/notify/events.domain.low/2/41"
+    assert dict(letter.headers)["wundr_key"] == b"Analysis/a1"
     assert letter.headers[:2] == RECORD.headers
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from schemas.envelope import Aggregate
 from schemas.event import Event
+from streams.delivery import Delivery
 from streams.emission import EMISSION, Emission
-from streams.open_table import Delivery
 from streams.projecting import TableBatch
 from streams.projection import Entry
 from streams.records import ORIGIN, Origin, OutgoingRecord

@@ -12,6 +12,7 @@ import pytest
 
 from streams.attempts import Pause
 from streams.lane import Lanes
+from streams.memory.log import MemoryLog
 from streams.processor import More, no_more
 from streams.records import RawRecord, TopicPartition
 from streams.runtime.errors import RecoveryOverdue, WorkerFailed
@@ -19,6 +20,7 @@ from streams.runtime.member import GroupMember, Membership
 from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
 from streams.turns import AtOnce
+from tests.unit.streams.idle import NothingToRedo, idle_lot, idle_redoing
 
 SOURCE = TopicPartition("t", 0)
 
@@ -83,7 +85,9 @@ class Group:
 async def member(tmp_path: Path) -> GroupMember:
     membership = Membership(kafka=KafkaSettings(bootstrap="127.0.0.1:1"), data_dir=tmp_path)
     member = GroupMember("app.main", membership, {})
-    member.read_into(Lanes(partial(SerialLane, Nothing(), AtOnce())), ["t"])
+    lanes = Lanes(partial(SerialLane, Nothing(), AtOnce()))
+    member.read_into(lanes, ["t"], idle_lot(), NothingToRedo())
+    member._redoing = idle_redoing(MemoryLog(), member._fail)
     return member
 
 

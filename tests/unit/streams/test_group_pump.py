@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from streams.memory.group import MemoryGroupReader
 from streams.memory.log import MemoryLog
 from streams.processor import More, no_more
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from tests.unit.streams.idle import idle_redoing
 
 TOPIC, GROUP = "events.domain.low", "team.main"
 WAIT_S = 10.0
@@ -57,7 +59,7 @@ def pump(log: MemoryLog, recorder: Recorder) -> GroupPump:
     def open_reader(listener: AssignmentListener) -> GroupReader:
         return MemoryGroupReader(log, GROUP, [TOPIC], listener)
 
-    return GroupPump(recorder, open_reader)
+    return GroupPump(recorder, open_reader, partial(idle_redoing, MemoryLog(2)))
 
 
 async def test_everything_is_delivered_and_committed_at_the_stop() -> None:
@@ -193,7 +195,7 @@ async def run_scripted(
         readers.append(ScriptedReader(listener, script))
         return readers[-1]
 
-    pumping = GroupPump(recorder, open_reader)
+    pumping = GroupPump(recorder, open_reader, partial(idle_redoing, MemoryLog(2)))
     await pumping.start()
     return pumping, readers[0]
 

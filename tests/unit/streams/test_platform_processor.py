@@ -19,9 +19,10 @@ from schemas.framing import frame
 from schemas.headers import CE_ID, CE_TYPE, event_headers
 from schemas.topics import STORE_EVENTS
 from streams.attempts import Attempts
-from streams.dead_letter import HANDLER, REASON
 from streams.errors import BrokerUnavailable
 from streams.impatient_schemas import ImpatientSchemas
+from streams.parking.letter import HANDLER, REASON
+from streams.parking.lot import LotEdges, ParkingLot
 from streams.platform.processor import PlatformEdges, PlatformProcessor
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import ORIGIN, Headers, OutgoingRecord, RawRecord
@@ -35,6 +36,7 @@ STARTED = FACTORY.create(
     aggregate_id="a1",
 )
 METRIC = FACTORY.create(PluginMetricRecorded(plugin="p", metric="m", value=1.0))
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 UNKNOWN = frame((1 << 30) | 12345, b"whatever it is")
 
 
@@ -106,7 +108,7 @@ async def processed(records: Sequence[RawRecord], schemas: NoSchemas | None = No
             schemas=ImpatientSchemas(schemas or NoSchemas()),
             sender=sent,
             attempts=Attempts(RetrySchedule(), no_sleep),
-            clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+            parking=ParkingLot("wundr", "wundr.platform", LotEdges(sender=sent, clock=lambda: NOW)),
         )
     )
     await processor.process(records[0].source, records)
@@ -160,7 +162,7 @@ async def test_bytes_that_are_no_event_go_to_the_dead_letters_and_nowhere_else(
 ) -> None:
     (letter,) = (await processed([record(value, ((CE_ID, b"x"),))])).records
     assert letter.topic == "dlq.wundr"
-    assert letter.value == value
+    assert letter.value == (value or b"")
     assert dict(letter.headers)[REASON] == reason
     assert dict(letter.headers)[HANDLER] == b"archive"
 

@@ -126,6 +126,7 @@ async def test_a_try_that_fails_emits_nothing(bench: Bench, started: MakeEvent) 
 
     record = bench.record(started())
     await bench.processor(app).process(record.source, [record])
+    await bench.redo()
     assert len(tries) == 3
     assert len(emitted(bench)) == 1
     assert letters(bench) == []
@@ -145,17 +146,18 @@ async def test_after_three_tries_the_raw_bytes_go_to_the_dead_letters_and_work_g
 
     records = [bench.record(started(name), at) for at, name in enumerate(("bad", "good"))]
     await bench.processor(app).process(records[0].source, records)
+    assert seen == ["good"]
+    await bench.redo()
     (letter,) = letters(bench)
     headers = dict(letter.headers)
     assert letter.value == records[0].value
-    assert letter.key == records[0].key
+    assert headers["wundr_key"] == records[0].key
     assert headers["wundr_reason"] == b"KeyError"
     assert headers["wundr_retry_count"] == b"3"
     assert headers["wundr_handler"] == b"fragile"
     assert headers["wundr_subscription"] == b"team.main"
     assert headers["ce_id"] == dict(records[0].headers)["ce_id"]
-    assert len(bench.slept) == 2
-    assert seen == ["good"]
+    assert bench.slept == []
 
 
 async def test_one_failing_handler_does_not_keep_the_event_from_the_others(
@@ -174,6 +176,7 @@ async def test_one_failing_handler_does_not_keep_the_event_from_the_others(
 
     record = bench.record(started())
     await bench.processor(app).process(record.source, [record])
+    await bench.redo()
     assert len(seen) == 1
     assert len(letters(bench)) == 1
 
@@ -239,7 +242,7 @@ async def test_bytes_cut_anywhere_become_a_dead_letter(bench: Bench, started: Ma
             partition=0,
             offset=length,
             timestamp_ms=0,
-            key=whole.key,
+            key=b"Analysis/%d" % length,
             value=value[:length],
             headers=whole.headers,
         )

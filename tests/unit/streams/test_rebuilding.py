@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from streams.app import App
 from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
+from streams.parking.loading import held_back
 from streams.platform.archive import archived
 from streams.projection import Entry, State
 from streams.reading import EventReading
@@ -37,10 +39,13 @@ def counting_app() -> App:
         return {"events": state.get("events", 0) + 1}
 
     app.projection("per-analysis", on=("analysis.*",), initial=dict)(count)
-    app.projection(
-        "per-project", on=("analysis.*",), initial=dict, key=lambda event: event.data.project_id
-    )(count)
+    app.projection("per-project", on=("analysis.*",), initial=dict, key=project_of)(count)
     return app
+
+
+def project_of(event: Event[Any]) -> str:
+    """The one that cannot be folded has a project of its own."""
+    return "bad" if event.data.analysis_id == "bad" else str(event.data.project_id)
 
 
 class World:
@@ -91,6 +96,12 @@ class World:
             sender=MemorySender(self.bench.log),
             open_fetcher=lambda: MemoryFetcher(self.bench.log),
             committed=self.committed,
+            held_back=partial(
+                held_back,
+                lambda: MemoryFetcher(self.bench.log),
+                self.app.name,
+                self.workload.group,
+            ),
             sleep=self.sleep,
         )
         rebuild = TableRebuild(self.workload, PARTITIONS, "wundr.platform", edges)
@@ -169,3 +180,27 @@ async def test_the_changelog_of_a_rebuilt_table_gives_it_back(world: World) -> N
             table.partition(number).recover(((it.key, it.value) for it in records), None)
     assert states(again) == states(rebuilt)
     assert world.bench.log.topic(STORE_EVENTS)
+
+
+async def test_what_waits_behind_a_failed_event_is_left_for_when_that_is_done(
+    bench: Bench, started: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "tests.unit.streams.test_rebuilding.project_of", lambda event: event.data.project_id
+    )
+    world = World(bench)
+    names = ["a", "b", "bad", "c", "d"]
+    await world.publish(*(started(name) for name in names))
+    await world.work(world.tables)
+    world.archive()
+    rebuilt = await world.rebuild()
+    assert states(rebuilt) == states(world.tables)
+    bench.processor(world.app, dict(rebuilt))
+    repartition = world.workload.repartition_topics()[0]
+    await bench.redoing.begin(bench.log.partitions(repartition))
+    await bench.redoing.close()
+    await bench.redoing.begin(bench.log.partitions(repartition))
+    (letter,) = [it for it in bench.log.topic("dlq.team") if b"per-project" in (it.key or b"")]
+    await bench.drop(letter)
+    assert states(rebuilt)["per-project"] == {"p1": {"events": 4}}
+    await bench.redoing.close()

@@ -79,8 +79,9 @@ async def test_a_handler_that_hangs_is_cancelled_tried_again_and_buried(
 
     records = [bench.record(started(name), offset) for offset, name in enumerate(("bad", "good"))]
     await bench.processor(app).process(records[0].source, records)
+    assert (cancelled, handled) == (["bad"], ["good"])
+    await bench.redo()
     assert cancelled == ["bad"] * 3
-    assert handled == ["good"]
     (letter,) = bench.log.topic("dlq.team")
     assert letter.value == records[0].value
     assert b"HandlerTimedOut" in (letter.header("wundr_last_error") or b"")
