@@ -101,9 +101,12 @@ class Alerts:
         self._task = asyncio.create_task(self._run(), name="alerts")
 
     async def close(self) -> None:
-        """Tell what is left, for a bounded time, then let go of the hooks."""
+        """Tell what was raised, for a bounded time, then let go of the hooks.
+
+        What was only counted so far goes to the log alone: a process that ends waits for nobody.
+        """
         for alert in self._limits.rest():
-            self._offer(alert)
+            _log(alert)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self._queue.join()
@@ -154,19 +157,7 @@ class Alerts:
         return None
 
     def _offer(self, alert: Alert) -> None:
-        log.error(
-            "events fail",
-            app=alert.app,
-            subscription=alert.group,
-            handler=alert.handler,
-            reason=alert.reason,
-            state=alert.state.value,
-            count=alert.count,
-            tries=alert.tries,
-            event_id=alert.event_id,
-            event_type=alert.event_type,
-            letter=alert.letter_id,
-        )
+        _log(alert)
         try:
             self._queue.put_nowait(alert)
         except asyncio.QueueFull:
@@ -212,13 +203,29 @@ class Alerts:
                 )
 
 
+def _log(alert: Alert) -> None:
+    log.error(
+        "events fail",
+        app=alert.app,
+        subscription=alert.group,
+        handler=alert.handler,
+        reason=alert.reason,
+        state=alert.state.value,
+        count=alert.count,
+        tries=alert.tries,
+        event_id=alert.event_id,
+        event_type=alert.event_type,
+        letter=alert.letter_id,
+    )
+
+
 @asynccontextmanager
 async def raised_alerts(
     publisher: EventPublisher, factory: EventFactory, codec: Codec, hooks: Sequence[AlertHook] = ()
 ) -> AsyncIterator[Alerts]:
     """The listener of an app's parking lots: tells the log, the hooks, and everybody by an event.
 
-    What is left is told at the end of the block, for a bounded time.
+    What was raised is told before the end of the block, for a bounded time.
     """
     alerts = Alerts([*hooks, AlertEvents(publisher, factory)], codec, system_clock)
     alerts.start()
