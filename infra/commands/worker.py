@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from connectors.projection_service import StoredReads, projection_edges
+from infra.alert_webhook import alert_hooks
 from infra.keys import open_keys
-from infra.settings import load_settings
+from infra.settings import Settings, load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
 from infra.stored_projections import projection_plan
@@ -82,7 +83,8 @@ def worker(
     """
     from streams.runtime.running import WorkerSettings  # not for `--help`: Faust takes its time
 
-    kafka, data_dir, keys = _places()
+    installed = load_settings()
+    kafka, data_dir, keys = _places(installed)
     settings = WorkerSettings(
         kafka=kafka,
         data_dir=data_dir,
@@ -96,6 +98,7 @@ def worker(
         store=store,
         rebuilds_tables=rebuild_tables,
         keys=keys,
+        alert_hooks=alert_hooks(installed),
     )
     _run(target, settings)
 
@@ -125,9 +128,8 @@ def _log_ids(team_app: App, settings: WorkerSettings) -> Mapping[str, str]:
     return topic_ids(settings.kafka.bootstrap, changelogs)
 
 
-def _places() -> tuple[KafkaSettings, Path, KeyRing | None]:
+def _places(settings: Settings) -> tuple[KafkaSettings, Path, KeyRing | None]:
     """Where Kafka is, where a worker may keep its files, and what opens personal data."""
-    settings = load_settings()
     endpoints = require_endpoints(settings)
     kafka = KafkaSettings(
         bootstrap=endpoints.kafka_bootstrap,

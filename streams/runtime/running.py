@@ -15,6 +15,7 @@ import structlog
 from schemas.envelope import Priority
 from schemas.key_ring import KeyRing
 from schemas.topics import priority_of
+from streams.alerts import AlertHook
 from streams.keyed_lane import KeyedLane
 from streams.lane import Lanes, OpenLane
 from streams.parking.lot import ParkingLot
@@ -55,6 +56,7 @@ class WorkerSettings:
     `instance` name or a `data_dir` of its own, and `log_ids`: the broker's id of each changelog, by
     which a store knows the log that it follows. With `rebuilds_tables` it folds the archive anew
     into each partition of its tables that it gets, once. `keys` seal and open personal fields.
+    `alert_hooks` tell of failing events, beside the log and the event `system.alert.raised`.
     """
 
     kafka: KafkaSettings
@@ -71,6 +73,7 @@ class WorkerSettings:
     run_file: Path | None = None
     journal: Path | None = None
     keys: KeyRing | None = None
+    alert_hooks: tuple[AlertHook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +16,7 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
 from schemas.topics import CONTROL_TOPIC, all_events_topics, dead_letter_topic, retry_topic
+from streams.alerts import Alerts, raised_alerts
 from streams.app import App
 from streams.attempts import Attempts
 from streams.control import Control
@@ -23,6 +29,7 @@ from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
 from streams.log import RecordSender
+from streams.parking.listener import NobodyListens, ParkingListener
 from streams.parking.loading import held_back
 from streams.parking.lot import LotEdges, ParkingLot
 from streams.parking.orders import order_prefix, take_order
@@ -62,6 +69,7 @@ class _Connections:
     schemas: WriterSchemas
     control: Control
     outages: tuple[type[BaseException], ...]
+    listener: ParkingListener = field(default_factory=NobodyListens)
 
 
 async def run_app_worker(
@@ -79,11 +87,13 @@ async def run_app_worker(
     collect_garbage_less_often()
     # The sender drains into the journal when it closes.
     with _journal(settings.journal) as journal:
-        async with _connections(settings, app.outages) as connections:
+        async with (
+            _connections(settings, app.outages) as connections,
+            _alerts(app.name, connections, journal, settings) as alerts,
+        ):
             turns = Turns()
-            runs = [
-                _prepared(workload, connections, journal, turns, settings) for workload in workloads
-            ]
+            told = replace(connections, listener=alerts)
+            runs = [_prepared(workload, told, journal, turns, settings) for workload in workloads]
             topics = {topic for run in runs for topic in run.member.topics}
             topics |= {retry_topic(app.name), dead_letter_topic(app.name)}
             await _check_topics(settings, topics)
@@ -97,11 +107,15 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
     subscription = Subscription(
         app=PLATFORM_APP, name=PLATFORM_SUBSCRIPTION, topics=all_events_topics()
     )
-    async with _connections(settings) as connections:
+    async with (
+        _connections(settings) as connections,
+        _alerts(PLATFORM_APP, connections, NO_JOURNAL, settings) as alerts,
+    ):
         member = _member(subscription, settings)
         attempts = Attempts(RetrySchedule())
         sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
-        lot = _lot(PLATFORM_APP, PLATFORM_GROUP, sender, connections)
+        told = replace(connections, listener=alerts)
+        lot = _lot(PLATFORM_APP, PLATFORM_GROUP, sender, told)
         processor = PlatformProcessor(
             PlatformEdges(
                 catalog=connections.catalog,
@@ -175,9 +189,22 @@ def _prepared(
     return prepared(subscription, member, processor, lot, turns)
 
 
+def _alerts(
+    app: str, connections: _Connections, journal: Journal, settings: WorkerSettings
+) -> AbstractAsyncContextManager[Alerts]:
+    """Who tells of failing events; its events are the app's."""
+    sender = PatientSender(connections.sender, Attempts(RetrySchedule()))
+    publisher = EventPublisher(
+        connections.catalog, connections.codec, sender, connections.schemas, journal
+    )
+    factory = EventFactory(connections.catalog, app)
+    return raised_alerts(publisher, factory, connections.codec, settings.alert_hooks)
+
+
 def _lot(app: str, group: str, sender: RecordSender, connections: _Connections) -> ParkingLot:
     """The parking lot of a subscription, which hears of the orders about its letters."""
-    lot = ParkingLot(app, group, LotEdges(sender=sender, clock=system_clock))
+    edges = LotEdges(sender=sender, clock=system_clock, listener=connections.listener)
+    lot = ParkingLot(app, group, edges)
     connections.control.orders.listen(order_prefix(app), partial(take_order, lot))
     return lot
 
