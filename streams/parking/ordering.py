@@ -70,14 +70,13 @@ def judge(before: Letter, letters: Letters) -> Ordered:
 def order_record(letter: Letter, kind: OrderKind, value: bytes | None = None) -> OutgoingRecord:
     """The record that has something done about a letter.
 
-    The platform keeps no line behind its own letters, so that one is dropped by ending it. Raises
-    LetterNotRedriven for those of the sink, which are never tried again.
+    Nobody follows the letters of the sink: one is dropped by ending it. Raises LetterNotRedriven
+    where it is to be tried again.
     """
-    if letter.is_alone and letter.app == PLATFORM_APP:
-        if kind is OrderKind.DROP:
-            return letter.ended()
-        if letter.group != PLATFORM_GROUP:
+    if letter.app == PLATFORM_APP and letter.group != PLATFORM_GROUP:
+        if kind is not OrderKind.DROP:
             raise LetterNotRedriven(letter)
+        return letter.ended()
     return Order(app=letter.app, letter_id=letter.id, kind=kind, value=value).encode()
 
 
