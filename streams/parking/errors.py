@@ -74,7 +74,7 @@ class OrdersOpen(StreamsError):
     def __init__(self, letter_ids: Sequence[str], patience_s: float) -> None:
         self.letter_ids = tuple(letter_ids)
         super().__init__(
-            f"no worker has carried out {len(self.letter_ids)} orders within {patience_s:g} s: "
+            f"within {patience_s:g} s no worker has carried out what was ordered about "
             + _some(self.letter_ids)
         )
 
