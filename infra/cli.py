@@ -41,6 +41,7 @@ COMMANDS: Final = (
     Command("doctor", "infra.commands.doctor", "Say what is wrong and what to do about it."),
     Command("topics", "infra.commands.topics", "Plan and apply the topics."),
     Command("worker", "infra.commands.worker", "Run one worker of an app."),
+    Command("breaker", "infra.commands.breaker", "Hold a breaker of an app open or closed."),
     Command("sink", "infra.commands.sink", "Write the event store's topic to PostgreSQL."),
     Command("relay", "infra.commands.relay", "Send appended events to Kafka."),
     Command("project", "infra.commands.project", "Keep an app's Postgres projections up to date."),

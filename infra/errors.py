@@ -5,6 +5,7 @@ WundrError
     ├── SettingsInvalid      every faulty setting at once
     ├── KeysNotConfigured
     ├── BrokerUnreachable
+    ├── UnknownBreaker
     ├── TopicPlanRefused     a change that would lose or mix up events
     └── StackError
         ├── ProviderUnavailable
@@ -53,6 +54,13 @@ class BrokerUnreachable(InfraError):
     code = "broker_unreachable"
     retryable = True
     remedy = "Run `wundr status`, then `wundr up`."
+
+
+class UnknownBreaker(InfraError):
+    """No handler of the app has a breaker of this name."""
+
+    code = "unknown_breaker"
+    remedy = "`wundr breaker list APP` names them; a handler has one by `Breaker(NAME)`."
 
 
 class TopicPlanRefused(InfraError):

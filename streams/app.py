@@ -1,7 +1,8 @@
 """An app: the handlers and projections of one team, under one name."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 from schemas.event import EventData
@@ -21,7 +22,7 @@ from streams.handler import (
     Reaction,
     check_annotation,
 )
-from streams.policies import DEFAULT_STACK, Policy, PolicyStack, with_deadline
+from streams.policies import DEFAULT_STACK, Breaker, Policy, PolicyStack, with_deadline
 from streams.projection import Fold, KeptIn, KeyOf, Projection, State
 from streams.workload import FaustSetup, Workload
 
@@ -111,6 +112,7 @@ class App:
                 getattr(function, "__name__", type(function).__name__)
             )
             self._refuse_duplicate(name, [known.name for known in self._reactions])
+            self._refuse_other_counts(name, stack.breaker)
             details: dict[str, Any] = {**options, "name": name, "policies": stack}
             details.pop("deadline_s", None)
             if batch:
@@ -175,6 +177,15 @@ class App:
         """The projections that are kept in one place."""
         return tuple(known for known in self._projections if known.kept_in is kept_in)
 
+    @property
+    def breakers(self) -> Mapping[str, Breaker]:
+        """The breakers of all handlers by the names of their dependencies."""
+        return {
+            breaker.name or known.name: breaker
+            for known in self._reactions
+            if (breaker := known.policies.breaker) is not None
+        }
+
     def subscriptions(self) -> tuple[str, ...]:
         """The names of all subscriptions that have something to work on; `main` first."""
         named = {known.subscription for known in self._reactions}
@@ -227,6 +238,20 @@ class App:
             for known in self.projections_in(KeptIn.TABLE)
         ]
         return (*failure_topics(self.name, partitions), *repartitions, *changelogs)
+
+    def _refuse_other_counts(self, handler: str, breaker: Breaker | None) -> None:
+        """Breakers of one name are one: they must say the same."""
+        if breaker is None:
+            return
+        name = breaker.name or handler
+        for known in self._reactions:
+            other = known.policies.breaker
+            if other is None or (other.name or known.name) != name:
+                continue
+            if replace(other, name=name) != replace(breaker, name=name):
+                raise InvalidHandler(
+                    f"{handler} and {known.name} share the breaker {name!r}: let both say {other}"
+                )
 
     @staticmethod
     def _refuse_duplicate(name: str, known: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from streams.errors import BreakerOpen
 from streams.retry import Answer, Chance, RetrySchedule
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -42,7 +43,8 @@ class Attempts:
     ) -> None:
         """`outages`: errors that count as infrastructure beside those of `is_infrastructure`.
 
-        `schedule` is for work that brings none of its own.
+        `schedule` is for work that brings none of its own, and says how often it is looked whether
+        an outage is over.
         """
         self._outages = outages
         self._schedule = schedule
@@ -54,6 +56,10 @@ class Attempts:
     def pause(self) -> Pause | None:
         """What the longest waiting piece of work waits for; None when nothing waits."""
         return next(iter(self._pauses.values()), None)
+
+    def is_outage(self, error: BaseException, schedule: RetrySchedule) -> bool:
+        """Whether work that is tried again by this schedule pauses after such an error."""
+        return schedule.answer(error, self._outages) is Answer.PAUSE
 
     async def run(
         self,
@@ -129,7 +135,10 @@ class Attempts:
                 delay_s = self._judged(error, trial, waiting_for)
                 if delay_s is None:
                     return Failed(error=error, tries=trial.failures)
-                await self._sleep(delay_s)
+                if isinstance(error, BreakerOpen):
+                    await error.admission()
+                else:
+                    await self._sleep(delay_s)
                 try:
                     await work()
                 except (Exception, asyncio.CancelledError) as next_error:  # noqa: BLE001  # judged next
@@ -147,7 +156,7 @@ class Attempts:
             self._pauses[trial] = Pause(
                 reason=f"{type(error).__name__}: {error}", waiting_for=waiting_for
             )
-            return trial.schedule.delay_s(trial.outages, self._chance)
+            return self._schedule.delay_s(trial.outages, self._chance)
         self._pauses.pop(trial, None)
         trial.failures += 1
         if trial.is_pure or isinstance(answer, Answer) or answer.exhausted(trial.failures):

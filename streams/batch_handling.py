@@ -11,6 +11,7 @@ from schemas.event import Event
 from streams import deadline
 from streams.attempts import Attempts, Failed
 from streams.context import BatchContext
+from streams.copies import Copies
 from streams.handler import BatchHandler
 from streams.handling import Handling
 from streams.parking.lot import ParkingLot
@@ -32,11 +33,14 @@ class BatchHandling:
         self._handling = handling
         self._attempts = attempts
         self._parking = parking
+        self._copies = Copies()
 
     async def handle(
         self, handler: BatchHandler, batch: Sequence[Delivered], receipts: list[Receipt]
     ) -> None:
         """Run the handler; what it emitted is sent only when it has returned."""
+        if handler.policies.remembers:
+            batch = [it for it in batch if not self._copies.is_copy(handler, *it)]
         trial = _BatchTrial(self._handling, handler, batch)
         failed = await self._attempts.run_once(
             trial.run, waiting_for=f"handler {handler.name}", schedule=handler.retry

@@ -7,7 +7,7 @@ timer.
 import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
 from types import coroutine
-from typing import Any
+from typing import Any, Final
 
 from streams.errors import HandlerTimedOut
 
@@ -76,3 +76,7 @@ def _continued(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any
             waits_for = work.send(answer) if error is None else work.throw(error)
         except StopIteration:
             return
+
+
+CONTINUED: Final = _continued.__code__
+"""Whose frame, while it waits, has the suspended work in `work`: for those who look into tasks."""

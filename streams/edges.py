@@ -6,6 +6,7 @@ from datetime import datetime
 
 from schemas.event import EventFactory
 from streams.attempts import Attempts
+from streams.breakers import Breakers
 from streams.log import RecordSender
 from streams.parking.lot import ParkingLot
 from streams.publisher import EventPublisher
@@ -15,7 +16,7 @@ from streams.turns import AtOnce, Pace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edges:
-    """Bus, log, clock, tries, what could not be done, its share of the time."""
+    """Bus, log, clock, tries, what could not be done, its share of the time, breakers."""
 
     publisher: EventPublisher
     sender: RecordSender
@@ -25,3 +26,4 @@ class Edges:
     clock: Callable[[], datetime]
     parking: ParkingLot
     pace: Pace = field(default_factory=AtOnce)
+    breakers: Breakers = field(default_factory=Breakers)

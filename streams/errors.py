@@ -4,6 +4,7 @@ WundrError
 └── StreamsError
     ├── InfrastructureError     something outside is away: retryable, pauses a subscription,
     never a dead letter
+    │   ├── BreakerOpen         a dependency is not tried for a while
     │   ├── BrokerUnavailable   no broker answers
     │   ├── DeliveryFailed      a record was not acknowledged in time
     │   ├── BatchInterrupted    part of a batch was sent, the rest was not
@@ -33,7 +34,7 @@ WundrError
     └── UnknownAggregateType    nobody has said how such aggregates are folded
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from schemas.errors import WundrError
@@ -61,6 +62,20 @@ class BrokerUnavailable(InfrastructureError):
 
     code = "streams.broker_unavailable"
     remedy = "Start the stack with `wundr up`, or check WUNDR_KAFKA_BOOTSTRAP."
+
+
+class BreakerOpen(InfrastructureError):
+    """A breaker lets nothing through, since its dependency is away or somebody holds it open.
+
+    `admission` waits until another try is worth it.
+    """
+
+    code = "streams.breaker_open"
+    remedy = "Bring the dependency back; `wundr breaker list APP` says which, and since when."
+
+    def __init__(self, message: str, admission: Callable[[], Awaitable[None]]) -> None:
+        self.admission = admission
+        super().__init__(message)
 
 
 class DeliveryFailed(InfrastructureError):

@@ -12,6 +12,7 @@ from schemas.event import Event, EventFactory
 from streams import deadline
 from streams.attempts import Attempts, Failed
 from streams.context import Context, Emitter
+from streams.copies import Copies
 from streams.deadline import Suspended
 from streams.emission import EMISSION, Emission
 from streams.handler import Handler
@@ -45,6 +46,7 @@ class Handling:
         self._attempts = attempts
         self._parking = parking
         self._emitters: dict[str, Emitter] = {}
+        self._copies = Copies()
 
     def begin(
         self, handler: Handler, record: RawRecord, event: Event[Any]
@@ -56,6 +58,8 @@ class Handling:
         """
         try:
             if not handler.can_handle(event):
+                return None
+            if handler.policies.remembers and self._copies.is_copy(handler, record, event):
                 return None
             context = self.context(handler.name, event)
             suspended = deadline.run(handler.function(event, context))

@@ -43,6 +43,7 @@ class KeyedLane:
         self._waiting: deque[RawRecord] = deque()
         self._waiting_bytes = 0
         self._begun: dict[Key, deque[RawRecord]] = {}
+        self._working: dict[Key, asyncio.Task[None]] = {}
         self._workers: set[asyncio.Task[None]] = set()
         self._taken = -1
         self._unfinished = 0
@@ -77,6 +78,12 @@ class KeyedLane:
     def committable(self) -> int | None:
         """See Lane."""
         return self._watermark.committable
+
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """See Lane."""
+        begun = [(queue[0].offset, key) for key, queue in self._begun.items() if queue]
+        return [self._working[key] for _, key in sorted(begun, key=lambda it: it[0])]
 
     @property
     def failure(self) -> BaseException | None:
@@ -130,6 +137,7 @@ class KeyedLane:
             return
         self._begun[key] = deque([record])
         worker = asyncio.create_task(self._work(key), name=f"lane {self._source} {key!r}")
+        self._working[key] = worker
         self._workers.add(worker)
         worker.add_done_callback(self._ended)
 
@@ -145,7 +153,7 @@ class KeyedLane:
             self._watermark.finish(record.offset)
             self._unfinished -= 1
             self._changed.set()
-        del self._begun[key]
+        del self._begun[key], self._working[key]
         self._changed.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:

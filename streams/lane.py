@@ -53,6 +53,11 @@ class Lane(Protocol):
         ...
 
     @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """What is at work, or may be; first what holds up the offset that may be committed."""
+        ...
+
+    @property
     def failure(self) -> BaseException | None:
         """Why the lane stopped, when it stopped by itself: the worker must then stop too."""
         ...
@@ -145,6 +150,11 @@ class Lanes:
     def unfinished(self) -> int:
         """How many records are waiting or in work in all lanes."""
         return sum(lane.unfinished for lane in self._lanes.values())
+
+    def tasks(self, source: TopicPartition) -> Sequence[asyncio.Task[None]]:
+        """What is at work on a partition; nothing where none of its records is unfinished."""
+        lane = self._lanes.get(source)
+        return lane.tasks if lane is not None and lane.unfinished else ()
 
     async def drain(self, deadline_s: float) -> None:
         """Wait a bounded time for all lanes."""

@@ -259,20 +259,18 @@ class OpenTable:
     ) -> None:
         """`halted`: the entries in which one was left out, with the reason."""
         key = record.key or b""
-        reason = halted.get(key)
-        if reason is None:
-            try:
+        is_behind = key in halted
+        try:
+            if not is_behind:
                 self._fold(_Run(((record, event),)))
-            except StoreFailed:
-                raise
-            except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
-                reason = error
-            else:
-                return
+        except StoreFailed:
+            raise
+        except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
+            halted[key] = error
+        if key not in halted:
+            return
         self.leave_out(record)
-        failed = FailedFold(self._projection, record, event, reason, is_behind=key in halted)
-        self._failed.append(failed)
-        halted[key] = reason
+        self._failed.append(FailedFold(self._projection, record, event, halted[key], is_behind))
 
     def _settle_entry(self, entry: OpenEntry) -> None:
         try:
@@ -337,10 +335,7 @@ class OpenTable:
             entry.is_changed = True
 
     def _remember(self, event_id: str, claim: Claim) -> None:
-        """The id of an event that was applied before belongs into the window.
-
-        Its slot may have been lost with the worker that applied it.
-        """
+        """The id of an event that was applied belongs into the window; its slot may be lost."""
         if event_id not in self._window:
             self._claims[event_id] = claim
 

@@ -33,8 +33,8 @@ PolicyT = TypeVar("PolicyT")
 class Deduplicate:
     """Leaves out copies: events whose id stood before in the same partition.
 
-    `remember` is how many ids of a handler are kept in memory. An event that is delivered again,
-    as after a crash, is no copy: its work may be unfinished.
+    `remember` is how many ids of a handler are kept in memory, at least. An event that is delivered
+    again, as after a crash, is no copy: its work may be unfinished.
     """
 
     remember: int = 10_000
@@ -120,14 +120,16 @@ class Retry:
 class Breaker:
     """After `threshold` outages in a row the subscription waits, and looks again by one try.
 
-    The dependency has a `name` (the handler's own where it is left out): breakers of one name are
-    one in a process. It is looked at again after `timeout_s`. Only outages and overdue tries count:
-    an event that cannot be handled says nothing of a dependency.
+    So it does when there were nothing but outages, at least two, for `open_after_s`. It looks again
+    after `timeout_s`. The dependency has a `name` (the handler's own where it is left out), and
+    breakers of one name are one in a process. Only outages and overdue tries count: an event that
+    cannot be handled says nothing of a dependency.
     """
 
     name: str = ""
     threshold: int = field(default=5, kw_only=True)
     timeout_s: float = field(default=10.0, kw_only=True)
+    open_after_s: float = field(default=3.0, kw_only=True)
 
     def faults(self) -> list[str]:
         """What has to be changed."""
@@ -135,6 +137,7 @@ class Breaker:
             ("/" not in self.name, "Breaker: a name has no `/`"),
             (self.threshold >= 1, "Breaker: `threshold` is at least 1"),
             (0 < self.timeout_s < math.inf, "Breaker: `timeout_s` is above zero and finite"),
+            (self.open_after_s > 0, "Breaker: `open_after_s` is above zero"),
         )
 
 

@@ -16,6 +16,7 @@ from streams.edges import Edges
 from streams.errors import NoSuchHandler
 from streams.handler import BatchHandler, Handler
 from streams.handling import Handling
+from streams.layering import layered
 from streams.parking.lot import READ
 from streams.parking.sequences import Line
 from streams.projection import Projection
@@ -81,6 +82,7 @@ class AppProcessor:
     """Runs the handlers and projections of a subscription on its records."""
 
     def __init__(self, workload: Workload, edges: Edges, tables: Mapping[str, Table]) -> None:
+        workload = layered(workload, edges)
         self._workload = workload
         self._edges = edges
         self._parking = edges.parking

@@ -8,6 +8,7 @@ from schemas.identity import derived_id
 from streams import deadline
 from streams.context import BatchContext, Context, Emitter
 from streams.handler import BatchHandler, Handler
+from streams.layering import without_breakers
 
 
 class Rehearsal:
@@ -20,6 +21,7 @@ class Rehearsal:
     def __init__(self, app: str, handler: Handler | BatchHandler, factory: EventFactory) -> None:
         self._app = app
         self._handler = handler
+        self._function = without_breakers(handler)
         self._emitter = Emitter(app, handler.name, factory)
 
     def takes(self, event: Event[Any]) -> bool:
@@ -31,9 +33,9 @@ class Rehearsal:
         context = Context(event, self._emitter)
         handler = self._handler
         if isinstance(handler, BatchHandler):
-            work = handler.function([event], BatchContext({event.id: context}))
+            work = self._function([event], BatchContext({event.id: context}))
         else:
-            work = handler.function(event, context)
+            work = self._function(event, context)
         try:
             await deadline.complete(work, handler.deadline_s)
         finally:

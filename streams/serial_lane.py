@@ -83,6 +83,11 @@ class SerialLane:
         return self._watermark.committable
 
     @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """See Lane."""
+        return (self._task,)
+
+    @property
     def failure(self) -> BaseException | None:
         """See Lane."""
         if self._is_stopped:

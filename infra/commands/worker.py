@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -61,6 +62,14 @@ Store = Annotated[
     TableStore, typer.Option(help="Where tables are kept; on disk a start recovers less.")
 ]
 
+RestartWhenStalled = Annotated[
+    bool,
+    typer.Option(
+        "--restart-when-stalled",
+        help="End with exit code 75 when a partition stands still, for a supervisor to restart.",
+    ),
+]
+
 app = typer.Typer(add_completion=False)
 
 
@@ -76,6 +85,7 @@ def worker(
     instance: Instance = None,
     store: Store = TableStore.MEMORY,
     rebuild_tables: Rebuild = False,
+    restart_when_stalled: RestartWhenStalled = False,
 ) -> None:
     """Join the app's groups and work until SIGTERM; it drains, commits and exits with 0.
 
@@ -99,11 +109,22 @@ def worker(
         rebuilds_tables=rebuild_tables,
         keys=keys,
         alert_hooks=alert_hooks(installed),
+        restart_when_stalled=restart_when_stalled,
     )
     _run(target, settings)
 
 
 def _run(target: str, settings: WorkerSettings) -> None:
+    from streams.runtime.errors import WorkerStalled
+
+    try:
+        _run_until_signalled(target, settings)
+    except WorkerStalled as error:
+        sys.stderr.write(f"wundr: {error.message}\n  next:  {error.remedy}\n")
+        raise typer.Exit(error.exit_code) from error
+
+
+def _run_until_signalled(target: str, settings: WorkerSettings) -> None:
     from streams.runtime.worker import run_app_worker, run_platform_worker
 
     if target == PLATFORM:

@@ -29,6 +29,8 @@ from schemas.events.plugin import (
 )
 from schemas.events.system import (
     SystemAlertRaised,
+    SystemBreakerClosed,
+    SystemBreakerOpened,
     SystemLetterEdited,
     SystemRunCompleted,
     SystemRunStarted,
@@ -55,6 +57,8 @@ __all__ = [
     "SetupStepValidateCompleted",
     "SetupStepValidateStarted",
     "SystemAlertRaised",
+    "SystemBreakerClosed",
+    "SystemBreakerOpened",
     "SystemLetterEdited",
     "SystemRunCompleted",
     "SystemRunStarted",

@@ -72,6 +72,94 @@ class SystemAlertRaised(EventData):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SystemBreakerClosed(EventData):
+    """A breaker has closed: the dependency answers again, and all that waited goes on.
+
+    app: The app whose handlers wait.
+    breaker: Name of the breaker, which is that of the dependency.
+    reason: The last outage, or who ordered it and why.
+    host: Name of the machine.
+    pid: Process id on that machine: each process has breakers of its own.
+    open_for_ms: How long nothing was let through, in milliseconds.
+    """
+
+    event_type: ClassVar[str] = "system.breaker.closed"
+    schema_version: ClassVar[str] = "1.0.0"
+
+    app: str
+    breaker: str
+    reason: str
+    host: str
+    pid: int
+    open_for_ms: int
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """See EventData."""
+        return cls(
+            app=data["app"],
+            breaker=data["breaker"],
+            reason=data["reason"],
+            host=data["host"],
+            pid=data["pid"],
+            open_for_ms=data["openForMs"],
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        """See EventData."""
+        return {
+            "app": self.app,
+            "breaker": self.breaker,
+            "reason": self.reason,
+            "host": self.host,
+            "pid": self.pid,
+            "openForMs": self.open_for_ms,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemBreakerOpened(EventData):
+    """A breaker has opened: a dependency is away, and its subscription waits.
+
+    app: The app whose handlers wait.
+    breaker: Name of the breaker, which is that of the dependency.
+    reason: The last outage, or who ordered it and why.
+    host: Name of the machine.
+    pid: Process id on that machine: each process has breakers of its own.
+    """
+
+    event_type: ClassVar[str] = "system.breaker.opened"
+    schema_version: ClassVar[str] = "1.0.0"
+
+    app: str
+    breaker: str
+    reason: str
+    host: str
+    pid: int
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """See EventData."""
+        return cls(
+            app=data["app"],
+            breaker=data["breaker"],
+            reason=data["reason"],
+            host=data["host"],
+            pid=data["pid"],
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        """See EventData."""
+        return {
+            "app": self.app,
+            "breaker": self.breaker,
+            "reason": self.reason,
+            "host": self.host,
+            "pid": self.pid,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SystemLetterEdited(EventData):
     """Somebody gave a failed event other data, to be handled with them.
 
@@ -229,6 +317,8 @@ class SystemWorkerStarted(EventData):
 
 DATA_CLASSES: tuple[type[EventData], ...] = (
     SystemAlertRaised,
+    SystemBreakerClosed,
+    SystemBreakerOpened,
     SystemLetterEdited,
     SystemRunCompleted,
     SystemRunStarted,

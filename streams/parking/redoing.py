@@ -122,7 +122,8 @@ class Redoing:
             tried = await self._try_all(outcomes)
         except BaseException:
             for sequence in due:
-                self._lot.put_back(sequence)
+                if sequence.is_in_work:
+                    self._lot.put_back(sequence)
             raise
         return tried
 

@@ -2,6 +2,7 @@
 
 StreamsError
 ├── WorkerFailed        the worker cannot go on and stops: nothing was skipped
+├── WorkerStalled       a partition stands still, and the worker ends to be started again
 ├── RecoveryOverdue     a table was not recovered from its changelog in time
 ├── AppNotFound         an import path that leads to no app
 ├── NoSuchSubscription  the app has no subscription of this name
@@ -17,6 +18,19 @@ class WorkerFailed(StreamsError):
     code = "streams.worker_failed"
     retryable = True
     remedy = "Read the error above, then start the worker again: it continues where it stopped."
+
+
+class WorkerStalled(StreamsError):
+    """A worker ended because work on a partition stood still."""
+
+    code = "streams.worker_stalled"
+    retryable = True
+    remedy = (
+        "A supervisor starts it again; the stacks in the log above say where the handler waits."
+    )
+
+    exit_code = 75
+    """EX_TEMPFAIL: another start may go well."""
 
 
 class RecoveryOverdue(StreamsError):

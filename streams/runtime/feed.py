@@ -30,6 +30,9 @@ FETCH_BESIDE_FULL_S: Final = 0.01
 CONNECT_AGAIN_S: Final = 0.5
 """The pause before a fetcher is replaced that has lost its broker."""
 
+POSITION_S: Final = 1.0
+"""How long a fetcher may take to say where it stands."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -40,8 +43,10 @@ class _Reading:
     a library that it waits in may catch that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, starts: Mapping[TopicPartition, int]) -> None:
+        self.starts = starts
         self.is_over = False
+        self.fetchers: dict[TopicPartition, PartitionFetcher] = {}
 
 
 class Feed:
@@ -67,7 +72,7 @@ class Feed:
 
     def open(self, starts: Mapping[TopicPartition, int]) -> None:
         """Tables are recovered: take records from these offsets on."""
-        self._reading = _Reading()
+        self._reading = _Reading(starts)
         critical = {
             source: offset
             for source, offset in starts.items()
@@ -79,6 +84,22 @@ class Feed:
                 task = asyncio.create_task(self._run(self._reading, dict(part)), name="feed")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    @property
+    def starts(self) -> Mapping[TopicPartition, int]:
+        """Where the work of this assignment has begun; nothing while none is open."""
+        return {} if self._reading is None else self._reading.starts
+
+    async def read_up_to(self, source: TopicPartition) -> int | None:
+        """The next offset to be read, past holes of the log; None while nobody reads it."""
+        fetcher = None if self._reading is None else self._reading.fetchers.get(source)
+        if fetcher is None:
+            return None
+        try:
+            async with asyncio.timeout(POSITION_S):
+                return await fetcher.position(source)
+        except (InfrastructureError, TimeoutError):
+            return None
 
     def close(self) -> None:
         """Nothing is taken from now on."""
@@ -104,6 +125,7 @@ class Feed:
         fetcher = self._open_fetcher()
         try:
             await fetcher.start(positions)
+            reading.fetchers |= dict.fromkeys(positions, fetcher)
             while True:
                 ready = await self._lanes.with_room(positions)
                 wait_s = FETCH_S if len(ready) == len(positions) else FETCH_BESIDE_FULL_S
@@ -114,4 +136,6 @@ class Feed:
                     self._lanes.offer(source, records)
                     positions[source] = records[-1].offset + 1
         finally:
+            for source in positions:
+                reading.fetchers.pop(source, None)
             await fetcher.close()

@@ -1,9 +1,10 @@
 """Pages of a worker, all read only.
 
-`/live`, `/tables/NAME`, `/tables/NAME/KEY`, `/api/projections/NAME/KEY`.
+`/live`, `/ready`, `/tables/NAME`, `/tables/NAME/KEY`, `/api/projections/NAME/KEY`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import orjson
@@ -45,17 +46,25 @@ class TableView(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What the worker says of itself; `ready` with the status of its page."""
+
+    live: Callable[[], Mapping[str, Any]]
+    ready: Callable[[], tuple[int, Mapping[str, Any]]]
+
+
 class WorkerPages:
     """The HTTP server of one worker."""
 
     def __init__(
         self,
-        live: Callable[[], Mapping[str, Any]],
+        health: Health,
         tables: TableView,
         stored: StoredProjections | None = None,
     ) -> None:
         """`stored`: where projections are read that are kept in a database."""
-        self._live = live
+        self._health = health
         self._tables = tables
         self._projections = ProjectionPages(tables, stored or NothingStored())
         self._runner: web.AppRunner | None = None
@@ -64,6 +73,7 @@ class WorkerPages:
         """Listen; returns the port, a free one where 0 is asked for."""
         app = web.Application()
         app.router.add_get("/live", self._live_page)
+        app.router.add_get("/ready", self._ready_page)
         app.router.add_get("/tables/{name}", self._table_page)
         app.router.add_get("/tables/{name}/{key:.+}", self._entry_page)
         app.router.add_get("/api/projections/{name}/{key:.+}", self._projections.answer)
@@ -81,7 +91,11 @@ class WorkerPages:
         await self._projections.close()
 
     async def _live_page(self, request: web.Request) -> web.Response:
-        return _json(self._live())
+        return _json(self._health.live())
+
+    async def _ready_page(self, request: web.Request) -> web.Response:
+        status, body = self._health.ready()
+        return _json(body, status)
 
     async def _table_page(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]

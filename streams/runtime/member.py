@@ -185,6 +185,15 @@ class GroupMember:
             if (offset := self._consumer.confirmed(source)) is not None
         }
 
+    @property
+    def starts(self) -> Mapping[TopicPartition, int]:
+        """Where the work on the partitions that are read has begun; empty in a rebalance."""
+        return self._feed.starts
+
+    async def read_up_to(self, source: TopicPartition) -> int | None:
+        """The next offset that will be read; None while nobody reads the partition."""
+        return await self._feed.read_up_to(source)
+
     def partition_of(self, key: str) -> int:
         """The partition that a key belongs to: the same in all topics, which have one count."""
         return partition_of(key.encode(), self._membership.kafka.partitions)

@@ -7,6 +7,7 @@ wrong without a word.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from schemas.topics import CONTROL_TOPIC
 from streams.errors import PartitionMismatch
 from streams.log import RecordReader
 from streams.records import TopicPartition
@@ -28,7 +29,9 @@ def check_partition_counts(found: Iterable[TopicPartition], partitions: int) -> 
     """Raise PartitionMismatch that names every topic with another count."""
     counts: Mapping[str, int] = Counter(topic for topic, _ in found)
     wrong = [
-        f"{topic} has {count}" for topic, count in sorted(counts.items()) if count != partitions
+        f"{topic} has {count}"
+        for topic, count in sorted(counts.items())
+        if count != (1 if topic == CONTROL_TOPIC else partitions)
     ]
     if wrong:
         raise PartitionMismatch(f"{partitions} partitions are expected, but {', '.join(wrong)}")

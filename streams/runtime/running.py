@@ -16,6 +16,8 @@ from schemas.envelope import Priority
 from schemas.key_ring import KeyRing
 from schemas.topics import priority_of
 from streams.alerts import AlertHook
+from streams.breakers import Breakers
+from streams.control import Control
 from streams.keyed_lane import KeyedLane
 from streams.lane import Lanes, OpenLane
 from streams.parking.lot import ParkingLot
@@ -23,14 +25,16 @@ from streams.parking.redoing import Redo
 from streams.processor import Process
 from streams.runtime.consumer import COMMIT_DEADLINE_S, DRAIN_DEADLINE_S, GOODBYE_DEADLINE_S
 from streams.runtime.errors import LanesNeedNoTables
-from streams.runtime.health import CountingProcess, Run, live_page
-from streams.runtime.http import LOOPBACK, WorkerPages
+from streams.runtime.health import CountingProcess, HeldUp, Run, live_page, ready_page
+from streams.runtime.http import LOOPBACK, Health, WorkerPages
 from streams.runtime.member import GroupMember
 from streams.runtime.projection_pages import StoredProjections
 from streams.runtime.table_recovery import DEADLINE_S
 from streams.runtime.views import MemberTables
+from streams.runtime.watch import Watch, WatchSettings
 from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
+from streams.stall import STALL_AFTER_S
 from streams.table_store import TableStore
 from streams.turns import Pace
 
@@ -74,6 +78,8 @@ class WorkerSettings:
     journal: Path | None = None
     keys: KeyRing | None = None
     alert_hooks: tuple[AlertHook, ...] = ()
+    stall_after_s: float = STALL_AFTER_S
+    restart_when_stalled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,16 +124,44 @@ def prepared(
     return Run(name=subscription.name, member=member, lanes=lanes, process=process, lot=lot)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workings:
+    """What a worker runs, and what steers it: its breakers, and orders from outside."""
+
+    app: str
+    runs: Sequence[Run]
+    breakers: Breakers = field(default_factory=Breakers)
+    control: Control | None = None
+
+
 async def run_all(
-    app: str,
-    runs: Sequence[Run],
+    workings: Workings,
     settings: WorkerSettings,
     stop: asyncio.Event,
     stored: StoredProjections | None = None,
 ) -> None:
-    """Join, work, drain, leave. When one cannot go on, all stop, and WorkerFailed is raised."""
+    """Join, work, drain, leave. When one cannot go on, all stop.
+
+    Raises WorkerFailed, or WorkerStalled where the settings ask for it.
+    """
+    app, runs = workings.app, workings.runs
+    watch = Watch(
+        runs,
+        WatchSettings(
+            kafka=settings.kafka,
+            stall_after_s=settings.stall_after_s,
+            restart_when_stalled=settings.restart_when_stalled,
+        ),
+    )
     with_tables = next((run.member for run in runs if run.member.tables), runs[0].member)
-    pages = WorkerPages(lambda: live_page(app, runs), MemberTables(with_tables), stored)
+
+    def held_up() -> HeldUp:
+        return HeldUp(breakers=workings.breakers.status, stalls=watch.stalls)
+
+    health = Health(
+        live=lambda: live_page(app, runs, held_up()), ready=lambda: ready_page(runs, held_up())
+    )
+    pages = WorkerPages(health, MemberTables(with_tables), stored)
     port = await pages.start(settings.http_port, settings.http_host)
     url = f"http://{settings.http_host}:{port}"
     for run in runs:
@@ -135,7 +169,8 @@ async def run_all(
     try:
         _write_run_file(settings.run_file, port)
         log.info("worker starting", app=app, url=f"{url}/live")
-        await _until_stopped(runs, stop)
+        async with watch:
+            await _until_stopped(workings, watch, stop)
         log.info("worker stopped", app=app, processed=sum(run.process.processed for run in runs))
     finally:
         await pages.close()
@@ -147,8 +182,9 @@ def _lanes_of(subscription: Subscription, process: Process, pace: Pace) -> OpenL
     return partial(SerialLane, process, pace)
 
 
-async def _until_stopped(runs: Sequence[Run], stop: asyncio.Event) -> None:
+async def _until_stopped(workings: Workings, watch: Watch, stop: asyncio.Event) -> None:
     """Run the members; they are drained and leave their groups in every case."""
+    runs = workings.runs
     starting = [asyncio.create_task(run.member.start(), name="group member") for run in runs]
     try:
         while not stop.is_set():
@@ -157,6 +193,9 @@ async def _until_stopped(runs: Sequence[Run], stop: asyncio.Event) -> None:
                     task.result()
             for run in runs:
                 run.member.raise_failure()
+            if workings.control is not None:
+                workings.control.raise_failure()
+            watch.raise_failure()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), WATCH_S)
     finally:

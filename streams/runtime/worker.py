@@ -1,6 +1,8 @@
 """One worker process: builds the edges of an app's or the platform's subscriptions, runs them."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -19,6 +21,8 @@ from schemas.topics import CONTROL_TOPIC, all_events_topics, dead_letter_topic, 
 from streams.alerts import Alerts, raised_alerts
 from streams.app import App
 from streams.attempts import Attempts
+from streams.breaker_events import BreakerEvents, ProcessId
+from streams.breakers import Breakers, breaker_key
 from streams.control import Control
 from streams.edges import Edges
 from streams.impatient_schemas import ImpatientSchemas
@@ -53,7 +57,7 @@ from streams.runtime.member import GroupMember, Membership
 from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
 from streams.runtime.projection_pages import StoredProjections
-from streams.runtime.running import Subscription, WorkerSettings, prepared, run_all
+from streams.runtime.running import Subscription, WorkerSettings, Workings, prepared, run_all
 from streams.turns import Turns
 from streams.workload import FaustSetup, Workload
 from streams.writer_schemas import WriterSchemas
@@ -67,8 +71,9 @@ class _Connections:
     codec: Codec
     sender: RecordSender
     schemas: WriterSchemas
-    control: Control
     outages: tuple[type[BaseException], ...]
+    breakers: Breakers
+    control: Control
     listener: ParkingListener = field(default_factory=NobodyListens)
 
 
@@ -97,8 +102,11 @@ async def run_app_worker(
             topics = {topic for run in runs for topic in run.member.topics}
             topics |= {retry_topic(app.name), dead_letter_topic(app.name)}
             await _check_topics(settings, topics)
-            await connections.control.start()
-            await run_all(app.name, runs, settings, stop, stored)
+            workings = Workings(
+                app=app.name, runs=runs, breakers=connections.breakers, control=connections.control
+            )
+            async with _steered(workings, connections):
+                await run_all(workings, settings, stop, stored)
 
 
 async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> None:
@@ -129,14 +137,37 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
         run = prepared(subscription, member, processor, lot, Turns())
         topics = {*member.topics, retry_topic(PLATFORM_APP), dead_letter_topic(PLATFORM_APP)}
         await _check_topics(settings, topics)
-        await connections.control.start()
-        await run_all(PLATFORM_APP, [run], settings, stop)
+        workings = Workings(app=PLATFORM_APP, runs=[run], control=connections.control)
+        async with _steered(workings, connections):
+            await run_all(workings, settings, stop)
+
+
+@asynccontextmanager
+async def _steered(workings: Workings, connections: _Connections) -> AsyncIterator[None]:
+    """Orders that stand are followed before the work begins, and breakers tell what they do."""
+    assert workings.control is not None
+    process = ProcessId(app=workings.app, host=socket.gethostname(), pid=os.getpid())
+    publisher = EventPublisher(
+        connections.catalog,
+        connections.codec,
+        PatientSender(connections.sender, Attempts(RetrySchedule())),
+        connections.schemas,
+    )
+    events = BreakerEvents(process, publisher, EventFactory(connections.catalog, workings.app))
+    workings.breakers.listen(events)
+    workings.control.orders.listen(breaker_key(workings.app, ""), workings.breakers.ordered)
+    await workings.control.start()
+    events.start()
+    try:
+        yield
+    finally:
+        await workings.control.close()
+        await events.close()
 
 
 async def _check_topics(settings: WorkerSettings, topics: Collection[str]) -> None:
-    kafka = settings.kafka
-    await check_topics(KafkaReader(kafka, sorted(topics)), kafka.partitions)
-    await check_topics(KafkaReader(kafka, [CONTROL_TOPIC]), 1)
+    reader = KafkaReader(settings.kafka, [*sorted(topics), CONTROL_TOPIC])
+    await check_topics(reader, settings.kafka.partitions)
 
 
 def _chosen(app: App, names: Sequence[str]) -> Sequence[str]:
@@ -182,6 +213,7 @@ def _prepared(
         clock=system_clock,
         parking=lot,
         pace=turns,
+        breakers=connections.breakers,
     )
     if workload.projections:
         member.rebuild_by(_rebuild(workload, edges, settings).rebuild)
@@ -243,15 +275,14 @@ async def _connections(
         patient = PatientSender(sender, Attempts(RetrySchedule()))
         logged = KafkaWriterSchemas(kafka, patient, codec)
         open_edges.push_async_callback(logged.close)
-        control = Control(partial(KafkaFetcher, kafka))
-        open_edges.push_async_callback(control.close)
         yield _Connections(
             catalog=catalog,
             codec=codec,
             sender=sender,
             schemas=ImpatientSchemas(logged),
-            control=control,
             outages=outages,
+            breakers=Breakers(),
+            control=Control(lambda: KafkaFetcher(settings.kafka)),
         )
 
 

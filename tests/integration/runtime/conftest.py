@@ -23,7 +23,8 @@ from streams.runtime.member import GroupMember, Membership
 from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
 from streams.turns import AtOnce
-from tests.integration.runtime.tally import tally_app
+from tests.integration.runtime.mailing import mailing_app
+from tests.integration.runtime.tally import OneTopicApp, tally_app
 from tests.integration.runtime.team import CATALOG, PARTITIONS, Team
 from tests.unit.streams.idle import NothingToRedo, idle_lot
 
@@ -80,22 +81,40 @@ async def sender(kafka: KafkaSettings) -> AsyncIterator[KafkaSender]:
     await sender.close()
 
 
-@pytest.fixture
-async def team(
-    kafka: KafkaSettings, unique: str, tmp_path: Path, sender: KafkaSender
-) -> AsyncIterator[Team]:
+@asynccontextmanager
+async def team_of(app: OneTopicApp, team: Team) -> AsyncIterator[Team]:
     """A team without workers, its topics made; whatever still runs is killed afterwards."""
-    app = tally_app(unique, tmp_path)
     specs = [
         *platform_topics(CATALOG, PARTITIONS),
         *app.topic_specs(PARTITIONS),
         TopicSpec(name=app.topic, partitions=PARTITIONS, config={}, why="a test"),
     ]
-    await asyncio.to_thread(lambda: apply(kafka.bootstrap, plan(kafka.bootstrap, specs)))
-    team = Team(kafka=kafka, name=unique, folder=tmp_path, sender=sender)
+    bootstrap = team.kafka.bootstrap
+    await asyncio.to_thread(lambda: apply(bootstrap, plan(bootstrap, specs)))
     yield team
     for worker in list(team.workers):
         await team.kill(worker)
+
+
+@pytest.fixture
+async def team(
+    kafka: KafkaSettings, unique: str, tmp_path: Path, sender: KafkaSender
+) -> AsyncIterator[Team]:
+    """A team whose workers count."""
+    team = Team(kafka=kafka, name=unique, folder=tmp_path, sender=sender)
+    async with team_of(tally_app(unique, tmp_path), team):
+        yield team
+
+
+@pytest.fixture
+async def mail_team(
+    kafka: KafkaSettings, unique: str, tmp_path: Path, sender: KafkaSender
+) -> AsyncIterator[Team]:
+    """A team whose workers need a mailer, and may hang."""
+    module = "tests.integration.runtime.mailing"
+    team = Team(kafka=kafka, name=unique, folder=tmp_path, sender=sender, module=module)
+    async with team_of(mailing_app(unique, 1, tmp_path), team):
+        yield team
 
 
 @dataclass

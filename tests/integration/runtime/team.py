@@ -50,6 +50,7 @@ class Team:
     name: str
     folder: Path
     sender: KafkaSender
+    module: str = "tests.integration.runtime.tally"
     workers: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     per_file: Counter[str] = field(default_factory=Counter)
     per_project: Counter[str] = field(default_factory=Counter)
@@ -60,7 +61,7 @@ class Team:
         return self.folder / "healed"
 
     async def start(self, worker: str, *options: str) -> None:
-        """Start a worker, or start it again; see tally.py for its options."""
+        """Start a worker, or start it again; see the module for its options."""
         folder = self.folder / worker
         folder.mkdir(exist_ok=True)
         (folder / "run.json").unlink(missing_ok=True)
@@ -68,7 +69,7 @@ class Team:
             self.workers[worker] = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "tests.integration.runtime.tally",
+                self.module,
                 *(self.kafka.bootstrap, self.name, str(self.healed), str(folder), *options),
                 cwd=Path(__file__).parents[3],
                 stdout=output,

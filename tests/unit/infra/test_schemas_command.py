@@ -4,6 +4,7 @@ import pytest
 
 from infra.cli import run
 from infra.commands import schemas as command
+from schemas.catalog import Catalog
 from schemas.errors import Fault
 from schemas.generation import Changes
 
@@ -12,7 +13,8 @@ FAULT = Fault(file="domain/x.y/1.0.0.avsc", path="doc", problem="has no doc", re
 
 def test_check_says_that_every_rule_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schemas", "check"]) == 0
-    assert "17 event types in 18 schema versions" in capsys.readouterr().out
+    types = len(tuple(Catalog.load().types()))
+    assert f"{types} event types in " in capsys.readouterr().out
 
 
 def test_check_names_every_fault_and_fails(

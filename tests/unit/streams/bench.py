@@ -41,6 +41,7 @@ class Bench:
     log: MemoryLog = field(default_factory=MemoryLog)
     slept: list[float] = field(default_factory=list)
     pace: Pace = field(default_factory=AtOnce)
+    now: datetime = NOW
     lot: ParkingLot = field(init=False)
     redoing: Redoing = field(init=False)
 
@@ -63,7 +64,7 @@ class Bench:
         schemas = MemoryWriterSchemas(self.log, self.codec, wait_s=0)
         sender = sender or MemorySender(self.log)
         self.lot = ParkingLot(
-            app.name, app.workload().group, LotEdges(sender=sender, clock=lambda: NOW)
+            app.name, app.workload().group, LotEdges(sender=sender, clock=lambda: self.now)
         )
         edges = Edges(
             publisher=self.publisher(),
@@ -88,9 +89,14 @@ class Bench:
     async def drop(self, letter: RawRecord) -> None:
         """Order that a parked event counts as done, and go on with what waits behind it."""
         letter_id = (letter.key or b"").decode()
-        self.lot.order(Order(app="team", letter_id=letter_id, kind=OrderKind.DROP))
+        await self.order(Order(app="team", letter_id=letter_id, kind=OrderKind.DROP))
+
+    async def order(self, order: Order) -> None:
+        """Give an order, and do what can be done after it."""
+        self.lot.order(order)
         await self.redoing.carry_out_orders()
         await self.redo()
+        await self.redoing.carry_out_orders()
 
     def _fail(self, error: BaseException) -> None:
         raise error
