@@ -16,7 +16,7 @@ import typer
 from connectors.projection_service import StoredReads, projection_edges
 from infra.alert_webhook import alert_hooks
 from infra.keys import open_keys
-from infra.settings import Settings, load_settings
+from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
 from infra.stored_projections import projection_plan
@@ -93,8 +93,7 @@ def worker(
     """
     from streams.runtime.running import WorkerSettings  # not for `--help`: Faust takes its time
 
-    installed = load_settings()
-    kafka, data_dir, keys = _places(installed)
+    kafka, data_dir, keys = _places()
     settings = WorkerSettings(
         kafka=kafka,
         data_dir=data_dir,
@@ -108,7 +107,7 @@ def worker(
         store=store,
         rebuilds_tables=rebuild_tables,
         keys=keys,
-        alert_hooks=alert_hooks(installed),
+        alert_hooks=alert_hooks(load_settings()),
         restart_when_stalled=restart_when_stalled,
     )
     _run(target, settings)
@@ -149,8 +148,9 @@ def _log_ids(team_app: App, settings: WorkerSettings) -> Mapping[str, str]:
     return topic_ids(settings.kafka.bootstrap, changelogs)
 
 
-def _places(settings: Settings) -> tuple[KafkaSettings, Path, KeyRing | None]:
+def _places() -> tuple[KafkaSettings, Path, KeyRing | None]:
     """Where Kafka is, where a worker may keep its files, and what opens personal data."""
+    settings = load_settings()
     endpoints = require_endpoints(settings)
     kafka = KafkaSettings(
         bootstrap=endpoints.kafka_bootstrap,
