@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
@@ -120,10 +122,28 @@ class LetterRig:
     async def orders(self) -> dict[str, Order]:
         """The orders about the app's letters that stand, with the bytes of edits."""
         found: dict[str, Order] = {}
-        control = Control(partial(KafkaFetcher, self.kafka))
-        control.orders.listen(order_prefix(self.app), partial(take_order, _Noted(found)))
-        await control.start()
-        await control.close()
+        for record in await self.read(CONTROL_TOPIC):
+            key = (record.key or b"").decode()
+            if not key.startswith(order_prefix(self.app)):
+                continue
+            found.pop(key, None)
+            if record.value is not None:
+                found[key] = Order.decode(key, orjson.loads(record.value))
+        return {order.letter_id: order for order in found.values()}
+
+    async def read(self, topic: str) -> list[RawRecord]:
+        """All records of a topic, partition by partition in order."""
+        reader = KafkaReader(self.kafka, [topic])
+        await reader.start()
+        try:
+            ends, at = await reader.end(), dict(await reader.beginning())
+            found: list[RawRecord] = []
+            while any(at[source] < end for source, end in ends.items()):
+                for source, records in (await reader.read()).items():
+                    at[source] = records[-1].offset + 1
+                    found += records
+        finally:
+            await reader.close()
         return found
 
     async def live(self) -> Letters:
@@ -151,16 +171,6 @@ class LetterRig:
             await asyncio.wait({task})
             if not task.cancelled():
                 task.result()
-
-
-@dataclass
-class _Noted:
-    """Keeps the last order about each letter."""
-
-    found: dict[str, Order]
-
-    def order(self, order: Order) -> None:
-        self.found[order.letter_id] = order
 
 
 class _Owner:

@@ -15,7 +15,6 @@ import pytest
 from infra.topics import apply, plan
 from schemas.event import Event
 from schemas.topics import dead_letter_topic, failure_topics, platform_topics
-from streams.kafka.reader import KafkaReader
 from streams.kafka.sender import KafkaSender
 from streams.parking.letter import Letter, LetterState
 from streams.parking.orders import Order, OrderKind
@@ -26,6 +25,7 @@ from tests.integration.infra.letter_rig import CATALOG, CODEC, LetterRig, file_e
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
 PARTITIONS = 4
+DEADLINE_S = 30.0
 DATA = dict(file_event("x.py").payload)
 
 
@@ -54,15 +54,9 @@ async def rig(
 
 async def edits_of(rig: LetterRig, letter: Letter) -> list[Event[Any]]:
     """The audit events about a letter."""
-    reader = KafkaReader(rig.kafka, ["events.system.high"])
-    await reader.start()
-    ends, found, at = await reader.end(), list[Event[Any]](), dict(await reader.beginning())
-    while any(at[source] < end for source, end in ends.items()):
-        for source, records in (await reader.read()).items():
-            found += [CODEC.view(record.value or b"") for record in records]
-            at[source] = records[-1].offset + 1
-    await reader.close()
-    return [event for event in found if event.payload.get("letterId") == letter.id]
+    records = await rig.read("events.system.high")
+    events = [CODEC.view(record.value or b"") for record in records]
+    return [event for event in events if event.payload.get("letterId") == letter.id]
 
 
 async def test_letters_are_listed_and_counted_in_groups(rig: LetterRig) -> None:
@@ -173,10 +167,20 @@ async def test_orders_wait_where_no_worker_runs_and_are_carried_out_by_the_next_
     assert set(await rig.orders()) == {it.id for it in letters}
     assert [it["order"] for it in await rig.listed("list", rig.app)] == ["redrive", "redrive"]
 
+    async with rig.owner(letters), asyncio.timeout(DEADLINE_S):
+        while (await rig.live()).live():
+            pass
+    assert {order.kind for order in rig.taken} == {OrderKind.REDRIVE}
+
+
+async def test_letters_are_dropped_by_their_ids(rig: LetterRig) -> None:
+    letters = [rig.parked("a.py"), rig.parked("b.py")]
+    await rig.write(*letters)
     async with rig.owner(letters):
-        dropped = await rig.run("drop", letters[0].id, letters[1].id, "--yes")
+        dropped = await rig.run("drop", letters[0].id, str(letters[1].event_id), "--yes")
     assert dropped.returncode == 0, dropped.stderr
     assert "2 ordered: 2 dropped" in dropped.stdout
+    assert {order.kind for order in rig.taken} == {OrderKind.DROP}
     assert (await rig.live()).live() == []
 
 
