@@ -104,7 +104,7 @@ class Display:
         self._step("parked", f"{len(events)} poisoned events wait for an order, others flow")
         for event in events:
             waits = f", {event.behind} behind it" if event.behind else ""
-            self._step("", f"{event.event_type}: {event.error}{waits}")
+            self._step("", f"{event.error}{waits}")
 
     def mended(self) -> None:
         """See repair.Watch."""

@@ -37,9 +37,6 @@ class ChaosCounts:
 class ParkedEvent:
     """What is shown of a poisoned event; `behind` are those that wait for it."""
 
-    event_type: str
-    handler: str
-    reason: str
     error: str
     behind: int
 
@@ -128,12 +125,6 @@ class Unwatched:
 
 def _shown(letters: Sequence[Letter], backlog: Backlog) -> list[ParkedEvent]:
     return [
-        ParkedEvent(
-            event_type=letter.event_type or "?",
-            handler=letter.handler,
-            reason=letter.reason,
-            error=letter.last_error,
-            behind=backlog.count_behind(letter),
-        )
+        ParkedEvent(error=letter.last_error, behind=backlog.count_behind(letter))
         for letter in letters
     ]
