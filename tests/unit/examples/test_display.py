@@ -104,7 +104,7 @@ def test_nothing_moves_where_there_is_no_terminal(shown: io.StringIO) -> None:
 
 
 def test_chaos_is_shown_event_by_event_and_counted(display: Display, shown: io.StringIO) -> None:
-    failed = "PoisonedEvent: notify fails on analysis.completed of a1"
+    failed = "PoisonedEvent: notify fails on a1"
     display.parked([ParkedEvent(error=failed, behind=3), ParkedEvent(error=failed, behind=0)])
     display.mended()
     display.redriven(2)
