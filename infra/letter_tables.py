@@ -16,6 +16,9 @@ from streams.parking.letters import Counts
 WIDE: Final = 10_000
 """Columns where no terminal has to show them: nothing that a program reads is broken up."""
 
+TABLE_WIDTH: Final = 140
+"""Columns from which on a table holds ids in one line."""
+
 SAID: Final = (
     *("id", "state", "order", "type", "reason", "lastError", "tries", "since", "dueAt", "editedAt"),
     *("schemaId", "bytes", "key", "origin", "undecodable"),
@@ -30,13 +33,24 @@ def print_lines(lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Letters as a table: the id holds subscription, handler and place."""
+    """Letters as a table; on a narrow terminal each id has a line of its own, to be copied."""
+    console = _console()
+    if console.width < TABLE_WIDTH:
+        for it in rows:
+            console.print(Text(it["id"], style="bold"), soft_wrap=True)
+            waits = f", {it['behind']:,} behind it" if it["behind"] else ""
+            console.print(
+                Text(
+                    f"  {_state(it)} since {_short(it['since'])}, {it['type'] or '?'}: "
+                    f"{it['reason']}, {it['tries']} tries{waits}"
+                )
+            )
+        return
     table = _table("id", "state", "type", "handler", "reason", "tries", "since", "behind")
     for it in rows:
-        state = it["state"] if it["order"] is None else f"{it['state']}, {it['order']} ordered"
         table.add_row(
             Text(it["id"]),
-            state,
+            _state(it),
             it["type"] or "?",
             it["handler"],
             it["reason"],
@@ -44,7 +58,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
             _short(it["since"]),
             str(it["behind"]),
         )
-    _console().print(table)
+    console.print(table)
 
 
 def print_groups(rows: Sequence[Mapping[str, Any]], by: str) -> None:
@@ -95,6 +109,11 @@ def print_summary(summary: Mapping[str, Any], done: str) -> None:
     for it in summary["letters"]:
         error = f": {it['lastError']}" if it["outcome"] in ("failed", "waiting") else ""
         sys.stdout.write(f"  {it['outcome']:<8} {it['id']}{error}\n")
+
+
+def _state(it: Mapping[str, Any]) -> str:
+    """What a letter waits for."""
+    return it["state"] if it["order"] is None else f"{it['state']}, {it['order']} ordered"
 
 
 def _table(*columns: str) -> Table:

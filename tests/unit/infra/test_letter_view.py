@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 
+import pytest
+
+from infra.letter_tables import print_rows
 from infra.letter_view import Decoded, dump, order_summary, row, whole
 from schemas.catalog import Catalog
 from schemas.codec import Codec
@@ -98,3 +102,16 @@ def test_a_summary_counts_all_and_names_those_that_did_not_end() -> None:
     assert counted == {"ordered": 3, "done": 1, "failedAgain": 1, "open": 1}
     assert [it["id"] for it in summary["letters"]] == [letter(2).id, letter(3).id]
     assert summary["letters"][0]["lastError"] == "KeyError: 'x'"
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_an_id_stands_in_one_line_on_any_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    failed = letter(1, handler="a-handler-with-a-name-of-some-length", record=record(12345))
+    print_rows([row(failed, Backlog([failed, letter(2, BEHIND)]), Letters())])
+    shown = capsys.readouterr().out
+    assert failed.id in shown
+    assert "ValueError" in shown
