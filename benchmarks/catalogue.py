@@ -10,6 +10,7 @@ from benchmarks.bench import Bench
 NAMES: Final = (
     "codec",
     "consume",
+    "policies",
     "projection",
     "publish",
     "append",

@@ -71,6 +71,8 @@ class CircuitBreaker:
         self._since = clock()
         self._number = 0
         self._failures = 0
+        self.is_calm = True
+        """Whether all tries pass and none has failed since a success: no success need be told."""
         self._first_failure = 0.0
         self._probe_at = 0.0
         self._is_probed = False
@@ -102,6 +104,11 @@ class CircuitBreaker:
             return None
         return max(0.0, self._probe_at - self._clock())
 
+    @property
+    def permit(self) -> Permit:
+        """That of a try which begins while it is calm."""
+        return Permit(self._number)
+
     def admit(self) -> Permit | None:
         """Let a try through, or not."""
         if self._state is not BreakerState.CLOSED:
@@ -114,11 +121,10 @@ class CircuitBreaker:
 
     def succeeded(self, permit: Permit) -> None:
         """The dependency has answered."""
-        if not self._failures and self._state is BreakerState.CLOSED:
-            return
         if permit != self._number or self._forced:
             return
         self._failures = 0
+        self.is_calm = self._state is BreakerState.CLOSED
         if self._state is BreakerState.HALF_OPEN:
             self._become(BreakerState.CLOSED, "a try has succeeded")
 
@@ -130,6 +136,7 @@ class CircuitBreaker:
         if not self._failures:
             self._first_failure = now
         self._failures += 1
+        self.is_calm = False
         if self._state is BreakerState.HALF_OPEN or self._is_enough(now):
             self._open(reason)
 
@@ -167,6 +174,7 @@ class CircuitBreaker:
         self._reason = reason
         self._since = self._clock()
         self._failures = 0
+        self.is_calm = state is BreakerState.CLOSED
         self._is_probed = state is BreakerState.HALF_OPEN
         self._number += 1
         for listener in self._listeners:

@@ -24,25 +24,25 @@ class Gate:
     """A breaker that can be waited for: one timer, however much waits."""
 
     def __init__(self, breaker: CircuitBreaker) -> None:
-        self._breaker = breaker
+        self.breaker = breaker
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def name(self) -> str:
         """The dependency."""
-        return self._breaker.name
+        return self.breaker.name
 
     @property
     def status(self) -> BreakerStatus:
         """What the breaker says, and how much waits."""
-        return replace(self._breaker.status, waiting=len(self._waiting))
+        return replace(self.breaker.status, waiting=len(self._waiting))
 
     def admit(self) -> Permit:
         """Let a try through; its outcome must be told. Raises BreakerOpen."""
-        permit = self._breaker.admit()
+        permit = self.breaker.admit()
         if permit is None:
-            status = self._breaker.status
+            status = self.breaker.status
             verb = "is held" if status.forced else "is"
             raise BreakerOpen(
                 f"breaker {self.name} {verb} {status.state.value}: {status.reason}", self.admission
@@ -51,33 +51,32 @@ class Gate:
 
     def succeeded(self, permit: Permit) -> None:
         """See CircuitBreaker."""
-        self._breaker.succeeded(permit)
-        if self._waiting:
-            self._settle()
+        self.breaker.succeeded(permit)
+        self._settle()
 
     def failed(self, permit: Permit, reason: str) -> None:
         """See CircuitBreaker."""
-        self._breaker.failed(permit, reason)
+        self.breaker.failed(permit, reason)
         self._settle()
 
     def released(self, permit: Permit) -> None:
         """See CircuitBreaker."""
-        self._breaker.released(permit)
+        self.breaker.released(permit)
         self._settle()
 
     def force(self, state: BreakerState, reason: str) -> None:
         """See CircuitBreaker."""
-        self._breaker.force(state, reason)
+        self.breaker.force(state, reason)
         self._settle()
 
     def release(self) -> None:
         """See CircuitBreaker."""
-        self._breaker.release()
+        self.breaker.release()
         self._settle()
 
     async def admission(self) -> None:
         """Return when a try is worth it: all may when it is closed, else one after the other."""
-        if self._breaker.state is BreakerState.CLOSED:
+        if self.breaker.state is BreakerState.CLOSED:
             return
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
@@ -97,11 +96,11 @@ class Gate:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._breaker.state is BreakerState.CLOSED:
+        if self.breaker.state is BreakerState.CLOSED:
             while self._waiting:
                 self._let_go()
         elif self._waiting:
-            due_s = self._breaker.probe_in_s
+            due_s = self.breaker.probe_in_s
             if due_s is not None:
                 self._let_go_in(due_s)
 
@@ -111,7 +110,7 @@ class Gate:
 
     def _is_due(self) -> None:
         self._timer = None
-        due_s = self._breaker.probe_in_s
+        due_s = self.breaker.probe_in_s
         if due_s:
             self._let_go_in(due_s)
         elif due_s is not None:

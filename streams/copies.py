@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.event import Event
 from streams.handler import Reaction
-from streams.records import ORIGIN, RawRecord
+from streams.records import RawRecord
 
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -34,18 +34,10 @@ class Copies:
         """Whether the handler has had this event from an earlier place of the partition."""
         ids, event_id = self._seen[handler.name], event.id
         first = ids.younger.get(event_id) or ids.older.get(event_id)
-        place = _place(record)
+        place = record[:3]
         if first is not None and first[:2] == place[:2] and first[2] < place[2]:
             place = first
         ids.younger[event_id] = place
         if len(ids.younger) >= handler.policies.remembers:
             ids.older, ids.younger = ids.younger, {}
         return place is first
-
-
-def _place(record: RawRecord) -> Place:
-    """The record's origin, without making one for what is its own: this runs for each event."""
-    for name, _ in record.headers:
-        if name == ORIGIN:
-            return record.origin
-    return record[:3]

@@ -62,32 +62,39 @@ def without_breakers(handler: Handler | BatchHandler) -> Function:
 
 
 class _Guard:
-    """A try goes through the gate, and its outcome is told to it."""
+    """A try goes through the gate, and its outcome is told to it.
 
-    __slots__ = ("_function", "_gate", "_handler", "_layering")
+    While the breaker is calm nothing is asked and no success is told: that is each event's way.
+    """
+
+    __slots__ = ("_breaker", "_clock", "_function", "_gate", "_handler", "_is_outage")
 
     def __init__(
         self, function: Function, gate: Gate, handler: Handler | BatchHandler, layering: Layering
     ) -> None:
         self._function = function
         self._gate = gate
+        self._breaker = gate.breaker
         self._handler = handler
-        self._layering = layering
+        self._clock = layering.clock
+        self._is_outage = layering.attempts.is_outage
 
     async def __call__(self, event: Any, context: Any) -> None:
         """Raises BreakerOpen, or what the function raises."""
-        permit = self._gate.admit()
-        began = self._layering.clock()
+        breaker = self._breaker
+        permit = breaker.permit if breaker.is_calm else self._gate.admit()
+        began = self._clock()
         try:
             await self._function(event, context)
         except BaseException as error:
-            self._judge(permit, error, self._layering.clock() - began)
+            self._judge(permit, error, self._clock() - began)
             raise
-        self._gate.succeeded(permit)
+        if not breaker.is_calm:
+            self._gate.succeeded(permit)
 
     def _judge(self, permit: Permit, error: BaseException, took_s: float) -> None:
         handler = self._handler
-        if self._layering.attempts.is_outage(error, handler.retry):
+        if self._is_outage(error, handler.retry):
             self._gate.failed(permit, f"{type(error).__name__}: {error}")
         elif took_s + TIMER_S >= handler.deadline_s:
             self._gate.failed(permit, f"{handler.name} took more than {handler.deadline_s:g} s")

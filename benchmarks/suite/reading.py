@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from benchmarks.system import OURS, Environment, Stream, System
 from schemas import native
 
+OURS_WITH_POLICIES: Final = "ours, every policy"
 RAW_AIOKAFKA: Final = "raw aiokafka + fastavro"
 RAW_CONFLUENT: Final = "raw confluent-kafka + fastavro"
 FAUST: Final = "Faust"
@@ -35,6 +37,13 @@ def ours(mode: str) -> System:
             "worker": "as `wundr worker` starts it",
             "readers": "in C" if native.IN_USE else "in Python",
         },
+    )
+
+
+def ours_with_policies() -> System:
+    """This platform with every policy around its handler."""
+    return replace(
+        ours(CONSUME), name=OURS_WITH_POLICIES, module="benchmarks.systems.consume_policies"
     )
 
 

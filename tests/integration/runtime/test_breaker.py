@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from infra.commands import breaker as command
 from schemas.event import Event
 from streams.breakers import breaker_key
 from streams.control import Order, give_order
 from streams.kafka.reader import KafkaReader
 from streams.kafka.sender import KafkaSender
+from tests.integration.runtime.mailing import mailing_app
 from tests.integration.runtime.team import CODEC, PARTITIONS, Team
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(150)]
@@ -154,8 +157,14 @@ async def test_a_dependency_that_goes_away_and_comes_back_loses_nothing_and_hold
 
 
 async def test_an_order_holds_a_breaker_in_every_worker_also_in_one_that_starts_later(
-    mail_team: Team, mailer: Mailer, sender: KafkaSender
+    mail_team: Team,
+    mailer: Mailer,
+    sender: KafkaSender,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(command, "_kafka", lambda: mail_team.kafka)
+    app = mailing_app(mail_team.name, mailer.port, mail_team.folder)
+
     async def order(value: Order | None) -> None:
         await give_order(sender, breaker_key(mail_team.name, "mailer"), value)
 
@@ -168,6 +177,11 @@ async def test_an_order_holds_a_breaker_in_every_worker_also_in_one_that_starts_
     # Nothing marks what is never tried but that others of its time are long done.
     await until_breaker(mail_team, "waiting", PARTITIONS)
     assert mailer.mailed == {}
+    port = json.loads((mail_team.folder / "one" / "run.json").read_text())["port"]
+    address = f"http://127.0.0.1:{port}"
+    (row,) = await command._listed(app, [address])
+    assert (row["name"], row["states"]) == ("mailer", {address: "open"})
+    assert row["order"] == {"state": "open", "reason": "it moves"}
     await order(None)
     await until(lambda: len(mailer.mailed) == 20, "all is mailed", 5)
     assert await until_breaker(mail_team, "forced", value=False) < 5

@@ -134,5 +134,25 @@ async def test_a_listener_that_fails_is_not_kept_quiet(log: MemoryLog, control: 
         control.raise_failure()
 
 
+class HolesFetcher(MemoryFetcher):
+    """A topic whose last records compaction has removed."""
+
+    async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """See PartitionFetcher."""
+        return dict.fromkeys(sources, 9)
+
+    async def position(self, source: TopicPartition) -> int:
+        """See PartitionFetcher."""
+        return 9 if await super().position(source) else 0
+
+
+async def test_holes_at_the_end_of_the_topic_do_not_hold_up_the_start(log: MemoryLog) -> None:
+    log.append(order_record("a/1", {}))
+    control = Control(lambda: HolesFetcher(log))
+    await asyncio.wait_for(control.start(), 5)
+    assert list(control.orders.standing()) == ["a/1"]
+    await control.close()
+
+
 def test_the_topic_has_the_one_partition_that_is_read() -> None:
     assert CONTROL_SOURCE == (CONTROL_TOPIC, 0)

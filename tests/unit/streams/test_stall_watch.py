@@ -218,16 +218,16 @@ async def test_handlers_that_are_slow_one_after_the_other_get_on(
     rig.lanes = Lanes(partial(SerialLane, rig.paused._processor, AtOnce()))
     run = WatchedRun(name="main", member=rig.member, lanes=rig.lanes, process=rig.paused)
     rig.watch = StallWatch(
-        [run], lambda: Ends(rig.log), 0.08, lambda: datetime(2026, 1, 1, tzinfo=UTC)
+        [run], lambda: Ends(rig.log), 0.5, lambda: datetime(2026, 1, 1, tzinfo=UTC)
     )
-    for number in range(12):
+    for number in range(22):
         rig.write(f"n{number}")
     rig.read()
-    for _ in range(10):
-        await rig.look_for(0.03)
+    for _ in range(20):
+        await rig.look_for(0.04)
         assert rig.watch.stalls == []
         ticks.set()
-    await rig.look_for(0.2)
+    await rig.look_for(0.7)
     assert len(rig.watch.stalls) == 1
     await rig.lanes.close()
 

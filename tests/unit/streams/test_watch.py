@@ -75,9 +75,9 @@ async def test_a_loop_that_a_handler_blocks_is_noticed_by_a_thread_with_handler_
 
 async def test_a_loop_that_gets_on_is_left_in_peace() -> None:
     told: list[float] = []
-    loop_watch = LoopWatch(lambda silent_s, work: told.append(silent_s), 0.05, 0.01)
+    loop_watch = LoopWatch(lambda silent_s, work: told.append(silent_s), 0.5, 0.01)
     loop_watch.start()
-    for _ in range(60):
+    for _ in range(160):
         await asyncio.sleep(0.005)
     loop_watch.close()
     assert told == []
