@@ -13,6 +13,7 @@ NAMES: Final = (
     "policies",
     "projection",
     "publish",
+    "batch",
     "append",
     "relay",
     "priority",

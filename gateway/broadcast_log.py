@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from gateway.broadcast import Broadcast
 from gateway.cursor import Cursor, Gap, GapReason, Offsets
+from gateway.runs import OpenRuns
 from streams.records import TopicPartition
 
 _COMPACT_AFTER = 1_024
@@ -28,17 +29,28 @@ class PartitionLog:
     _held: list[Broadcast] = field(default_factory=list)
     _offsets: list[int] = field(default_factory=list)
     _evicted: int = 0
+    _runs: OpenRuns = field(default_factory=OpenRuns)
+    _said_anew: dict[int, int] = field(default_factory=dict)
 
     def append(self, broadcast: Broadcast) -> None:
         """Hold a broadcast behind all others."""
         self._held.append(broadcast)
         self._offsets.append(broadcast.offset)
+        earlier = self._runs.take(broadcast)
+        if earlier is not None:
+            self._said_anew[earlier] = broadcast.offset
+
+    def said_anew_at(self, offset: int) -> int | None:
+        """The offset of the next frame that tells all that this one tells; None without one."""
+        return self._said_anew.get(offset)
 
     def evict(self) -> Broadcast:
         """Let go of the oldest; `first` moves behind it."""
         oldest = self._held[self._evicted]
         self._evicted += 1
         self.first = oldest.offset + 1
+        self._runs.forget(oldest)
+        self._said_anew.pop(oldest.offset, None)
         if self._evicted >= _COMPACT_AFTER and self._evicted * 2 >= len(self._held):
             del self._held[: self._evicted], self._offsets[: self._evicted]
             self._evicted = 0

@@ -24,7 +24,11 @@ _LOG = structlog.get_logger(__name__)
 _CONNECT_S: Final = 10.0
 _LASTING: Final = frozenset({"BAD_TOKEN", "NO_TOKEN", "TOKEN_EXPIRED", "BAD_CURSOR"})
 BrowserEvent = dict[str, Any]
-"""What a browser gets: `id`, `type`, `data`, `timestamp`, `position`."""
+"""What a browser gets: `id`, `type`, `data`, `timestamp`, `position`.
+
+For a client that lagged also `compressedFrom` and `compressedFirst`: how many events of its
+aggregate this one stands for, and the id of the first.
+"""
 EventHandler = Callable[[BrowserEvent], None]
 
 

@@ -2,7 +2,8 @@
 
 Pure: no I/O and no clock. A client that does not read costs its positions and rooms, no queue.
 Guarantees: in order per room; a room that is joined later is caught up without repeating the
-others; whatever left the log before it was seen is named in a gap.
+others; whatever left the log before it was seen is named in a gap. A client that lags is not sent
+what a later frame of the same run says anew; that frame says how many it stands for.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from gateway.broadcast import Broadcast
 from gateway.broadcast_log import BroadcastLog, PartitionLog, Start
 from gateway.cursor import Gap, GapReason
+from gateway.left_out import LeftOut
 from schemas.pattern import matches
 from streams.records import TopicPartition
 
@@ -54,11 +56,15 @@ class Follower:
 
     `positions` holds the next offset of each partition, `rooms` for each joined room the offsets
     from which it is to be sent. `patterns` is None until the client first subscribes: every type.
+    `lag` is how many records of a partition a client may be behind before runs are compressed for
+    it; None: they never are.
     """
 
     positions: dict[TopicPartition, int]
     rooms: dict[str, dict[TopicPartition, int]] = field(default_factory=dict)
     patterns: set[str] | None = None
+    lag: int | None = None
+    _left_out: LeftOut = field(default_factory=LeftOut)
     _verdicts: dict[str, bool] = field(default_factory=dict)
     _turn: int = 0
 
@@ -76,6 +82,7 @@ class Follower:
     def leave(self, room: str) -> None:
         """Send nothing of this room any more."""
         self.rooms.pop(room, None)
+        self._left_out.leave(room)
 
     def subscribe(self, patterns: Iterable[str]) -> None:
         """See types that match one of these too; the first call ends seeing every type."""
@@ -108,12 +115,18 @@ class Follower:
     def _look_through(
         self, source: TopicPartition, partition: PartitionLog, gathering: _Gathering
     ) -> None:
+        lags = self.lag is not None and partition.end - self.positions[source] > self.lag
         for looked_at, broadcast in enumerate(partition.after(self.positions[source])):
             if gathering.full or looked_at >= gathering.allowance.look:
                 return
             self.positions[source] = broadcast.offset + 1
-            if self._sees(broadcast):
-                gathering.add(broadcast)
+            later = partition.said_anew_at(broadcast.offset) if lags else None
+            if not self._sees(broadcast):
+                self._left_out.drop(broadcast)
+            elif later is not None:
+                self._left_out.add(broadcast, later)
+            else:
+                gathering.add(self._left_out.settled(broadcast))
         self.positions[source] = max(self.positions[source], partition.end)
 
     def _sees(self, broadcast: Broadcast) -> bool:
@@ -134,6 +147,9 @@ class Follower:
             return
         self.positions[source] = first
         wanted_from = max(position, min(start[source] for start in self.rooms.values()))
+        left_out_from = self._left_out.lost(source, first)
+        if left_out_from is not None:
+            wanted_from = min(wanted_from, left_out_from)
         if wanted_from < first:
             yield Gap(source=source, start=wanted_from, stop=first, reason=GapReason.OUT_OF_HISTORY)
 

@@ -94,7 +94,10 @@ class Admissions:
             grant=grant,
             resume=credentials.cursor,
             bookmarks=credentials.keeps_cursor,
-            follower=Follower(positions=self._feed.log.start_from_now().offsets),
+            follower=Follower(
+                positions=self._feed.log.start_from_now().offsets,
+                lag=self._settings.compress_lag_records,
+            ),
         )
 
 

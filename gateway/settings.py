@@ -13,7 +13,9 @@ class GatewaySettings:
     """Where the gateway listens, whom it lets in, and its bounds (seconds, bytes, counts).
 
     `port` 0 takes a free one. Without `origins`, pages of the gateway's own address and of loopback
-    names may connect. `development` serves the live page and its token: on loopback only.
+    names may connect. A client that is more than `compress_lag_records` behind in a partition is
+    sent compressible types compressed. `development` serves the live page and its token: on
+    loopback only.
     """
 
     jwt_secret: str = field(repr=False)
@@ -38,6 +40,7 @@ class GatewaySettings:
     max_patterns: int = 64
     queue_packets: int = 64
     queue_bytes: int = 256 * 1024
+    compress_lag_records: int = 1_000
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work, naming every fault."""
@@ -80,4 +83,5 @@ _POSITIVE = (
     "max_patterns",
     "queue_packets",
     "queue_bytes",
+    "compress_lag_records",
 )

@@ -10,6 +10,12 @@ CE_ID: Final = "ce_id"
 CE_TYPE: Final = "ce_type"
 TRACEPARENT: Final = "traceparent"
 
+AGGREGATE: Final = "wundr_aggregate"
+"""On a broadcast: `<type>/<id>` of the event's aggregate; empty for an event about none."""
+
+COMPRESSIBLE: Final = "wundr_compressible"
+"""On a broadcast: a later one of the same aggregate and type says all that this one says."""
+
 _TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 

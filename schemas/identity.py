@@ -4,6 +4,7 @@ Pure.
 """
 
 import json
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -36,4 +37,10 @@ def derived_id(cause_id: str, app: str, handler: str, ordinal: int, timestamp_ms
     The same for every run of it.
     """
     origin = json.dumps([cause_id, app, handler, ordinal]).encode()
+    return uuid7(timestamp_ms, sha256(origin).digest()[:RANDOM_BYTES])
+
+
+def merged_id(merged_ids: Sequence[str], timestamp_ms: int) -> str:
+    """The id of the event that stands for these; the same whenever they are merged."""
+    origin = json.dumps(["merged", *merged_ids]).encode()
     return uuid7(timestamp_ms, sha256(origin).digest()[:RANDOM_BYTES])

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
+from schemas.envelope import Priority
 from schemas.errors import Fault
 from schemas.field_lint import field_faults
 from schemas.personal_lint import personal_faults, unprotected_later
@@ -26,6 +27,7 @@ def lint(sources: Iterable[SourceSchema]) -> list[Fault]:
         faults += field_faults(source)
         faults += _reference_faults(source)
         faults += _rule_faults(source)
+        faults += _compressible_faults(source)
         faults += personal_faults(source)
     for history in versions.values():
         faults += _history_faults(history)
@@ -65,6 +67,26 @@ def _rule_faults(source: SourceSchema) -> Iterator[Fault]:
     fields = {field["name"] for field in source.record["fields"]}
     if "project" in broadcast.rules and PROJECT_FIELD not in fields:
         yield _fault(source, path, f"`project` needs the field {PROJECT_FIELD}", "add the field")
+
+
+def _compressible_faults(source: SourceSchema) -> Iterator[Fault]:
+    """What a browser may never be shown the last of alone."""
+    attributes = source.attributes
+    if attributes.broadcast is None or not attributes.broadcast.compressible:
+        return
+    path = "wundr.broadcast.compressible"
+    reasons = {
+        "is for types about an aggregate": attributes.aggregate is None,
+        "is not for CRITICAL types: each of their events counts": (
+            attributes.priority is Priority.CRITICAL
+        ),
+        "is not for appended types: each of their events is a version": attributes.appended,
+        # In two rooms of one client an event would overtake those that only one room left out.
+        "is for types with one rule": len(attributes.broadcast.rules) != 1,
+    }
+    for problem, is_so in reasons.items():
+        if is_so:
+            yield _fault(source, path, problem, "remove it")
 
 
 def _history_faults(history: Sequence[SourceSchema]) -> Iterator[Fault]:

@@ -25,7 +25,8 @@ class LockEntry:
     """One released schema.
 
     `sha256` is of the composed, `source_sha256` of the hand-written schema without `appended`,
-    which may be added later and never be taken away: its events have versions from then on.
+    which may be added later and never be taken away: its events have versions from then on; and
+    without `broadcast.compressible`, which changes no event.
     """
 
     type: str
@@ -55,7 +56,7 @@ def lock_entry(source: SourceSchema, writer: WriterSchema) -> LockEntry:
         version=writer.version,
         id=writer.id,
         sha256=_digest(writer.composed_json),
-        source_sha256=_digest(_without_appended(source.text)),
+        source_sha256=_digest(_without_what_may_change(source.text)),
         appended=source.attributes.appended,
     )
 
@@ -124,9 +125,10 @@ def colliding_ids(current: Iterable[tuple[str, LockEntry]]) -> list[Fault]:
     return faults
 
 
-def _without_appended(text: str) -> str:
+def _without_what_may_change(text: str) -> str:
     schema = json.loads(text)
     schema["wundr"].pop("appended", None)
+    (schema["wundr"].get("broadcast") or {}).pop("compressible", None)
     return normalised(schema)
 
 

@@ -22,6 +22,8 @@ _ATTRIBUTE: Final = "wundr"
 _KEYS: Final = frozenset(
     {"priority", "aggregate", "key", "owner", "broadcast", "personal", "subject", "appended"}
 )
+_MAY_BE_SHOWN: Final = frozenset({"personal", "compressible"})
+"""What `broadcast` may leave out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +31,14 @@ class Broadcast:
     """What browsers may see of an event.
 
     By which rules it finds rooms, which fields of its data, and which of these although they are
-    personal.
+    personal. `compressible`: a later event of the aggregate says all that an earlier one said, so a
+    browser that lags may be shown the later one alone.
     """
 
     rules: tuple[str, ...]
     fields: tuple[str, ...]
     personal: tuple[str, ...] = ()
+    compressible: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,17 +237,21 @@ def _broadcast(given: Any, faults: _Faults) -> Broadcast | None:
     if given is None:
         return None
     path = f"{_ATTRIBUTE}.broadcast"
-    if not isinstance(given, dict) or given.keys() - {"personal"} != {"rules", "fields"}:
+    if not isinstance(given, dict) or given.keys() - _MAY_BE_SHOWN != {"rules", "fields"}:
         faults.add(path, "has not exactly rules and fields", "give both, or remove it")
         return None
     rules = _words(given["rules"], f"{path}.rules", faults)
     for rule in rules:
         if rule not in RULES:
             faults.add(f"{path}.rules", f"{rule!r} is no rule", f"use {', '.join(RULES)}")
+    compressible = given.get("compressible", False)
+    if not isinstance(compressible, bool):
+        faults.add(f"{path}.compressible", "is neither true nor false", "use true or false")
     return Broadcast(
         rules=rules,
         fields=_words(given["fields"], f"{path}.fields", faults),
         personal=_words(given.get("personal", []), f"{path}.personal", faults),
+        compressible=compressible,
     )
 
 

@@ -101,6 +101,7 @@ class Control:
         self.orders = Orders()
         self._open_fetcher = open_fetcher
         self._next: dict[TopicPartition, int] = dict.fromkeys(sources, 0)
+        self._fetcher: PartitionFetcher | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -114,9 +115,9 @@ class Control:
             while await self._behind(fetcher, ends):
                 await self._fetch(fetcher, LOOK_S)
         except BaseException:
-            await fetcher.close()
+            await self._disconnect()
             raise
-        self._task = asyncio.create_task(self._follow(fetcher), name="control")
+        self._task = asyncio.create_task(self._follow(), name="control")
 
     def raise_failure(self) -> None:
         """Raise what has ended the task, such as what a listener has raised."""
@@ -128,27 +129,26 @@ class Control:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
+        await self._disconnect()
 
-    async def _follow(self, fetcher: PartitionFetcher | None) -> None:
-        try:
-            while True:
-                try:
-                    fetcher = fetcher or await self._opened()
-                    await self._fetch(fetcher, FETCH_S)
-                except InfrastructureError as error:
-                    log.warning("orders are not followed", error=str(error))
-                    if fetcher is not None:
-                        await fetcher.close()
-                        fetcher = None
-                    await asyncio.sleep(CONNECT_AGAIN_S)
-        finally:
-            if fetcher is not None:
-                await fetcher.close()
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._fetch(self._fetcher or await self._opened(), FETCH_S)
+            except InfrastructureError as error:
+                log.warning("orders are not followed", error=str(error))
+                await self._disconnect()
+                await asyncio.sleep(CONNECT_AGAIN_S)
 
     async def _opened(self) -> PartitionFetcher:
-        fetcher = self._open_fetcher()
-        await fetcher.start(self._next)
-        return fetcher
+        self._fetcher = self._open_fetcher()
+        await self._fetcher.start(self._next)
+        return self._fetcher
+
+    async def _disconnect(self) -> None:
+        if self._fetcher is not None:
+            fetcher, self._fetcher = self._fetcher, None
+            await fetcher.close()
 
     async def _fetch(self, fetcher: PartitionFetcher, wait_s: float) -> None:
         fetched = await fetcher.fetch(list(self._next), FETCH_RECORDS, wait_s)

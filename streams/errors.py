@@ -31,6 +31,9 @@ WundrError
     ├── NoSuchHandler           a failed event is for a handler that is gone
     ├── NotALetter              a record of `retry.*` or `dlq.*` cannot be read
     ├── NotAnOrder              a record of `wundr.control` cannot be read
+    ├── NotCompressible         a type is declared compressible whose every event counts
+    ├── MergeFailed             two events cannot become one that fits their schema
+    ├── InvalidBatchLimits      a batch that could never be full, or never leave
     └── UnknownAggregateType    nobody has said how such aggregates are folded
 """
 
@@ -302,6 +305,38 @@ class UnknownAggregateType(StreamsError):
         super().__init__(
             f"{aggregate_type!r} has no model, only {', '.join(sorted(known)) or 'nothing'} has"
         )
+
+
+class NotCompressible(StreamsError):
+    """Every event of this type counts: none may be merged with another."""
+
+    code = "streams.not_compressible"
+    remedy = "Leave the type out of the compressible ones, or make an event type for its progress."
+
+    def __init__(self, event_type: str, reason: str) -> None:
+        self.event_type = event_type
+        super().__init__(f"{event_type} cannot be compressible: {reason}")
+
+
+class MergeFailed(StreamsError):
+    """Events cannot become one."""
+
+    code = "streams.merge_failed"
+    remedy = "Correct the merge function of the type: it must give what the type's schema takes."
+
+    def __init__(self, event_type: str, event_ids: Sequence[str], problem: str) -> None:
+        self.event_type = event_type
+        self.event_ids = tuple(event_ids)
+        super().__init__(
+            f"{len(self.event_ids)} events of {event_type} cannot become one: {problem}"
+        )
+
+
+class InvalidBatchLimits(StreamsError):
+    """The limits of a batch make no sense."""
+
+    code = "streams.invalid_batch_limits"
+    remedy = "Give numbers above zero, and room for at least one batch."
 
 
 class TopicMissing(InfrastructureError):

@@ -65,6 +65,9 @@ class GroupPump:
         Raises BrokerUnavailable or TopicMissing.
         """
         self._reader = await self._join()
+        if self._failure is not None:
+            await self._leave()
+            raise self._failure
         self._task = asyncio.create_task(self._run(), name="group pump")
 
     async def watch(self) -> None:

@@ -12,7 +12,7 @@ from schemas.errors import InvalidEventData
 from schemas.event import Event
 from schemas.framing import schema_id_of
 from schemas.headers import event_headers
-from streams.errors import AppendRequired, BatchInterrupted, InfrastructureError, JournalFailed
+from streams.errors import AppendRequired, BatchInterrupted, JournalFailed, StreamsError
 from streams.log import RecordSender
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord
@@ -105,7 +105,7 @@ class EventPublisher:
         for record in records:
             try:
                 receipts.append(await self.send(record))
-            except InfrastructureError as error:
+            except StreamsError as error:
                 if not receipts:
                     raise
                 not_sent = [event.id for event in events[len(receipts) :]]

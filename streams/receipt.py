@@ -55,6 +55,29 @@ class Receipt:
             self._future.add_done_callback(settle)
         return Receipt(self.event_id, kept)
 
+    def standing_for(self, event_id: str) -> "Receipt":
+        """The same promise for another event: one that went out as part of this one."""
+        return Receipt(event_id, self._future)
+
+    def tell(self, promise: "asyncio.Future[Acknowledgement]") -> None:
+        """Pass the outcome on to `promise`, now or when there is one."""
+
+        def settle(future: "asyncio.Future[Acknowledgement]") -> None:
+            if promise.done():
+                return
+            if future.cancelled():
+                promise.cancel()
+            elif (error := future.exception()) is not None:
+                promise.set_exception(error)
+                promise.exception()  # marks it as seen: nobody has to await a receipt
+            else:
+                promise.set_result(future.result())
+
+        if self._future.done():
+            settle(self._future)
+        else:
+            self._future.add_done_callback(settle)
+
     @property
     def acknowledged(self) -> bool:
         """Whether the broker has confirmed it by now."""

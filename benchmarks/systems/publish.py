@@ -17,6 +17,7 @@ from benchmarks.systems.nothing_stored import NothingStored
 from schemas.catalog import Catalog
 from schemas.event import Event
 from streams.bus.kafka import KafkaBus
+from streams.bus.port import EventBus
 from streams.receipt import Receipt
 from streams.settings import KafkaSettings
 
@@ -31,9 +32,14 @@ def new_events(count: int) -> Iterator[Event[Any]]:
 
 
 async def publish(config: RunConfig, meter: Meter) -> None:
-    """Publish all; an event counts once its receipt is there, of which some thousands are open."""
+    """Publish all to Kafka."""
     settings = KafkaSettings(bootstrap=config.bootstrap, linger_ms=LINGER_MS)
     bus = KafkaBus("bench-publish", settings, Catalog.load(), NothingStored())
+    await publish_through(bus, config, meter)
+
+
+async def publish_through(bus: EventBus, config: RunConfig, meter: Meter) -> None:
+    """Publish all; an event counts once its receipt is there, of which some thousands are open."""
     most = int(config.options["open"])
     unacknowledged: deque[tuple[Receipt, Event[Any]]] = deque()
 

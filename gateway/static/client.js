@@ -9,7 +9,8 @@
  * what is refused to `onRefused`. Needs Socket.IO's `io`, by default the global one.
  *
  * @typedef {{epoch: string, topic: string, partition: number, offset: number, time: number}} Position
- * @typedef {{id: string, type: string, data: Object<string, any>, timestamp: string, position: Position}} BrowserEvent
+ * @typedef {{id: string, type: string, data: Object<string, any>, timestamp: string, position: Position, compressedFrom?: number, compressedFirst?: string}} BrowserEvent
+ *   `compressedFrom`: how many events of its aggregate this one stands for, because the client lagged
  * @typedef {Object<string, {epoch: string, offset: number}>} Cursor
  * @typedef {{topic: string, partition: number, from: number, to: (number|null), reason: string}} GapRange
  * @typedef {{code: string, message: string, remedy: string, room?: string}} Refusal

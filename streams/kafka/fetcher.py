@@ -1,5 +1,6 @@
 """The Kafka fetcher: given partitions from given offsets, in order, without a group."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
@@ -7,7 +8,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 
 from streams.errors import BrokerUnavailable
-from streams.kafka.clients import connect, new_fetching_consumer, stop
+from streams.kafka.clients import connect, new_fetching_consumer, stop, wait_for_topic
 from streams.kafka.errors import kafka_errors
 from streams.kafka.raw_fetching import give_raw_records
 from streams.kafka.reader import ours
@@ -47,9 +48,14 @@ class KafkaFetcher:
         return {TopicPartition(*source): records for source, records in fetched.items()}
 
     async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """See PartitionFetcher."""
+        """See PartitionFetcher. Raises TopicMissing, in bounded time."""
         with kafka_errors("asking for the end offsets"):
-            found = await self._started.end_offsets([KafkaPartition(*source) for source in sources])
+            for topic in {source.topic for source in sources}:
+                await wait_for_topic(self._started._client, topic, self._settings.connect_timeout_s)  # noqa: SLF001  # a topic that is missing would be asked for again and again
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                found = await self._started.end_offsets(
+                    [KafkaPartition(*source) for source in sources]
+                )
         return ours(found)
 
     async def position(self, source: TopicPartition) -> int:

@@ -9,7 +9,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.integration.gateway.rig import Rig, settings_for_tests
+from tests.integration.gateway.rig import (
+    COUNTS_FOR_AN_ORDER,
+    STATE_OF_AN_ORDER,
+    Rig,
+    settings_for_tests,
+)
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="module")]
 CHROMIUM = "/usr/bin/chromium"
@@ -288,6 +293,40 @@ async def test_the_browser_client_misses_and_repeats_nothing_when_connections_ar
     assert result["all"] == [f"file-{number}" for number in range(300)]
     assert result["gaps"] == []
     assert result["refused"] == []
+
+
+async def test_the_browser_client_takes_a_frame_that_stands_for_many(page: Page) -> None:
+    rig = Rig(settings=settings_for_tests(compress_lag_records=5))
+    await rig.start()
+    try:
+        for number in range(50):
+            is_last = number == 49
+            rig.broadcasts.write(
+                PROJECT,
+                f"e{number}",
+                "order.placed" if is_last else "order.progressed",
+                {"step": number},
+                headers=COUNTS_FOR_AN_ORDER if is_last else STATE_OF_AN_ORDER,
+            )
+        await connect_client(page, rig, rig.token("project.*"), [])
+        await holds(page, "seen.states.includes('connected')")
+        await page.evaluate(
+            "void client.subscribe('*', (event) => (window.told ??= []).push("
+            "[event.id, event.data.step, event.compressedFrom ?? 1, event.compressedFirst]))"
+        )
+        await page.evaluate("client.join(['project.core'], { since: 0 })")
+        await holds(page, "seen.all.length === 2")
+        await page.evaluate("client.socket.io.engine.close()")
+        rig.broadcasts.write(PROJECT, "e50", "order.progressed", headers=STATE_OF_AN_ORDER)
+        await holds(page, "seen.all.length === 3")
+        assert (await seen(page))["all"] == ["e48", "e49", "e50"]
+        assert await page.evaluate("told.slice(0, 2)") == [
+            ["e48", 48, 49, "e0"],
+            ["e49", 49, 1, None],
+        ]
+        assert await page.evaluate("client.deliveries") == {"distinct": 3, "repeatsDropped": 0}
+    finally:
+        await rig.stop()
 
 
 async def test_the_browser_client_tells_refusals(rig: Rig, page: Page) -> None:

@@ -64,11 +64,12 @@ async def write(rig: BusRig, record: OutgoingRecord) -> None:
     await sender.close()
 
 
-async def dead_letters(rig: BusRig, app: str) -> list[RawRecord]:
-    """All dead letters of an app."""
+async def dead_letters(rig: BusRig, app: str, at_least: int = 0) -> list[RawRecord]:
+    """All dead letters of an app, once there are so many."""
     reader = rig.reader(dead_letter_topic(app))
     await reader.start()
-    missing = sum((await reader.end()).values()) - sum((await reader.beginning()).values())
+    stands = sum((await reader.end()).values()) - sum((await reader.beginning()).values())
+    missing = max(stands, at_least)
     found: list[RawRecord] = []
     async with asyncio.timeout(WAIT_S):
         while len(found) < missing:

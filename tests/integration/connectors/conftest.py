@@ -72,10 +72,9 @@ class Archive:
                 place = TopicPartition(f"dlq.{self.name}", partition, 0)
                 _, end = consumer.get_watermark_offsets(place, timeout=10)
                 consumer.assign([place])
-                while len(found) < end:
+                wanted = len(found) + end
+                while len(found) < wanted:
                     found += [message.value() for message in consumer.consume(end, timeout=10)]
-                if end:
-                    break
             return found
         finally:
             consumer.close()
@@ -93,7 +92,7 @@ def new_archive(kafka_bootstrap: str) -> Archive:
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     wanted = [
         NewTopic(made.settings.topic, PARTITIONS, 1),
-        NewTopic(f"dlq.{made.name}", 1, 1),
+        NewTopic(f"dlq.{made.name}", PARTITIONS, 1),
     ]
     for done in admin.create_topics(wanted).values():
         done.result(30)

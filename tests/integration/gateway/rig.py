@@ -12,13 +12,20 @@ import orjson
 from gateway.app import create_app, serve
 from gateway.settings import GatewaySettings
 from gateway.tokens import mint, new_secret
+from schemas.headers import AGGREGATE, COMPRESSIBLE
 from schemas.topics import BROADCAST_TOPICS
 from streams.errors import BrokerUnavailable
 from streams.log import RecordReader
-from streams.records import RawRecord, TopicPartition
+from streams.records import Headers, RawRecord, TopicPartition
 
 PARTITIONS = 4
 EPOCHS = {topic: f"epoch-of-{topic}" for topic in BROADCAST_TOPICS}
+STATE_OF_AN_ORDER: Headers = ((AGGREGATE, b"Order/1"), (COMPRESSIBLE, b"1"))
+"""Headers of an event that a later one of the same order says anew."""
+
+COUNTS_FOR_AN_ORDER: Headers = ((AGGREGATE, b"Order/1"),)
+"""Headers of an event of the same order that counts."""
+
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
@@ -40,6 +47,7 @@ class Broadcasts:
         event_type: str = "analysis.file.processed",
         data: Mapping[str, Any] | None = None,
         at: datetime | None = None,
+        headers: Headers = (),
     ) -> RawRecord:
         """Append an event to a room, as the platform's route would."""
         when = at or START + timedelta(milliseconds=self.total())
@@ -49,9 +57,12 @@ class Broadcasts:
             "data": dict(data or {}),
             "timestamp": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
-        return self.write_raw(room.encode(), orjson.dumps(body), int(when.timestamp() * 1000))
+        time_ms = int(when.timestamp() * 1000)
+        return self.write_raw(room.encode(), orjson.dumps(body), time_ms, headers)
 
-    def write_raw(self, key: bytes, value: bytes, timestamp_ms: int = 0) -> RawRecord:
+    def write_raw(
+        self, key: bytes, value: bytes, timestamp_ms: int = 0, headers: Headers = ()
+    ) -> RawRecord:
         """Append any bytes to the partition of a room."""
         topic = f"broadcast.{key.decode().partition('.')[0]}"
         source = TopicPartition(topic, crc32(key) % PARTITIONS)
@@ -62,6 +73,7 @@ class Broadcasts:
             timestamp_ms=timestamp_ms,
             key=key,
             value=value,
+            headers=headers,
         )
         self.records[source].append(record)
         self.grown.set()

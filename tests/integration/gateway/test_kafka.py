@@ -2,12 +2,14 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import orjson
 import pytest
 
 from gateway.client import GatewayClient
 from infra.topics import apply, plan, topic_ids
+from schemas.headers import AGGREGATE, COMPRESSIBLE
 from schemas.topics import TopicSpec
 from streams.kafka.reader import KafkaReader
 from streams.kafka.sender import KafkaSender
@@ -69,3 +71,33 @@ async def test_broadcasts_of_a_real_broker_survive_a_restart_of_the_gateway(
         numbers = [int(one[1:]) for one in shown if int(one[1:]) % len(ROOMS) == room]
         assert numbers == sorted(numbers)
     assert client.gaps == []
+
+
+async def test_a_client_behind_a_real_broker_is_shown_the_last_of_a_run(
+    kafka_bootstrap: str, topic: str, sender: KafkaSender
+) -> None:
+    headers = ((AGGREGATE, b"Order/1"), (COMPRESSIBLE, b"1"))
+    for number in range(300):
+        body = {"id": f"e{number}", "type": "order.progressed", "data": {"step": number}}
+        value = orjson.dumps(body | {"timestamp": ""})
+        await sender.send(
+            OutgoingRecord(topic=topic, key=b"project.a", value=value, headers=headers)
+        )
+    await sender.flush()
+    rig = Rig(
+        settings=settings_for_tests(compress_lag_records=100),
+        epochs=topic_ids(kafka_bootstrap, [topic]),
+    )
+    await rig.start(KafkaReader(KafkaSettings(bootstrap=kafka_bootstrap), [topic]))
+    client = GatewayClient()
+    events: list[dict[str, Any]] = []
+    client.subscribe("*", events.append)
+    await client.connect(rig.url, rig.token("project.*"))
+    from_the_start = {
+        f"{topic}/{partition}": {"epoch": rig.epochs[topic], "offset": 0} for partition in range(4)
+    }
+    await client.join(["project.a"], from_the_start)
+    await until(lambda: bool(events))
+    await client.close()
+    await rig.stop()
+    assert [(event["id"], event["compressedFrom"]) for event in events] == [("e299", 300)]

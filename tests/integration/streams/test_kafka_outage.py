@@ -15,7 +15,7 @@ from aiokafka.errors import OutOfOrderSequenceNumber
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
-from schemas.topics import SCHEMAS_TOPIC, all_events_topics, dead_letter_topic
+from schemas.topics import SCHEMAS_TOPIC, all_events_topics, dead_letter_topic, retry_topic
 from streams.bus.kafka import KafkaBus
 from streams.context import Context
 from streams.errors import BrokerUnavailable, DeliveryFailed, NotDelivered
@@ -97,6 +97,11 @@ def bus(settings: KafkaSettings, catalog: Catalog, app: str) -> KafkaBus:
     return KafkaBus(app, settings, catalog, JournalStore(Codec(catalog)))
 
 
+async def create_failure_topics(broker: OwnBroker, app: str) -> None:
+    topics = [dead_letter_topic(app), retry_topic(app)]
+    await asyncio.to_thread(create_topics, broker.bootstrap, topics, PARTITIONS)
+
+
 async def test_without_a_broker_every_start_fails_in_bounded_time(
     catalog: Catalog, synced: Callable[[int, str], Event[Any]]
 ) -> None:
@@ -126,7 +131,7 @@ async def test_a_broker_that_is_away_in_the_middle_loses_nothing_and_work_goes_o
     synced: Callable[[int, str], Event[Any]],
 ) -> None:
     app, correlation_id = unique("app"), unique("c")
-    await asyncio.to_thread(create_topics, broker.bootstrap, [dead_letter_topic(app)], PARTITIONS)
+    await create_failure_topics(broker, app)
     patient = replace(settings, acknowledge_timeout_s=None, connect_timeout_s=10.0)
     ours, seen = bus(patient, catalog, app), Collected(correlation_id)
     await ours.subscribe(SYNCED, seen, name="seen")
@@ -258,6 +263,7 @@ async def test_events_are_handled_in_one_app_at_least_once_when_its_member_dies(
     synced: Callable[[int, str], Event[Any]],
 ) -> None:
     app, correlation_id = unique("app"), unique("c")
+    await create_failure_topics(own_broker, app)
     dying, heir = bus(settings, catalog, app), bus(settings, catalog, app)
     stuck = asyncio.Event()
 

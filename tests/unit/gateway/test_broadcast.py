@@ -1,8 +1,12 @@
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 import pytest
 
-from gateway.broadcast import read_broadcast
+from gateway.broadcast import Broadcast, read_broadcast
 from gateway.errors import NotABroadcast
+from schemas.headers import AGGREGATE, COMPRESSIBLE
 from streams.records import RawRecord
 
 
@@ -33,6 +37,26 @@ def test_the_packet_is_the_event_with_its_body_and_position() -> None:
         }
     }
     assert broadcast.room == "project.a"
+
+
+def compressible(body: Mapping[str, Any]) -> Broadcast:
+    headers = ((AGGREGATE, b"Order/1"), (COMPRESSIBLE, b"1"))
+    return read_broadcast(record(b"project.a", orjson.dumps(body))._replace(headers=headers), "e")
+
+
+def test_frames_tell_the_same_state_when_their_type_and_fields_are_the_same() -> None:
+    body = {"id": "e1", "type": "order.progressed", "data": {"a": 1, "b": 2}}
+    state = compressible(body).state
+    assert state is not None
+    assert state == compressible(body | {"data": {"b": 3, "a": None}}).state
+    assert state != compressible(body | {"data": {"a": 1}}).state
+    assert state != compressible(body | {"type": "order.moved"}).state
+    assert read_broadcast(record(b"project.a", orjson.dumps(body)), "e").state is None
+
+
+@pytest.mark.parametrize("data", [None, [{"a": 1}, {"b": 2}], "text", 7])
+def test_a_frame_whose_data_are_no_object_counts(data: Any) -> None:
+    assert compressible({"id": "e1", "type": "order.progressed", "data": data}).state is None
 
 
 @pytest.mark.parametrize(

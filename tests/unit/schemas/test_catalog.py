@@ -127,6 +127,22 @@ def test_a_released_published_type_may_become_appended_and_never_goes_back(packa
         Catalog.load(package / "avro")
 
 
+def test_a_released_type_may_become_compressible_in_browsers_and_go_back(package: Path) -> None:
+    file = package / "avro/domain/notification.sent/1.0.0.avsc"
+    released = file.read_text()
+    record = json.loads(released)
+    record["wundr"]["broadcast"]["compressible"] = True
+    file.write_text(json.dumps(record))
+    broadcast = Catalog.load(package / "avro").get("notification.sent").broadcast
+    assert broadcast is not None
+    assert broadcast.compressible
+    assert "lock.json" not in changes(package).names
+    file.write_text(released)
+    broadcast = Catalog.load(package / "avro").get("notification.sent").broadcast
+    assert broadcast is not None
+    assert not broadcast.compressible
+
+
 def test_white_space_in_a_released_file_is_no_change(package: Path) -> None:
     file = package / "avro/domain/analysis.started/1.0.0.avsc"
     file.write_text(json.dumps(json.loads(file.read_text())))

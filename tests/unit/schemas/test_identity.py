@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.identity import derived_id, uuid7
+from schemas.identity import derived_id, merged_id, uuid7
 
 TIMES = st.integers(min_value=0, max_value=(1 << 48) - 1)
 
@@ -59,4 +59,11 @@ def test_every_part_of_the_origin_changes_a_derived_id() -> None:
     assert len({derived_id(*origin, 0) for origin in origins}) == len(origins)
 
 
+def test_a_merged_id_is_the_same_in_every_release_and_knows_the_order_of_its_parts() -> None:
+    parts = ["017f22e2-79b0-7cc3-98c4-dc0c0c07398f", "b"]
+    assert merged_id(parts, 1645557742000) == GOLDEN_MERGED
+    assert merged_id(parts[::-1], 1645557742000) != GOLDEN_MERGED
+
+
+GOLDEN_MERGED = "017f22e2-79b0-70d8-ae9b-52050fa70aa9"
 GOLDEN = "017f22e2-79b0-7ae1-90d3-9d82e452a1b6"

@@ -145,6 +145,25 @@ def test_two_types_cannot_share_a_class_name() -> None:
     assert "domain/order.placed/1.0.0.avsc" in fault.problem
 
 
+@pytest.mark.parametrize(
+    ("wundr", "problem"),
+    [
+        ({"aggregate": None, "key": None}, "about an aggregate"),
+        ({"priority": "critical"}, "CRITICAL"),
+        ({"appended": True}, "appended"),
+        ({"broadcast": {"rules": ["project", "user"], "fields": [], "compressible": True}}, "one"),
+    ],
+)
+def test_a_browser_may_be_shown_the_last_alone_only_of_what_is_a_state(
+    wundr: dict[str, Any], problem: str
+) -> None:
+    shown = {"rules": ["project"], "fields": ["orderId"], "compressible": True}
+    assert lint([source(wundr={"broadcast": shown})]) == []
+    fault = only(lint([source(wundr={"broadcast": shown} | wundr)]))
+    assert fault.path == "wundr.broadcast.compressible"
+    assert problem in fault.problem
+
+
 def test_all_types_of_an_appended_aggregate_share_one_topic() -> None:
     placed = source(wundr={"appended": True})
     sent = {"event_type": "order.sent", "name": "OrderSent"}
@@ -179,6 +198,11 @@ def test_all_faults_of_all_files_are_told_at_once() -> None:
             "domain/order.placed/1.0.0.avsc",
             {"wundr": {"broadcast": {"rules": ["everyone"], "fields": []}}},
             "wundr.broadcast.rules",
+        ),
+        (
+            "domain/order.placed/1.0.0.avsc",
+            {"wundr": {"broadcast": {"rules": ["user"], "fields": [], "compressible": "yes"}}},
+            "wundr.broadcast.compressible",
         ),
     ],
 )

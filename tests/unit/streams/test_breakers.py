@@ -12,13 +12,17 @@ import pytest
 from schemas.event import Event
 from schemas.events.domain import AnalysisStarted
 from streams.app import App
+from streams.attempts import Attempts
 from streams.breaker import BreakerState
 from streams.breakers import Breakers, breaker_key
 from streams.context import Context
 from streams.errors import BreakerOpen
+from streams.layering import Layering
 from streams.policies import Breaker, DeadLetter, Deduplicate, Policy, Retry, TimeOut
 from streams.processor import AppProcessor
 from streams.records import RawRecord
+from streams.rehearsal import Rehearsal
+from streams.retry import RetrySchedule
 from tests.unit.streams.bench import Bench
 
 MakeEvent = Callable[..., Event[AnalysisStarted]]
@@ -343,3 +347,40 @@ async def test_a_handler_that_fails_at_random_handles_every_event(
     await bench.redo()
     assert sorted(handled) == sorted(f"0-{number}" for number in range(500))
     assert bench.log.topic("dlq.team") == []
+
+
+def test_a_handler_of_which_nothing_is_said_is_called_as_it_is(bench: Bench) -> None:
+    app = App("team")
+
+    @app.on("analysis.started")
+    async def plain(event: Event[Any], context: Context) -> None:
+        """Nothing is around it."""
+
+    (handler,) = app.handlers
+    layering = Layering(breakers=Breakers(), attempts=Attempts(RetrySchedule()))
+    assert layering.around(handler) is handler
+
+
+async def test_a_rehearsal_has_the_layers_of_a_team_and_no_breaker(
+    bench: Bench, started: MakeEvent
+) -> None:
+    entered: list[str] = []
+
+    def layer(function: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def run(event: Any, context: Context) -> None:
+            entered.append("layer")
+            await function(event, context)
+
+        return run
+
+    app = App("team")
+
+    @app.on("analysis.started", policies=(layer, Breaker("mailer", threshold=1), DeadLetter()))
+    async def away(event: Event[Any], context: Context) -> None:
+        raise ConnectionRefusedError
+
+    rehearsal = Rehearsal("team", app.handlers[0], bench.factory)
+    for _ in range(3):
+        with pytest.raises(ConnectionRefusedError):
+            await rehearsal.handle(started("a"))
+    assert entered == ["layer"] * 3

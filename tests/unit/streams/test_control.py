@@ -111,14 +111,37 @@ async def test_a_lost_broker_is_looked_for_again_and_no_order_is_heard_twice(
     control = Control(lambda: MemoryFetcher(log))
     control.orders.listen("a/", heard)
     await control.start()
-    control._open_fetcher = lambda: FailingFetcher(log)
     await control.close()
-    following = asyncio.create_task(control._follow(None))
+    control._open_fetcher = lambda: FailingFetcher(log)
+    control._task = asyncio.create_task(control._follow())
     log.append(order_record("a/2", {"n": 2}))
     assert await heard.until(2) == [("a/1", {"n": 1}), ("a/2", {"n": 2})]
     assert FailingFetcher.failures == 0
-    following.cancel()
-    await asyncio.wait([following])
+    await control.close()
+
+
+class CountedFetcher(MemoryFetcher):
+    """Knows how many are open."""
+
+    open = 0
+
+    async def start(self, starts: Mapping[TopicPartition, int]) -> None:
+        """See PartitionFetcher."""
+        CountedFetcher.open += 1
+        await super().start(starts)
+
+    async def close(self) -> None:
+        """See PartitionFetcher."""
+        CountedFetcher.open -= 1
+        await super().close()
+
+
+async def test_what_is_closed_at_once_leaves_no_connection_behind(log: MemoryLog) -> None:
+    control = Control(lambda: CountedFetcher(log))
+    await control.start()
+    assert CountedFetcher.open == 1
+    await control.close()
+    assert CountedFetcher.open == 0
 
 
 async def test_a_listener_that_fails_is_not_kept_quiet(log: MemoryLog, control: Control) -> None:
