@@ -11,6 +11,7 @@ NAMES: Final = (
     "codec",
     "consume",
     "policies",
+    "parking",
     "projection",
     "publish",
     "batch",
@@ -25,6 +26,7 @@ NAMES: Final = (
     "sink",
     "audit",
     "history",
+    "deadlines",
 )
 
 

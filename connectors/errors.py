@@ -10,6 +10,7 @@ WundrError
     ├── InvalidPostgresSettings
     ├── MigrationChanged      an applied migration file is not what it was
     ├── EventNotFound         no stored event has this id
+    ├── CourseNotFound        no saga has a course of this key
     ├── ForeignCluster        the database knows another Kafka
     ├── CheckpointMoved       a subscription is not where its reader left it
     ├── Fenced                another sink owns the partition now
@@ -100,6 +101,18 @@ class EventNotFound(ConnectorsError):
     def __init__(self, event_id: str) -> None:
         self.event_id = event_id
         super().__init__(f"No stored event has the id {event_id}.")
+
+
+class CourseNotFound(ConnectorsError):
+    """No saga of this name has a course of this key."""
+
+    code = "connectors.course_not_found"
+    remedy = "Look for it with `wundr sagas list --over`; it begins with the event that starts it."
+
+    def __init__(self, saga: str, key: str) -> None:
+        self.saga = saga
+        self.key = key
+        super().__init__(f"The saga {saga!r} has no course {key!r}.")
 
 
 class ForeignCluster(ConnectorsError):

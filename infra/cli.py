@@ -46,6 +46,7 @@ COMMANDS: Final = (
     Command("relay", "infra.commands.relay", "Send appended events to Kafka."),
     Command("project", "infra.commands.project", "Keep an app's Postgres projections up to date."),
     Command("projections", "infra.commands.projections", "List, read and rebuild projections."),
+    Command("sagas", "infra.commands.sagas", "Show where the courses of sagas stand."),
     Command("replay", "infra.commands.replay", "Read history again, into one handler."),
     Command("gateway", "infra.commands.gateway", "Serve browsers."),
     Command("token", "infra.commands.token", "Mint a development token for the gateway."),

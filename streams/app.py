@@ -24,6 +24,9 @@ from streams.handler import (
 )
 from streams.policies import DEFAULT_STACK, Breaker, Policy, PolicyStack, with_deadline
 from streams.projection import Fold, KeptIn, KeyOf, Projection, State
+from streams.sagas.course import subscription_of
+from streams.sagas.errors import InvalidSaga
+from streams.sagas.saga import Saga
 from streams.workload import FaustSetup, Workload
 
 __all__ = ["MAIN", "App"]
@@ -88,6 +91,7 @@ class App:
         self._batch_handlers: list[BatchHandler] = []
         self._projections: list[Projection] = []
         self._faust_setups: list[FaustSetup] = []
+        self._sagas: list[Saga[Any]] = []
 
     def on(
         self,
@@ -145,6 +149,24 @@ class App:
 
         return register
 
+    def add_saga(self, saga: Saga[Any]) -> None:
+        """Register a saga, which gets a subscription of its own, `saga-<name>`.
+
+        Raises InvalidSaga, DuplicateName.
+        """
+        name = getattr(saga, "name", "")
+        if not SUBSCRIPTION_NAME.fullmatch(name) or not saga.started_by:
+            raise InvalidSaga(f"{type(saga).__name__} has the name {name!r}")
+        self._refuse_duplicate(name, [known.name for known in self._sagas])
+        taken = {subscription_of(name)} & {known.subscription for known in self._reactions}
+        self._refuse_duplicate(subscription_of(name), taken)
+        self._sagas.append(saga)
+
+    @property
+    def sagas(self) -> tuple[Saga[Any], ...]:
+        """All sagas as registered."""
+        return tuple(self._sagas)
+
     @property
     def _reactions(self) -> tuple[Reaction, ...]:
         return (*self._handlers, *self._batch_handlers)
@@ -189,7 +211,7 @@ class App:
     def subscriptions(self) -> tuple[str, ...]:
         """The names of all subscriptions that have something to work on; `main` first."""
         named = {known.subscription for known in self._reactions}
-        own = sorted(named - {MAIN})
+        own = sorted(named - {MAIN} | {subscription_of(known.name) for known in self._sagas})
         tables = self.projections_in(KeptIn.TABLE)
         has_main = MAIN in named or tables or self._faust_setups or not own
         return (MAIN, *own) if has_main else tuple(own)
@@ -208,6 +230,10 @@ class App:
             ),
             projections=self.projections_in(KeptIn.TABLE) if subscription == MAIN else (),
             faust_setups=tuple(self._faust_setups) if subscription == MAIN else (),
+            saga=next(
+                (known for known in self._sagas if subscription_of(known.name) == subscription),
+                None,
+            ),
         )
         if workload.projections and workload.concurrency > 1:
             raise InvalidHandler(

@@ -1,13 +1,14 @@
 """What one subscription works on: handlers and projections that share their progress."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from schemas.catalog import Catalog
 from schemas.topics import changelog_topic, repartition_topic
 from streams.handler import MAIN, BatchHandler, Handler, Reaction
 from streams.projection import Projection
+from streams.sagas.saga import Saga
 
 FaustSetup = Callable[[Any], None]
 """Registers stock agents on the `faust.App` that it is given."""
@@ -23,6 +24,12 @@ class Workload:
     batch_handlers: tuple[BatchHandler, ...] = ()
     projections: tuple[Projection, ...] = ()
     faust_setups: tuple[FaustSetup, ...] = ()
+    saga: Saga[Any] | None = None
+    """Its handlers need a store: who runs the workload adds them, see `handled_by`."""
+
+    def handled_by(self, handlers: Sequence[Handler]) -> Self:
+        """The workload with these handlers behind its own."""
+        return replace(self, handlers=(*self.handlers, *handlers))
 
     @property
     def group(self) -> str:

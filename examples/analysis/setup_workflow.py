@@ -1,17 +1,16 @@
 """The setup workflow of the ADR: validate, install, then completed or failed.
 
-`SetupWorkflowSaga` decides the next step from each event; `ValidateStep` and `InstallStep` do the
-work.
+`SetupWorkflowSaga` decides the next step from each event; the handlers here do the work of a step.
 """
 
 from examples.analysis.plan import stable_id
+from examples.analysis.setup_saga import SetupWorkflowSaga
 from schemas.event import Event
 from schemas.events.domain import (
-    SetupSessionCompleted,
-    SetupSessionFailed,
-    SetupSessionStarted,
     SetupStepInstallCompleted,
     SetupStepInstallStarted,
+    SetupStepRollbackCompleted,
+    SetupStepRollbackStarted,
     SetupStepValidateCompleted,
     SetupStepValidateStarted,
 )
@@ -22,28 +21,16 @@ PROFILES = frozenset({"python", "typescript", "go"})
 
 
 def register(app: App) -> None:
-    """Add the workflow's handlers to an app."""
-    app.on(SetupSessionStarted)(on_setup_started)
+    """Add the saga and the steps of the workflow to an app."""
+    app.add_saga(SetupWorkflowSaga())
     app.on(SetupStepValidateStarted)(validate_step)
-    app.on(SetupStepValidateCompleted)(on_validation_completed)
     app.on(SetupStepInstallStarted)(install_step)
-    app.on(SetupStepInstallCompleted)(on_install_completed)
+    app.on(SetupStepRollbackStarted)(rollback_step)
 
 
 def session_id(run_id: str, project_id: str, profile_id: str) -> str:
     """The id of the setup session of one project and profile in one run."""
     return stable_id(run_id, project_id, profile_id)
-
-
-async def on_setup_started(event: Event[SetupSessionStarted], context: Context) -> None:
-    """Saga: a session begins with validation."""
-    data = event.data
-    await context.publish(
-        SetupStepValidateStarted(
-            session_id=data.session_id, profile_id=data.profile_id, project_id=data.project_id
-        ),
-        aggregate_id=data.session_id,
-    )
 
 
 async def validate_step(event: Event[SetupStepValidateStarted], context: Context) -> None:
@@ -61,27 +48,6 @@ async def validate_step(event: Event[SetupStepValidateStarted], context: Context
     )
 
 
-async def on_validation_completed(
-    event: Event[SetupStepValidateCompleted], context: Context
-) -> None:
-    """Saga: install what is valid, fail what is not."""
-    data = event.data
-    if data.success:
-        await context.publish(
-            SetupStepInstallStarted(session_id=data.session_id, project_id=data.project_id),
-            aggregate_id=data.session_id,
-        )
-    else:
-        await context.publish(
-            SetupSessionFailed(
-                session_id=data.session_id,
-                project_id=data.project_id,
-                reason=data.reason or "Validation failed",
-            ),
-            aggregate_id=data.session_id,
-        )
-
-
 async def install_step(event: Event[SetupStepInstallStarted], context: Context) -> None:
     """Step: the reference application has nothing to install, so an installation succeeds."""
     data = event.data
@@ -93,16 +59,10 @@ async def install_step(event: Event[SetupStepInstallStarted], context: Context) 
     )
 
 
-async def on_install_completed(event: Event[SetupStepInstallCompleted], context: Context) -> None:
-    """Saga: the session ends as the installation did."""
+async def rollback_step(event: Event[SetupStepRollbackStarted], context: Context) -> None:
+    """Step: with nothing installed there is nothing to remove."""
     data = event.data
-    ending = (
-        SetupSessionCompleted(session_id=data.session_id, project_id=data.project_id)
-        if data.success
-        else SetupSessionFailed(
-            session_id=data.session_id,
-            project_id=data.project_id,
-            reason=data.reason or "Installation failed",
-        )
+    await context.publish(
+        SetupStepRollbackCompleted(session_id=data.session_id, project_id=data.project_id),
+        aggregate_id=data.session_id,
     )
-    await context.publish(ending, aggregate_id=data.session_id)

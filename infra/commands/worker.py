@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from connectors.projection_service import StoredReads, projection_edges
+from connectors.saga_service import saga_store
+from connectors.sink_service import migrate_when_available
 from infra.alert_webhook import alert_hooks
 from infra.keys import open_keys
+from infra.sagas import saga_plan
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
@@ -24,6 +27,7 @@ from infra.topics import topic_ids
 from schemas.envelope import Priority
 from schemas.key_ring import KeyRing
 from streams.runtime.loading import load_app
+from streams.sagas.store import SagaStore
 from streams.settings import KafkaSettings
 from streams.table_store import TableStore
 
@@ -134,10 +138,25 @@ def _run_until_signalled(target: str, settings: WorkerSettings) -> None:
     reads = StoredReads(team_app, partial(projection_edges, projection_plan("wundr-reads")))
 
     async def run(stop: asyncio.Event) -> None:
-        async with aclosing(reads):
-            await run_app_worker(team_app, settings, stop, reads)
+        async with aclosing(reads), _sagas(team_app, stop) as sagas:
+            await run_app_worker(team_app, settings, stop, reads, sagas)
 
     run_until_signalled(run)
+
+
+@asynccontextmanager
+async def _sagas(team_app: App, stop: asyncio.Event) -> AsyncIterator[SagaStore | None]:
+    """Where the courses of the app's sagas are kept; None for an app without sagas.
+
+    Waits until PostgreSQL has the tables.
+    """
+    if not team_app.sagas:
+        yield None
+        return
+    plan = saga_plan("wundr-sagas")
+    await migrate_when_available(plan.postgres, stop)
+    async with saga_store(plan) as store:
+        yield store
 
 
 def _log_ids(team_app: App, settings: WorkerSettings) -> Mapping[str, str]:

@@ -18,6 +18,8 @@ from schemas.events.domain import (
     SetupSessionStarted,
     SetupStepInstallCompleted,
     SetupStepInstallStarted,
+    SetupStepRollbackCompleted,
+    SetupStepRollbackStarted,
     SetupStepValidateCompleted,
     SetupStepValidateStarted,
 )
@@ -34,6 +36,7 @@ from schemas.events.system import (
     SystemLetterEdited,
     SystemRunCompleted,
     SystemRunStarted,
+    SystemSagaDeadlinePassed,
     SystemWorkerStarted,
 )
 from schemas.events.ui import (
@@ -54,6 +57,8 @@ __all__ = [
     "SetupSessionStarted",
     "SetupStepInstallCompleted",
     "SetupStepInstallStarted",
+    "SetupStepRollbackCompleted",
+    "SetupStepRollbackStarted",
     "SetupStepValidateCompleted",
     "SetupStepValidateStarted",
     "SystemAlertRaised",
@@ -62,6 +67,7 @@ __all__ = [
     "SystemLetterEdited",
     "SystemRunCompleted",
     "SystemRunStarted",
+    "SystemSagaDeadlinePassed",
     "SystemWorkerStarted",
     "UiDashboardOpened",
 ]

@@ -430,6 +430,70 @@ class SetupStepInstallStarted(EventData):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetupStepRollbackCompleted(EventData):
+    """What a setup session had installed was taken back.
+
+    session_id: The setup session.
+    project_id: The project that it belongs to.
+    """
+
+    event_type: ClassVar[str] = "setup.step.rollback.completed"
+    schema_version: ClassVar[str] = "1.0.0"
+
+    session_id: str
+    project_id: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """See EventData."""
+        return cls(
+            session_id=data["sessionId"],
+            project_id=data["projectId"],
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        """See EventData."""
+        return {
+            "sessionId": self.session_id,
+            "projectId": self.project_id,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupStepRollbackStarted(EventData):
+    """What a setup session has installed is to be taken back.
+
+    session_id: The setup session.
+    project_id: The project that it belongs to.
+    reason: Why the installation is taken back.
+    """
+
+    event_type: ClassVar[str] = "setup.step.rollback.started"
+    schema_version: ClassVar[str] = "1.0.0"
+
+    session_id: str
+    project_id: str
+    reason: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """See EventData."""
+        return cls(
+            session_id=data["sessionId"],
+            project_id=data["projectId"],
+            reason=data["reason"],
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        """See EventData."""
+        return {
+            "sessionId": self.session_id,
+            "projectId": self.project_id,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetupStepValidateCompleted(EventData):
     """The validation step of a setup session ended, well or not.
 
@@ -512,6 +576,8 @@ DATA_CLASSES: tuple[type[EventData], ...] = (
     SetupSessionStarted,
     SetupStepInstallCompleted,
     SetupStepInstallStarted,
+    SetupStepRollbackCompleted,
+    SetupStepRollbackStarted,
     SetupStepValidateCompleted,
     SetupStepValidateStarted,
 )

@@ -282,6 +282,44 @@ class SystemRunStarted(EventData):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SystemSagaDeadlinePassed(EventData):
+    """A deadline of a saga has passed; its timestamp is when it was due.
+
+    app: The app that the saga belongs to.
+    saga: Name of the saga.
+    key: Which of its courses, as the saga correlates events.
+    deadline: Name of the deadline.
+    """
+
+    event_type: ClassVar[str] = "system.saga.deadline.passed"
+    schema_version: ClassVar[str] = "1.0.0"
+
+    app: str
+    saga: str
+    key: str
+    deadline: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """See EventData."""
+        return cls(
+            app=data["app"],
+            saga=data["saga"],
+            key=data["key"],
+            deadline=data["deadline"],
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        """See EventData."""
+        return {
+            "app": self.app,
+            "saga": self.saga,
+            "key": self.key,
+            "deadline": self.deadline,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SystemWorkerStarted(EventData):
     """A worker process is ready.
 
@@ -322,5 +360,6 @@ DATA_CLASSES: tuple[type[EventData], ...] = (
     SystemLetterEdited,
     SystemRunCompleted,
     SystemRunStarted,
+    SystemSagaDeadlinePassed,
     SystemWorkerStarted,
 )

@@ -1,4 +1,4 @@
-"""A worker in process: runs an app's handlers and projections without a broker, step by step.
+"""A worker in process: runs an app's handlers, projections and sagas without a broker, by steps.
 
 The same processor as in production works on a MemoryLog; nothing runs in the background, so each
 event is handled when `run_until_idle` returns.
@@ -7,16 +7,18 @@ event is handled when `run_until_idle` returns.
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
 from schemas.key_ring import KeyRing
-from streams.app import App
+from streams.app import MAIN, App
 from streams.attempts import Attempts, Sleep
 from streams.edges import Edges
 from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemoryLog, MemorySender
+from streams.memory.sagas import MemorySagaStore
 from streams.memory.schemas import MemoryWriterSchemas
 from streams.parking.lot import LotEdges, ParkingLot
 from streams.parking.redoing import Redoing
@@ -26,11 +28,25 @@ from streams.publisher import EventPublisher
 from streams.reading import EventReading
 from streams.records import TopicPartition
 from streams.retry import RetrySchedule
+from streams.sagas.running import SagaRunning
 from streams.table import MemoryTable
+from streams.workload import Workload
+
+
+class _AppOf(App):
+    """An app that is nothing but one of its subscriptions."""
+
+    def __init__(self, workload: Workload) -> None:
+        super().__init__(workload.app)
+        self._workload = workload
+
+    def workload(self, subscription: str = MAIN) -> Workload:
+        """See App."""
+        return self._workload
 
 
 class MemoryWorker:
-    """The main subscription of an app over a log in process, from the log's beginning."""
+    """The main subscription of an app, and its sagas, over a log in process from its beginning."""
 
     def __init__(
         self,
@@ -43,6 +59,10 @@ class MemoryWorker:
         keys: KeyRing | None = None,
     ) -> None:
         self._log = log
+        self.sagas = MemorySagaStore(log, catalog, Codec(catalog, keys=keys), clock=clock)
+        self._running = SagaRunning(app.name, catalog, self.sagas)
+        alike = partial(MemoryWorker, log=log, catalog=catalog, clock=clock, sleep=sleep, keys=keys)
+        self._beside = [alike(_AppOf(workload)) for workload in self._running.workloads(app)]
         workload = app.workload()
         self._topics = (*workload.event_topics(catalog), *workload.repartition_topics())
         self._positions: dict[TopicPartition, int] = {}
@@ -71,10 +91,11 @@ class MemoryWorker:
     async def run_until_idle(self) -> int:
         """Work on everything in the log, and on what that brings about; how many records it was.
 
-        Nobody waits for another try: what waits is due at once.
+        Nobody waits for another try: what waits is due at once. Deadlines of sagas that are due by
+        the clock pass, too.
         """
         worked = 0
-        while found := await self._run_once() or await self._redo_once():
+        while found := await self._run_once() + await self._run_sagas() or await self._redo_once():
             worked += found
         return worked
 
@@ -86,6 +107,10 @@ class MemoryWorker:
     async def _redo_once(self) -> int:
         self._lot.hasten()
         return await self._redoing.redo_due()
+
+    async def _run_sagas(self) -> int:
+        worked = sum([await beside.run_until_idle() for beside in self._beside])
+        return worked + await self._running.fire_due()
 
     async def _run_once(self) -> int:
         worked = 0

@@ -7,6 +7,7 @@ caused it is done once that is acknowledged.
 import asyncio
 import heapq
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -66,6 +67,7 @@ class ParkingLot:
         self._due: list[tuple[float, int, LetterSequence]] = []
         self._number = count()
         self._held_bytes = 0
+        self._states: Counter[LetterState] = Counter()
         self.orders: dict[str, Order] = {}
         self.changed = asyncio.Event()
 
@@ -172,6 +174,7 @@ class ParkingLot:
         for source in sources:
             self._lines[source] = Line(source)
         for entry in entries:
+            self._states[entry.letter.state] += 1
             self.line(entry.letter.record.source).opened(entry.letter).add(entry)
             if entry.kept_at is not None:
                 self.kept(entry, entry.letter, entry.kept_at)
@@ -183,12 +186,14 @@ class ParkingLot:
         """The partitions are no longer ours."""
         self._lines.clear()
         self._due.clear()
+        self._states.clear()
         self._held_bytes = 0
 
     def release(self, sequence: LetterSequence, done: Sequence[Entry]) -> None:
         """The first entries are done; an empty sequence ends."""
         for entry in done:
             assert sequence.entries.popleft() is entry, "a sequence is done in its order"
+            self._states[entry.letter.state] -= 1
             self._count(entry, 0)
         sequence.is_ordered = False
         self.put_back(sequence)
@@ -207,6 +212,8 @@ class ParkingLot:
 
     def kept(self, entry: Entry, letter: Letter, place: Acknowledgement) -> None:
         """The letter of an entry is another one now, which stands there."""
+        self._states[entry.letter.state] -= 1
+        self._states[letter.state] += 1
         entry.letter, entry.kept_at = letter, place
         self._count(entry, len(letter.record.value or b""))
         if self._held_bytes > HELD_BYTES:
@@ -232,17 +239,17 @@ class ParkingLot:
     @property
     def backlog(self) -> Backlog:
         """What is not done at the moment."""
-        states = [letter.state for line in self._lines.values() for letter in line.letters()]
         return Backlog(
-            waiting=states.count(LetterState.WAITING),
-            parked=states.count(LetterState.PARKED),
-            behind=states.count(LetterState.BEHIND),
+            waiting=self._states[LetterState.WAITING],
+            parked=self._states[LetterState.PARKED],
+            behind=self._states[LetterState.BEHIND],
         )
 
     async def _add(self, sequence: LetterSequence, letter: Letter) -> Receipt:
         """In memory at once, so that what comes next waits behind it."""
         entry = Entry(letter)
         sequence.add(entry)
+        self._states[letter.state] += 1
         self._count(entry, len(letter.record.value or b""))
         receipt = await self.send(letter.encode())
         if letter.state is LetterState.BEHIND:

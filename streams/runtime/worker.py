@@ -58,6 +58,9 @@ from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_topics
 from streams.runtime.projection_pages import StoredProjections
 from streams.runtime.running import Subscription, WorkerSettings, Workings, prepared, run_all
+from streams.sagas.handling import StepJournal, StepListener, no_listener
+from streams.sagas.running import SagaRunning
+from streams.sagas.store import SagaStore
 from streams.turns import Turns
 from streams.workload import FaustSetup, Workload
 from streams.writer_schemas import WriterSchemas
@@ -82,11 +85,12 @@ async def run_app_worker(
     settings: WorkerSettings,
     stop: asyncio.Event,
     stored: StoredProjections | None = None,
+    sagas: SagaStore | None = None,
 ) -> None:
     """Run the app's subscriptions until `stop`; its pages read `stored` projections, too.
 
-    Raises BrokerUnavailable, TopicMissing, PartitionMismatch, NoSuchSubscription,
-    LanesNeedNoTables, or WorkerFailed.
+    `sagas` keeps the courses of its sagas. Raises BrokerUnavailable, TopicMissing,
+    PartitionMismatch, NoSuchSubscription, LanesNeedNoTables, SagaStoreMissing, or WorkerFailed.
     """
     workloads = [app.workload(name) for name in _chosen(app, settings.subscriptions)]
     collect_garbage_less_often()
@@ -97,6 +101,9 @@ async def run_app_worker(
             _alerts(app.name, connections, journal, settings) as alerts,
         ):
             turns = Turns()
+            on_step = _step_listener(journal, connections.codec)
+            running = SagaRunning(app.name, connections.catalog, sagas, on_step)
+            workloads = [running.prepared(workload) for workload in workloads]
             told = replace(connections, listener=alerts)
             runs = [_prepared(workload, told, journal, turns, settings) for workload in workloads]
             topics = {topic for run in runs for topic in run.member.topics}
@@ -105,7 +112,7 @@ async def run_app_worker(
             workings = Workings(
                 app=app.name, runs=runs, breakers=connections.breakers, control=connections.control
             )
-            async with _steered(workings, connections):
+            async with _steered(workings, connections), running.firing(stop):
                 await run_all(workings, settings, stop, stored)
 
 
@@ -300,6 +307,11 @@ def _member(
         rebuilds_tables=settings.rebuilds_tables,
     )
     return GroupMember(subscription.group, membership, subscription.tables, setups)
+
+
+def _step_listener(journal: Journal, codec: Codec) -> StepListener:
+    """What goes out with the steps of sagas is written down as what is appended is."""
+    return StepJournal(journal, codec) if isinstance(journal, FileJournal) else no_listener
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Given, when, then: tests of aggregates, handlers and projections without a broker."""
+"""Given, when, then: tests of aggregates, handlers, projections and sagas without a broker."""

@@ -39,7 +39,7 @@ Tables = Mapping[str, Mapping[str, State]]
 
 
 class AppScenario:
-    """The main subscription of an app, whose log begins with what is given.
+    """The main subscription of an app, and its sagas, whose log begins with what is given.
 
     Handlers with a subscription of their own do not run: they would not run in this process either.
     """

@@ -48,13 +48,16 @@ class Workers:
         return sum(answer["unfinished"] for answer in await self._ask("/live"))
 
     async def committed(self) -> Mapping[str, int]:
-        """The committed offset of each partition that has one, by `topic/partition`."""
-        return {
-            source: offset
-            for answer in await self._ask("/live")
-            for subscription in answer["subscriptions"].values()
-            for source, offset in subscription["committed"].items()
-        }
+        """The committed offset of each partition that has one, by `topic/partition`.
+
+        Where several subscriptions read a partition it is that of the one that is furthest behind.
+        """
+        behind: dict[str, int] = {}
+        for answer in await self._ask("/live"):
+            for subscription in answer["subscriptions"].values():
+                for source, offset in subscription["committed"].items():
+                    behind[source] = min(offset, behind.get(source, offset))
+        return behind
 
     async def _ask(self, path: str) -> list[Mapping[str, Any]]:
         addresses = [address_of(run_file) for run_file in self._run_files]

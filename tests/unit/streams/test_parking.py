@@ -13,16 +13,21 @@ from schemas.envelope import Metadata
 from schemas.event import Event
 from schemas.events.domain import NotificationSent
 from streams.app import App
+from streams.attempts import Attempts
 from streams.context import Context
-from streams.errors import BrokerUnavailable, NotALetter, NotAnOrder
+from streams.errors import BrokerUnavailable
 from streams.memory.fetcher import MemoryFetcher
-from streams.parking.letter import EPOCH, Letter, LetterState, source_of
+from streams.memory.log import MemorySender
+from streams.parking.letter import Letter, LetterState
 from streams.parking.loading import load_entries
 from streams.parking.lot import Backlog
 from streams.parking.orders import Order, OrderKind
 from streams.policies import DeadLetter, Retry, TimeOut
 from streams.projection import Entry
-from streams.records import RawRecord, TopicPartition
+from streams.receipt import Receipt
+from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from streams.retry import RetrySchedule
+from streams.runtime.patience import PatientSender
 from streams.table import MemoryTable
 from tests.unit.streams.bench import NOW, Bench
 
@@ -333,47 +338,32 @@ async def test_values_beyond_the_bound_are_read_again_when_they_are_due(
     assert world.journal.seen == names
 
 
-def test_a_letter_is_read_as_it_was_written() -> None:
-    record = RawRecord(
-        "events.domain.low", 2, 41, 1_700, b"k", b"\x00raw", (("ce_id", b"1"), ("x", b"y"))
-    )
-    letter = Letter(
-        app="team",
-        group="team.main",
-        handler="a/b",
-        record=record,
-        state=LetterState.WAITING,
-        tries=2,
-        reason="ValueError",
-        last_error="ValueError: no",
-        failed_at=NOW,
-        due_at=EPOCH + timedelta(milliseconds=1_234),
-    )
-    sent = letter.encode()
-    kept = RawRecord(sent.topic, sent.partition or 0, 7, 9, sent.key, sent.value, sent.headers)
-    assert Letter.decode(kept) == letter
-    assert source_of(letter.id) == ("events.domain.low", 2, 41)
+class AwaySender(MemorySender):
+    """The topic of waiting events cannot be reached for a while; all others can."""
+
+    outages = 5
+
+    async def send(self, record: OutgoingRecord) -> Receipt:
+        """See RecordSender."""
+        if record.topic == "retry.team" and self.outages:
+            self.outages -= 1
+            raise BrokerUnavailable("no leader")
+        return await super().send(record)
 
 
-def test_what_is_no_letter_says_where_it_stands() -> None:
-    with pytest.raises(NotALetter, match=r"dlq\.team/1/5"):
-        Letter.decode(RawRecord("dlq.team", 1, 5, 0, b"k", b"v"))
-    with pytest.raises(NotALetter):
-        source_of("nonsense")
-
-
-@pytest.mark.parametrize(
-    ("key", "body"),
-    [
-        ("parking/team/g/h/t/0/1", {}),
-        ("parking/team/g/h/t/0/1", {"order": "explode"}),
-        ("parking/team/g/h/t/0/1", {"order": "edit"}),
-        ("parking/team/g/h/t/0/1", {"order": "drop", "value": "AA=="}),
-        ("parking/team/g/h/t/0/1", {"order": "edit", "value": "no base 64"}),
-        ("parking/team/nonsense", {"order": "drop"}),
-        ("parking/team", {"order": "drop"}),
-    ],
-)
-def test_what_is_no_order_is_refused(key: str, body: dict[str, Any]) -> None:
-    with pytest.raises(NotAnOrder):
-        Order.decode(key, body)
+async def test_where_failed_events_cannot_be_kept_the_partition_waits(
+    bench: Bench, started: MakeEvent
+) -> None:
+    app, journal = App("team"), Journal()
+    app.on("analysis.*", name="notify")(journal.handle)
+    journal.failing = {"a1"}
+    away = AwaySender(bench.log)
+    patient = PatientSender(away, Attempts(RetrySchedule(), bench.sleep))
+    records = [
+        bench.record(started("a", metadata=Metadata(user_id=name)), at)
+        for at, name in enumerate(("a1", "a2"))
+    ]
+    await bench.processor(app, sender=patient).process(records[0].source, records)
+    assert len(bench.slept) == 5
+    assert [it.offset for it in bench.log.topic("retry.team")] == [0, 1]
+    assert bench.log.topic("dlq.team") == []

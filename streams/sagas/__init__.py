@@ -1,0 +1,1 @@
+"""Sagas: workflows over many events, with state, deadlines and compensation."""

@@ -1,0 +1,87 @@
+"""The sagas of a worker: their handlers, and what fires their deadlines beside them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from schemas.catalog import Catalog
+from schemas.event import EventFactory
+from streams.app import App
+from streams.sagas.course import SagaSteps, subscription_of
+from streams.sagas.deadlines import DeadlineFiring
+from streams.sagas.errors import SagaStoreMissing
+from streams.sagas.handling import SagaHandling, StepListener, no_listener
+from streams.sagas.store import SagaStore
+from streams.workload import Workload
+
+log = structlog.get_logger(__name__)
+
+
+class SagaRunning:
+    """Adds to workloads what their sagas need."""
+
+    def __init__(
+        self,
+        app: str,
+        catalog: Catalog,
+        store: SagaStore | None,
+        on_step: StepListener = no_listener,
+    ) -> None:
+        self._app = app
+        self._factory = EventFactory(catalog, app)
+        self._store = store
+        self._on_step = on_step
+        self._firing: list[DeadlineFiring] = []
+
+    def prepared(self, workload: Workload) -> Workload:
+        """The workload with the handlers of its saga, if it has one. Raises SagaStoreMissing."""
+        if workload.saga is None:
+            return workload
+        if self._store is None:
+            raise SagaStoreMissing(f"{workload.group} has nowhere to keep its courses")
+        steps = SagaSteps(self._app, workload.saga, self._factory)
+        firing = DeadlineFiring(steps, self._store, on_step=self._on_step)
+        self._firing.append(firing)
+        handling = SagaHandling(steps, self._store, on_step=self._on_step, on_deadline=firing.wake)
+        return workload.handled_by(handling.handlers())
+
+    def workloads(self, app: App) -> Sequence[Workload]:
+        """The subscriptions of all sagas of an app."""
+        return [self.prepared(app.workload(subscription_of(saga.name))) for saga in app.sagas]
+
+    async def fire_due(self) -> int:
+        """Fire what is due once; how many deadlines that was. For workers that go step by step."""
+        return sum([await firing.fire_due() for firing in self._firing])
+
+    @asynccontextmanager
+    async def firing(self, stop: asyncio.Event) -> AsyncIterator[None]:
+        """Fire deadlines while the block runs; when that cannot go on, `stop` is set.
+
+        What it could not go on for is raised behind the block.
+        """
+        ended = asyncio.Event()
+        tasks = [
+            asyncio.create_task(self._until_failed(firing, ended, stop), name="saga deadlines")
+            for firing in self._firing
+        ]
+        try:
+            yield
+        finally:
+            ended.set()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    @staticmethod
+    async def _until_failed(
+        firing: DeadlineFiring, ended: asyncio.Event, stop: asyncio.Event
+    ) -> None:
+        try:
+            await firing.run(ended)
+        except Exception:
+            log.exception("deadlines cannot be fired any more")
+            stop.set()
+            raise

@@ -1,0 +1,308 @@
+"""Sagas on PostgreSQL: power cuts at every point of a step, races, and deadlines that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from connectors.postgres.database import Database
+from connectors.postgres.event_appender import PostgresEventAppender
+from connectors.postgres.migrations import migrate
+from connectors.postgres.saga_store import PostgresSagaStore
+from connectors.settings import PostgresSettings
+from schemas.catalog import Catalog
+from schemas.codec import Codec
+from schemas.event import Event, EventFactory
+from schemas.events.domain import AnalysisStarted
+from streams.expectation import ANY_VERSION
+from streams.memory.log import MemoryLog
+from streams.memory.schemas import MemoryWriterSchemas
+from streams.sagas.course import Address, SagaStatus, SagaSteps
+from streams.sagas.saga import DeadlinePassed, Emit, Reaction
+from streams.sagas.store import SagaStore
+from tests.contracts.probe_saga import ProbeSaga, analysis_of, reply, session
+from tests.integration.connectors.conftest import eventually
+from tests.integration.connectors.crashing_saga import APPENDS, INSTALL_FAILS, SUCCESS, TIMES_OUT
+
+pytestmark = pytest.mark.postgres
+
+CATALOG = Catalog.load()
+FACTORY = EventFactory(CATALOG, "tests")
+ROOT = Path(__file__).parents[3]
+DEADLINES = 600
+
+COURSES = {
+    SUCCESS: (
+        SagaStatus.COMPLETED,
+        ["setup.session.completed", "setup.step.install.started", "setup.step.validate.started"],
+    ),
+    INSTALL_FAILS: (
+        SagaStatus.COMPENSATED,
+        [
+            "setup.session.failed",
+            "setup.step.install.started",
+            "setup.step.rollback.started",
+            "setup.step.validate.started",
+        ],
+    ),
+    TIMES_OUT: (
+        SagaStatus.COMPENSATED,
+        [
+            "setup.session.failed",
+            "setup.step.install.started",
+            "setup.step.rollback.started",
+            "setup.step.validate.started",
+            "system.saga.deadline.passed",
+        ],
+    ),
+    APPENDS: (
+        SagaStatus.COMPLETED,
+        ["analysis.started", "setup.session.completed", "setup.step.validate.started"],
+    ),
+}
+
+
+@pytest.fixture
+async def database(fresh_database: str) -> AsyncIterator[Database]:
+    """A migrated database."""
+    settings = PostgresSettings(dsn=fresh_database, acquire_timeout_s=60)
+    await migrate(settings)
+    async with Database(settings) as opened:
+        yield opened
+
+
+def store_on(database: Database) -> PostgresSagaStore:
+    codec = Codec(CATALOG)
+    schemas = MemoryWriterSchemas(MemoryLog(), codec, wait_s=0)
+    return PostgresSagaStore(database, CATALOG, codec, schemas)
+
+
+async def take(store: SagaStore, steps: SagaSteps[Any], event: Event[Any]) -> None:
+    await store.take(steps.address(event), lambda course: steps.step(course, event))
+
+
+def crash(dsn: str, stories: Sequence[tuple[str, str]], die_at: int | None) -> int:
+    """Run the stories in a process of its own; how it ended."""
+    asked = json.dumps({"dsn": dsn, "stories": stories, "die_at": die_at})
+    command = [sys.executable, "-m", "tests.integration.connectors.crashing_saga", asked]
+    return subprocess.run(command, cwd=ROOT, check=False, timeout=60).returncode
+
+
+def session_of(event: Event[Any]) -> str:
+    """The session that an event is about."""
+    match event.data:
+        case DeadlinePassed(key=key):
+            return key
+        case AnalysisStarted(package=package):
+            return package
+    return str(event.data.session_id)
+
+
+def emitted(dsn: str) -> dict[str, list[str]]:
+    """The types of what is in the outbox, by session; sorted."""
+    found = dict[str, list[str]]()
+    for event in outgoing(dsn):
+        found.setdefault(session_of(event), []).append(event.type)
+    return {session_id: sorted(types) for session_id, types in found.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("path", list(COURSES))
+async def test_a_power_cut_at_any_point_of_any_step_repeats_nothing_and_loses_nothing(
+    database: Database, fresh_database: str, path: str
+) -> None:
+    sessions: list[str] = []
+    for die_at in count(1):
+        sessions.append(f"s-{die_at}")
+        ended = await asyncio.to_thread(crash, fresh_database, [(sessions[-1], path)], die_at)
+        if ended == 0:
+            break
+        assert ended == -signal.SIGKILL
+    assert len(sessions) > 20, "every statement and every commit is a point"
+    again = [(session_id, path) for session_id in sessions]
+    assert await asyncio.to_thread(crash, fresh_database, again, None) == 0
+    status, types = COURSES[path]
+    store, saga = store_on(database), "probe" if path == APPENDS else "setup-workflow"
+    found = [await store.find(Address(it, saga, it)) for it in sessions]
+    assert [None if it is None else it.status for it in found] == [status] * len(sessions)
+    assert emitted(fresh_database) == dict.fromkeys(sessions, types)
+    with psycopg.connect(fresh_database) as connection:
+        assert connection.execute("SELECT count(*) FROM saga_deadlines").fetchone() == (0,)
+
+
+class SharedSaga(ProbeSaga):
+    """All its courses append to one aggregate."""
+
+    def decide(self, state: int, event: Event[Any]) -> list[Emit]:
+        return [Emit(analysis_of("shared"))]
+
+
+async def test_courses_that_append_to_one_aggregate_share_its_versions_with_everybody(
+    fresh_database: str, database: Database
+) -> None:
+    steps = SagaSteps("tests", SharedSaga(), FACTORY)
+    starts = [FACTORY.create(session(f"s-{number}")) for number in range(30)]
+    settings = PostgresSettings(dsn=fresh_database, acquire_timeout_s=60)
+
+    async def append(appender: PostgresEventAppender) -> None:
+        await appender.append([FACTORY.create(analysis_of("shared"))], ANY_VERSION)
+
+    async with Database(settings) as other, Database(settings) as third:
+        stores = [store_on(database), store_on(other)]
+        appender = PostgresEventAppender(third, CATALOG, Codec(CATALOG))
+        await asyncio.gather(
+            *(take(stores[number % 2], steps, start) for number, start in enumerate(starts)),
+            *(append(appender) for _ in range(30)),
+        )
+    with psycopg.connect(fresh_database) as connection:
+        found = connection.execute("SELECT aggregate_version FROM events ORDER BY 1").fetchall()
+        assert found == [(version,) for version in range(1, 61)]
+        assert connection.execute("SELECT count(*) FROM outbox").fetchone() == (60,)
+
+
+async def test_a_deadline_that_a_saga_cannot_decide_on_is_put_off_and_holds_up_no_other(
+    fresh_database: str, database: Database
+) -> None:
+    store, steps = store_on(database), SagaSteps("tests", ProbeSaga(reply_s=0), FACTORY)
+    for key in ("a", "b-raise", "c"):
+        await take(store, steps, FACTORY.create(session(key)))
+    fired = await store.fire(steps.name, steps.passed, 100)
+    assert (len(fired.steps), fired.failed, fired.handled) == (2, 1, 3)
+    assert (await store.fire(steps.name, steps.passed, 100)).handled == 0
+    due_in_s = await store.due_in_s(steps.name)
+    assert due_in_s is not None
+    assert 0 < due_in_s <= 1
+    with psycopg.connect(fresh_database) as connection:
+        rows = connection.execute("SELECT failures, last_error FROM saga_deadlines").fetchall()
+    assert rows == [(1, "OSError: the saga cannot decide on that")]
+    waiting = FACTORY.create(reply("b-raise"))
+    step = await store.carry_on(steps.address(waiting), lambda it: steps.step(it, waiting))
+    assert step is not None, "its course goes on all the same"
+
+
+class HugeSaga(ProbeSaga):
+    """What it emits at its deadline is larger than an event may be, for one course of it."""
+
+    def decide(self, state: int, event: Event[Any]) -> Sequence[Reaction]:
+        if isinstance(event.data, DeadlinePassed) and event.data.key == "huge":
+            return [Emit(analysis_of("x" * 2_000_000))]
+        return super().decide(state, event)
+
+
+async def test_a_deadline_whose_events_cannot_be_stored_is_put_off_and_holds_up_no_other(
+    fresh_database: str, database: Database
+) -> None:
+    store, steps = store_on(database), SagaSteps("tests", HugeSaga(reply_s=0), FACTORY)
+    for key in ("a", "huge", "c"):
+        await take(store, steps, FACTORY.create(session(key)))
+    fired = await store.fire(steps.name, steps.passed, 100)
+    assert (len(fired.steps), fired.failed) == (2, 1)
+    with psycopg.connect(fresh_database) as connection:
+        rows = connection.execute("SELECT last_error FROM saga_deadlines").fetchall()
+    assert [row[0].split(":")[0] for row in rows] == ["EventTooLarge"]
+
+
+async def test_a_course_that_is_built_anew_appends_its_events_once(
+    fresh_database: str, database: Database
+) -> None:
+    store, steps = store_on(database), SagaSteps("tests", ProbeSaga(), FACTORY)
+    event = FACTORY.create(session("s"))
+    await take(store, steps, event)
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("DELETE FROM sagas")
+    await take(store, steps, event)
+    with psycopg.connect(fresh_database) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+@contextmanager
+def firing_process(dsn: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "tests.integration.connectors.firing_saga", dsn]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+async def test_each_deadline_is_fired_once_and_never_early_by_two_processes_of_which_one_is_killed(
+    fresh_database: str, database: Database
+) -> None:
+    store = store_on(database)
+    for number in range(DEADLINES):
+        # In the order of their numbers, from the second at which the last one is set.
+        steps = SagaSteps("tests", ProbeSaga(reply_s=5 + number * 0.005), FACTORY)
+        await take(store, steps, FACTORY.create(session(f"s-{number}")))
+
+    def fired() -> int:
+        with psycopg.connect(fresh_database) as connection:
+            row = connection.execute("SELECT count(*) FROM saga_steps WHERE step = 2").fetchone()
+        return 0 if row is None else int(row[0])
+
+    with firing_process(fresh_database) as one, firing_process(fresh_database):
+        await eventually(lambda: fired() > DEADLINES // 4)
+        one.kill()
+        assert fired() < DEADLINES, "it was to be killed in the middle"
+        await eventually(lambda: fired() == DEADLINES)
+    passed = [
+        event for event in outgoing(fresh_database) if event.type == DeadlinePassed.event_type
+    ]
+    assert Counter(event.data.key for event in passed) == {
+        f"s-{number}": 1 for number in range(DEADLINES)
+    }
+    assert Counter(emitted_types(fresh_database))["setup.session.failed"] == DEADLINES
+    with psycopg.connect(fresh_database) as connection:
+        rows = connection.execute(
+            "SELECT key, taken_at FROM saga_steps JOIN sagas USING (course) WHERE step = 2"
+        ).fetchall()
+    taken_at: dict[str, datetime] = dict(rows)
+    early = [it.data for it in passed if taken_at[it.data.key] < it.timestamp]
+    assert early == []
+
+
+async def test_replaying_the_events_of_a_course_touches_no_deadline(
+    fresh_database: str, database: Database
+) -> None:
+    store, steps = store_on(database), SagaSteps("tests", ProbeSaga(), FACTORY)
+    event = FACTORY.create(session("s"))
+    waits = FACTORY.create(reply("s", success=False, reason="wait"))
+    for told in (event, waits, event, waits):
+        await take(store, steps, told)
+    with psycopg.connect(fresh_database) as connection:
+        first = connection.execute("SELECT set_by, due_at FROM saga_deadlines").fetchall()
+    await take(store, steps, event)
+    with psycopg.connect(fresh_database) as connection:
+        again = connection.execute("SELECT set_by, due_at FROM saga_deadlines").fetchall()
+    assert first == again
+    assert [row[0] for row in again] == [waits.id]
+    assert Counter(emitted_types(fresh_database)) == {
+        "setup.step.validate.started": 1,
+        "analysis.started": 1,
+    }
+
+
+def outgoing(dsn: str) -> list[Event[Any]]:
+    codec = Codec(CATALOG)
+    with psycopg.connect(dsn) as connection:
+        return [codec.view(row[0]) for row in connection.execute("SELECT payload FROM outbox")]
+
+
+def emitted_types(dsn: str) -> list[str]:
+    with psycopg.connect(dsn) as connection:
+        return [row[0] for row in connection.execute("SELECT type FROM outbox").fetchall()]
