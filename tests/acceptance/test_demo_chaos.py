@@ -23,7 +23,8 @@ def test_poisoned_events_are_parked_named_redriven_and_everything_arrives_once(
     assert_whole(summary)
     assert summary["poisoned"] == summary["parked"] == summary["redriven"] > 0, summary
     # The terminal is narrow: words are broken where its lines end.
-    shown = "".join(Text.from_ansi(running.terminal.text()).plain.split())
+    lines = running.terminal.text().replace("\r", "\n")
+    shown = "".join(Text.from_ansi(lines).plain.split())
     assert f"{summary['parked']}poisonedeventswaitforanorder" in shown
     assert "PoisonedEvent:analysis-progressfailsonanalysis.file.processedof" in shown
     assert "PoisonedEvent:notifyfailsonanalysis.completedof" in shown
