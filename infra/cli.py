@@ -48,6 +48,7 @@ COMMANDS: Final = (
     Command("gateway", "infra.commands.gateway", "Serve browsers."),
     Command("token", "infra.commands.token", "Mint a development token for the gateway."),
     Command("events", "infra.commands.events", "Look at and send events."),
+    Command("dlq", "infra.commands.dlq", "Look at events that failed; redrive, edit, drop them."),
     Command("store", "infra.commands.store", "Look at the event store, audit it, restore it."),
     Command("schemas", "infra.commands.schemas", "Check and generate schemas."),
     Command("bench", "infra.commands.bench", "Measure beside the peers on this machine."),

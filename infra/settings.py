@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -65,6 +66,17 @@ def _dsn(value: SecretStr) -> SecretStr:
     return value
 
 
+def _web_address(value: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(value.get_secret_value())
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # whose text may hold the address
+        is_address = False
+    if not is_address:
+        raise ValueError("write it as https://host/path")
+    return value
+
+
 def _jwt_secret(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value()) < _SECRET_MIN_LENGTH:
         raise ValueError(f"a signing key needs at least {_SECRET_MIN_LENGTH} characters")
@@ -101,6 +113,8 @@ class Settings(BaseSettings):
 
     traces: bool | None = None
     """Whether OpenTelemetry traces are sent; unset, an OTLP endpoint in `OTEL_*` decides."""
+    alert_webhook: Annotated[SecretStr, AfterValidator(_web_address)] | None = None
+    """Where alerts are posted as JSON; without, they are log lines and events."""
 
     @model_validator(mode="after")
     def _external_needs_both(self) -> Settings:

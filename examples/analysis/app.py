@@ -1,6 +1,7 @@
 """The team app `analysis`: notifications, metrics, the setup workflow, and three projections."""
 
 from examples.analysis import setup_workflow
+from examples.analysis.faults import Faults
 from examples.analysis.read_models import count_per_type, hour_of, progress, totals
 from schemas.event import Event
 from schemas.events.domain import AnalysisCompleted, NotificationSent
@@ -10,12 +11,15 @@ from streams.context import Context
 
 app = App("analysis")
 
+faults = Faults.from_environment()
+
 setup_workflow.register(app)
 
 
 @app.on("analysis.completed")
 async def notify(event: Event[AnalysisCompleted], context: Context) -> None:
     """NotificationService: tells the project that its analysis is there."""
+    faults.strike("notify", event)
     data = event.data
     await context.publish(
         NotificationSent(
@@ -46,7 +50,7 @@ app.projection(
     on=("analysis.*",),
     initial=dict,
     key=lambda event: str(event.data.analysis_id),
-)(progress)
+)(faults.around("analysis-progress", progress))
 
 app.projection(
     "project-totals",

@@ -21,6 +21,9 @@ def demo(
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="End after the analysis.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one summary line.")] = False,
+    chaos: Annotated[
+        bool, typer.Option("--chaos", help="Poison some events; park, mend and redrive them.")
+    ] = False,
 ) -> None:
     """Start the stack and the reference application on real source files, and open a live page.
 
@@ -28,11 +31,10 @@ def demo(
     """
     began = time.monotonic()
     # The reference application stands on infra, so it is met here at run time only.
-    from examples.analysis.demo.command import demonstrate
+    from examples.analysis.demo.command import Wish, demonstrate
     from examples.analysis.plan import standard_library
 
-    whole = demonstrate(
-        load_settings(), path or standard_library(), began=began, once=once, as_json=as_json
-    )
+    wish = Wish(once=once, json=as_json, chaos=chaos)
+    whole = demonstrate(load_settings(), path or standard_library(), wish, began)
     if not whole:
         raise typer.Exit(1)

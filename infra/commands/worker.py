@@ -16,6 +16,7 @@ import typer
 from connectors.projection_service import StoredReads, projection_edges
 from connectors.saga_service import saga_store
 from connectors.sink_service import migrate_when_available
+from infra.alert_webhook import alert_hooks
 from infra.keys import open_keys
 from infra.process_pages import HttpHost, HttpPort, note_of
 from infra.sagas import saga_plan
@@ -109,6 +110,7 @@ def worker(
         store=store,
         rebuilds_tables=rebuild_tables,
         keys=keys,
+        alert_hooks=alert_hooks(load_settings()),
         restart_when_stalled=restart_when_stalled,
     )
     with open_tracing(load_settings(), f"wundr-worker-{target}") as tracing:

@@ -30,8 +30,10 @@ from schemas.events.plugin import (
     PluginMetricRecorded,
 )
 from schemas.events.system import (
+    SystemAlertRaised,
     SystemBreakerClosed,
     SystemBreakerOpened,
+    SystemLetterEdited,
     SystemRunCompleted,
     SystemRunStarted,
     SystemSagaDeadlinePassed,
@@ -59,8 +61,10 @@ __all__ = [
     "SetupStepRollbackStarted",
     "SetupStepValidateCompleted",
     "SetupStepValidateStarted",
+    "SystemAlertRaised",
     "SystemBreakerClosed",
     "SystemBreakerOpened",
+    "SystemLetterEdited",
     "SystemRunCompleted",
     "SystemRunStarted",
     "SystemSagaDeadlinePassed",

@@ -10,6 +10,68 @@ from schemas.event_data import EventData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SystemAlertRaised(EventData):
+    """Events keep failing, or were parked: somebody has to look.
+
+    app: The app whose handler fails.
+    subscription: The consumer group that the failing event is for.
+    handler: The handler or projection.
+    reason: The error's stable code or its name: alerts are counted by handler and reason.
+    state: `parked` when the event waits for somebody's order, `waiting` when it is tried again.
+    count: Failures that this alert stands for, those since the alert before among them.
+    tries: How often the latest of them was tried.
+    event_id: The latest event that failed; null where its bytes do not say.
+    failed_type: Its type; null where its bytes do not say.
+    letter_id: The letter that keeps it, `group/handler/topic/partition/offset`.
+    """
+
+    event_type: ClassVar[str] = "system.alert.raised"
+    schema_version: ClassVar[str] = "1.0.0"
+
+    app: str
+    subscription: str
+    handler: str
+    reason: str
+    state: str
+    count: int
+    tries: int
+    event_id: str | None
+    failed_type: str | None
+    letter_id: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """See EventData."""
+        return cls(
+            app=data["app"],
+            subscription=data["subscription"],
+            handler=data["handler"],
+            reason=data["reason"],
+            state=data["state"],
+            count=data["count"],
+            tries=data["tries"],
+            event_id=data["eventId"],
+            failed_type=data["failedType"],
+            letter_id=data["letterId"],
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        """See EventData."""
+        return {
+            "app": self.app,
+            "subscription": self.subscription,
+            "handler": self.handler,
+            "reason": self.reason,
+            "state": self.state,
+            "count": self.count,
+            "tries": self.tries,
+            "eventId": self.event_id,
+            "failedType": self.failed_type,
+            "letterId": self.letter_id,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SystemBreakerClosed(EventData):
     """A breaker has closed: the dependency answers again, and all that waited goes on.
 
@@ -94,6 +156,60 @@ class SystemBreakerOpened(EventData):
             "reason": self.reason,
             "host": self.host,
             "pid": self.pid,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemLetterEdited(EventData):
+    """Somebody gave a failed event other data, to be handled with them.
+
+    event_id: The event whose data were replaced; its id stays the same.
+    failed_type: Its type.
+    letter_id: The letter that keeps it, `group/handler/topic/partition/offset`.
+    app: The app whose handler failed.
+    editor: The account that gave the order.
+    reason: Why, in the editor's words.
+    before: SHA-256 of the event's bytes as they failed, in hexadecimal digits.
+    after: SHA-256 of the event's bytes as they are tried again.
+    """
+
+    event_type: ClassVar[str] = "system.letter.edited"
+    schema_version: ClassVar[str] = "1.0.0"
+
+    event_id: str
+    failed_type: str
+    letter_id: str
+    app: str
+    editor: str
+    reason: str | None = None
+    before: str
+    after: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """See EventData."""
+        return cls(
+            event_id=data["eventId"],
+            failed_type=data["failedType"],
+            letter_id=data["letterId"],
+            app=data["app"],
+            editor=data["editor"],
+            reason=data.get("reason", None),
+            before=data["before"],
+            after=data["after"],
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        """See EventData."""
+        return {
+            "eventId": self.event_id,
+            "failedType": self.failed_type,
+            "letterId": self.letter_id,
+            "app": self.app,
+            "editor": self.editor,
+            "reason": self.reason,
+            "before": self.before,
+            "after": self.after,
         }
 
 
@@ -238,8 +354,10 @@ class SystemWorkerStarted(EventData):
 
 
 DATA_CLASSES: tuple[type[EventData], ...] = (
+    SystemAlertRaised,
     SystemBreakerClosed,
     SystemBreakerOpened,
+    SystemLetterEdited,
     SystemRunCompleted,
     SystemRunStarted,
     SystemSagaDeadlinePassed,

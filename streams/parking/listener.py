@@ -1,5 +1,6 @@
 """Who is told of what becomes of failed events: alerts, metrics."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from streams.parking.letter import Letter
@@ -42,3 +43,30 @@ class NobodyListens:
 
     def dropped(self, letter: Letter) -> None:
         """See ParkingListener."""
+
+
+class AllListen:
+    """Implements ParkingListener: each of several is told, in order."""
+
+    def __init__(self, listeners: Sequence[ParkingListener]) -> None:
+        self._listeners = listeners
+
+    def failed(self, letter: Letter) -> None:
+        """See ParkingListener."""
+        for listener in self._listeners:
+            listener.failed(letter)
+
+    def behind(self, letter: Letter) -> None:
+        """See ParkingListener."""
+        for listener in self._listeners:
+            listener.behind(letter)
+
+    def done(self, letter: Letter) -> None:
+        """See ParkingListener."""
+        for listener in self._listeners:
+            listener.done(letter)
+
+    def dropped(self, letter: Letter) -> None:
+        """See ParkingListener."""
+        for listener in self._listeners:
+            listener.dropped(letter)

@@ -13,6 +13,7 @@ import structlog
 from schemas.envelope import Priority
 from schemas.key_ring import KeyRing
 from schemas.topics import priority_of
+from streams.alerts import AlertHook
 from streams.breaker_numbers import BreakerNumbers
 from streams.breakers import Breakers
 from streams.control import Control
@@ -64,7 +65,8 @@ class WorkerSettings:
     `instance` name or a `data_dir` of its own, and `log_ids`: the broker's id of each changelog, by
     which a store knows the log that it follows. With `rebuilds_tables` it folds the archive anew
     into each partition of its tables that it gets, once. `run_file` tells where its pages are and
-    stays, `note` goes with the worker. `keys` seal and open personal fields. With `tracing` what is
+    stays, `note` goes with the worker. `keys` seal and open personal fields. `alert_hooks` tell of
+    failing events, beside the log and the event `system.alert.raised`. With `tracing` what is
     published and handled has spans.
     """
 
@@ -83,6 +85,7 @@ class WorkerSettings:
     note: Path | None = None
     journal: Path | None = None
     keys: KeyRing | None = None
+    alert_hooks: tuple[AlertHook, ...] = ()
     stall_after_s: float = STALL_AFTER_S
     restart_when_stalled: bool = False
     tracing: Tracing | None = None

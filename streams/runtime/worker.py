@@ -4,8 +4,13 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +18,7 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import EventFactory, system_clock
 from schemas.topics import CONTROL_TOPIC, all_events_topics, dead_letter_topic, retry_topic
+from streams.alerts import Alerts, raised_alerts
 from streams.app import App
 from streams.attempts import Attempts
 from streams.breaker_events import BreakerEvents, ProcessId
@@ -29,6 +35,7 @@ from streams.kafka.sender import KafkaSender
 from streams.letter_counts import LetterCounts
 from streams.log import RecordSender
 from streams.pages import Pages
+from streams.parking.listener import AllListen, NobodyListens, ParkingListener
 from streams.parking.loading import held_back
 from streams.parking.lot import LotEdges, ParkingLot
 from streams.parking.orders import order_prefix, take_order
@@ -81,6 +88,7 @@ class _Connections:
     outages: tuple[type[BaseException], ...]
     breakers: Breakers
     control: Control
+    listener: ParkingListener = field(default_factory=NobodyListens)
 
 
 async def run_app_worker(
@@ -102,14 +110,16 @@ async def run_app_worker(
     collect_garbage_less_often()
     # The sender drains into the journal when it closes.
     with _journal(settings.journal) as journal:
-        async with _connections(settings, app.outages) as connections:
+        async with (
+            _connections(settings, app.outages) as connections,
+            _alerts(app.name, connections, journal, settings) as alerts,
+        ):
             turns = Turns()
             on_step = _step_listener(journal, connections.codec)
             running = SagaRunning(app.name, connections.catalog, sagas, on_step)
             workloads = [running.prepared(workload) for workload in workloads]
-            runs = [
-                _prepared(workload, connections, journal, turns, settings) for workload in workloads
-            ]
+            told = replace(connections, listener=alerts)
+            runs = [_prepared(workload, told, journal, turns, settings) for workload in workloads]
             topics = {topic for run in runs for topic in run.member.topics}
             topics |= {retry_topic(app.name), dead_letter_topic(app.name)}
             await _check_topics(settings, topics)
@@ -127,11 +137,15 @@ async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> 
         app=PLATFORM_APP, name=PLATFORM_SUBSCRIPTION, topics=all_events_topics()
     )
     metrics = WorkMetrics(subscription.group)
-    async with _connections(settings) as connections:
+    async with (
+        _connections(settings) as connections,
+        _alerts(PLATFORM_APP, connections, NO_JOURNAL, settings) as alerts,
+    ):
         member = _member(subscription, settings)
         attempts = Attempts(RetrySchedule())
         sender = LeasedSender(PatientSender(connections.sender, attempts), member.lease)
-        lot = _lot(PLATFORM_APP, sender, metrics, connections)
+        told = replace(connections, listener=alerts)
+        lot = _lot(PLATFORM_APP, sender, metrics, told)
         processor = PlatformProcessor(
             PlatformEdges(
                 catalog=connections.catalog,
@@ -240,11 +254,24 @@ def _subscription(workload: Workload, catalog: Catalog, settings: WorkerSettings
     return replace(subscription, topics=subscription.topics_of(settings.lanes))
 
 
+def _alerts(
+    app: str, connections: _Connections, journal: Journal, settings: WorkerSettings
+) -> AbstractAsyncContextManager[Alerts]:
+    """Who tells of failing events; its events are the app's."""
+    sender = PatientSender(connections.sender, Attempts(RetrySchedule()))
+    publisher = EventPublisher(
+        connections.catalog, connections.codec, sender, connections.schemas, journal
+    )
+    factory = EventFactory(connections.catalog, app)
+    return raised_alerts(publisher, factory, connections.codec, settings.alert_hooks)
+
+
 def _lot(
     app: str, sender: RecordSender, metrics: WorkMetrics, connections: _Connections
 ) -> ParkingLot:
     """The parking lot of a subscription, which hears of the orders about its letters."""
-    edges = LotEdges(sender=sender, clock=system_clock, listener=LetterCounts(metrics))
+    listener = AllListen((LetterCounts(metrics), connections.listener))
+    edges = LotEdges(sender=sender, clock=system_clock, listener=listener)
     lot = ParkingLot(app, metrics.subscription, edges)
     metrics.parked = lambda: lot.backlog
     connections.control.orders.listen(order_prefix(app), partial(take_order, lot))

@@ -4,11 +4,13 @@ import asyncio
 import json
 import signal
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from examples.analysis.app import app as team_app
+from examples.analysis.demo.chaos import Poison
 from examples.analysis.demo.display import Display
 from examples.analysis.demo.logs import logging_to
 from examples.analysis.demo.places import places
@@ -16,6 +18,7 @@ from examples.analysis.demo.plan import DemoFolders
 from examples.analysis.demo.run import Demonstration
 from examples.analysis.demo.settings import DemoSettings
 from examples.analysis.demo.summary import Summary
+from examples.analysis.faults import VARIABLE
 from examples.analysis.plan import PackagePlan, plan
 from gateway.settings import GatewaySettings
 from infra.application import ApplicationRecord
@@ -34,12 +37,25 @@ from schemas.event import random_id, system_clock
 from schemas.topics import platform_topics
 
 
-def demonstrate(settings: Settings, root: Path, *, began: float, once: bool, as_json: bool) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How the demonstration is wanted.
+
+    With `once` everything is ended after the analysis, otherwise at Ctrl-C; with `json` one line
+    has the counts; with `chaos` some events fail until they are mended and redriven.
+    """
+
+    once: bool = False
+    json: bool = False
+    chaos: bool = False
+
+
+def demonstrate(settings: Settings, root: Path, wish: Wish, began: float) -> bool:
     """Run the demonstration; whether everything arrived once.
 
-    `began` is when the command began, on the monotonic clock. With `once` everything is ended after
-    the analysis, otherwise at Ctrl-C. Raises SourceFolderMissing, NothingToAnalyse, PortTaken,
-    ApplicationRuns, StackError; KeyboardInterrupt when it was ended by a signal.
+    `began` is when the command began, on the monotonic clock. Raises SourceFolderMissing,
+    NothingToAnalyse, PortTaken, ApplicationRuns, StackError; KeyboardInterrupt when it was ended by
+    a signal.
     """
     display = Display(Console(stderr=True, highlight=False), began)
     run_id = random_id(system_clock())
@@ -53,7 +69,8 @@ def demonstrate(settings: Settings, root: Path, *, began: float, once: bool, as_
                 display.stack_runs(endpoints)
                 display.topics_ready(prepare_topics(endpoints, settings))
                 demo = _demo_settings(settings, folders, endpoints, root, plans, began)
-                summary = asyncio.run(_run(demo, display, once=once, as_json=as_json))
+                demo = poisoned(demo) if wish.chaos else demo
+                summary = asyncio.run(_run(demo, display, wish))
             finally:
                 # All that is left is to end what was started, in bounded time.
                 _ignore_signals()
@@ -62,9 +79,7 @@ def demonstrate(settings: Settings, root: Path, *, began: float, once: bool, as_
     return summary.is_whole
 
 
-async def _run(
-    demo: DemoSettings, display: Display, *, once: bool, as_json: bool
-) -> Summary | None:
+async def _run(demo: DemoSettings, display: Display, wish: Wish) -> Summary | None:
     """The run's summary; None when a signal ended it. Every process has ended on return."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -78,11 +93,11 @@ async def _run(
         if not running.done():
             return None
         summary = running.result()
-        if as_json:
+        if wish.json:
             sys.stdout.write(json.dumps(summary.as_json()) + "\n")
             sys.stdout.flush()
         display.result(summary)
-        if once:
+        if wish.once:
             return summary
         display.goes_on(summary.console_url)
         await stop.wait()
@@ -102,7 +117,15 @@ async def _demonstrate(demo: DemoSettings, display: Display, supervisor: Supervi
         await run.start()
         display.processes_ready(demo.gateway_url)
         with display.bars(demo.files) as bars:
-            return await run.run(bars.follow)
+            return await run.run(bars.follow, display)
+
+
+def poisoned(demo: DemoSettings) -> DemoSettings:
+    """The same run with events on which its workers fail."""
+    poison = Poison.of(demo.plans, demo.root)
+    poison.spread(demo.folders.faults)
+    environment = {**demo.environment, VARIABLE: str(demo.folders.faults)}
+    return replace(demo, poison=poison, environment=environment)
 
 
 def _demo_settings(

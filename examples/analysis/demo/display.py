@@ -4,7 +4,7 @@ All of it goes to stderr; where that is no terminal nothing moves and nothing is
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from examples.analysis.demo.plan import RELEASES, DemoFolders
+from examples.analysis.demo.repair import ChaosCounts, ParkedEvent
 from examples.analysis.demo.run import Counts
 from examples.analysis.demo.summary import Summary
 from infra.stack.endpoints import Endpoints
@@ -98,13 +99,28 @@ class Display:
         with Progress(*columns, console=self._console, transient=True, disable=not shown) as moving:
             yield Bars.on(moving, files)
 
+    def parked(self, events: Sequence[ParkedEvent]) -> None:
+        """See repair.Watch: the events by name, and how many wait behind each."""
+        self._step("parked", f"{len(events)} poisoned events wait for an order, others flow")
+        for event in events:
+            waits = f", {event.behind} behind it" if event.behind else ""
+            self._step("", f"{event.error}{waits}")
+
+    def mended(self) -> None:
+        """See repair.Watch."""
+        self._step("mended", "what failed on them works again; redriving")
+
+    def redriven(self, count: int) -> None:
+        """See repair.Watch."""
+        self._step("redriven", f"{count}, and what waited behind them, in order")
+
     def result(self, summary: Summary) -> None:
         """The counts in one table, with what they mean."""
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(style="bold", justify="right")
         table.add_column(justify="right")
         table.add_column(style="dim")
-        for name, count, meaning in _rows(summary):
+        for name, count, meaning in (*_rows(summary), *_chaos_rows(summary.chaos)):
             table.add_row(name, f"{count:,}", meaning)
         verdict = "everything arrived, once" if summary.is_whole else "not whole"
         colour = "green" if summary.is_whole else "red"
@@ -146,7 +162,17 @@ def _rows(summary: Summary) -> tuple[tuple[str, int, str], ...]:
         ("redelivered", summary.redelivered, "sent to the client again, and dropped there"),
         ("lost", summary.lost, "acknowledged and missing somewhere"),
         ("duplicates", summary.duplicates, "counted, stored or shown twice"),
-        ("dead letters", summary.dead_letters, "events that no try could handle"),
+        ("dead letters", summary.dead_letters, "events that are not done at the end"),
+    )
+
+
+def _chaos_rows(chaos: ChaosCounts | None) -> tuple[tuple[str, int, str], ...]:
+    if chaos is None:
+        return ()
+    return (
+        ("poisoned", chaos.poisoned, "events that failed, on purpose"),
+        ("parked", chaos.parked, "of these, with what came after them in order"),
+        ("redriven", chaos.redriven, "of these, once what failed was mended"),
     )
 
 

@@ -1,7 +1,5 @@
 """Collects what each place says about one run: journals, rows, tables, a client's screen."""
 
-from collections.abc import Sequence
-
 from examples.analysis.app import app
 from examples.analysis.demo.places import Places, ends_of
 from examples.analysis.demo.settings import DemoSettings
@@ -33,8 +31,3 @@ async def has_backlog(settings: DemoSettings, at: Places) -> bool:
     topics = (*work.event_topics(at.application.catalog), *work.repartition_topics())
     ends = await ends_of(settings.kafka, topics)
     return any(committed.get(str(source), 0) < end for source, end in ends.items())
-
-
-async def written_to(settings: DemoSettings, topics: Sequence[str]) -> int:
-    """How many records were ever written to these topics."""
-    return sum((await ends_of(settings.kafka, topics)).values())

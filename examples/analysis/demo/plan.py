@@ -30,6 +30,11 @@ class DemoFolders:
         """One journal per process that publishes or appends."""
         return self.run / "journals"
 
+    @property
+    def faults(self) -> Path:
+        """What workers fail on, for as long as it is there."""
+        return self.run / "faults.json"
+
     def journal(self, name: str) -> Path:
         """The journal of a process."""
         return self.journals / f"{name}.jsonl"

@@ -8,16 +8,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from connectors.errors import ConnectorsError
 from connectors.postgres.migrations import migrate
 from connectors.settings import PostgresSettings
 from examples.analysis.app import app
-from examples.analysis.demo.evidence import PROJECTIONS, collect, has_backlog, written_to
+from examples.analysis.demo.evidence import PROJECTIONS, collect, has_backlog
+from examples.analysis.demo.letters import live_ids
 from examples.analysis.demo.opening import USER, Opening
 from examples.analysis.demo.places import Places
 from examples.analysis.demo.plan import RELEASES, producer_plans, service_plans
+from examples.analysis.demo.repair import ChaosCounts, Repair, Unwatched, Watch
 from examples.analysis.demo.settings import DemoSettings
 from examples.analysis.demo.summary import Summary
 from examples.analysis.demo.waiting import ProcessNotReady, until
@@ -34,8 +36,6 @@ from gateway.tokens import mint
 from infra.supervisor import Supervisor
 from schemas.errors import WundrError
 from schemas.event import EventFactory
-from schemas.topics import dead_letter_topic
-from streams.platform.processor import PLATFORM_APP
 
 READY_S: Final = 60.0
 """How long a process may take to answer for the first time."""
@@ -74,7 +74,7 @@ class Demonstration:
         self._at = at
         self._supervisor = supervisor
         self._tables_before: Tables = {}
-        self._dead_letters_before = 0
+        self._letters_before: frozenset[str] = frozenset()
 
     async def start(self) -> None:
         """Start the processes and wait for them.
@@ -103,10 +103,12 @@ class Demonstration:
             what="the workers did not finish what an earlier run had left",
         )
         self._tables_before = await self._at.workers.tables(PROJECTIONS)
-        self._dead_letters_before = await self._dead_letters()
+        self._letters_before = await live_ids(settings.kafka)
 
-    async def run(self, follow: Follow) -> Summary:
+    async def run(self, follow: Follow, watch: Watch | None = None) -> Summary:
         """From the first event to the last count; `follow` is shown the counts as they grow.
+
+        Where events are poisoned, `watch` is shown how they are mended.
 
         Raises ProcessNotReady and what publishing raises.
         """
@@ -121,9 +123,16 @@ class Demonstration:
             self._supervisor.start(plan)
         for receipt in receipts:
             await receipt
-        reckoning = await self._until_whole(follow, opening)
-        dead_letters = await self._dead_letters() - self._dead_letters_before
-        return self._summary(reckoning, dead_letters)
+        producing = asyncio.create_task(self._produced(opening))
+        repairing = asyncio.create_task(self._repaired(watch or Unwatched(), producing.done))
+        try:
+            reckoning = await self._until_whole(follow, producing, repairing)
+            left = await live_ids(settings.kafka) - self._letters_before
+            return self._summary(reckoning, len(left), repairing.result())
+        finally:
+            producing.cancel()
+            repairing.cancel()
+            await asyncio.wait({producing, repairing})
 
     async def reckon(self) -> Reckoning:
         """The exact sums as they are now; raises a retryable error while a place is away."""
@@ -157,29 +166,35 @@ class Demonstration:
             )
         await (await self._at.application.bus.publish(opening.end(self._settings.files)))
 
-    async def _until_whole(self, follow: Follow, opening: Opening) -> Reckoning:
-        """Look until the counts stand still after the producers ended, then reckon.
+    async def _repaired(self, watch: Watch, is_produced: Callable[[], bool]) -> ChaosCounts | None:
+        """Mend what was broken on purpose, if anything was."""
+        poison = self._settings.poison
+        if poison is None:
+            return None
+        repair = Repair(self._settings, poison, self._letters_before)
+        return await repair.run(watch, is_produced)
+
+    async def _until_whole(self, follow: Follow, *before: asyncio.Task[Any]) -> Reckoning:
+        """Look until the counts stand still after what comes before has ended, then reckon.
 
         Again while it is not whole, for a bounded time.
         """
-        producing = asyncio.create_task(self._produced(opening))
         last_change = time.monotonic()
         previous: Counts | None = None
-        try:
-            while True:
-                await asyncio.sleep(LOOK_S)
-                counts = await self._counts(previous or Counts())
-                follow(counts)
-                if counts != previous or not producing.done():
-                    previous, last_change = counts, time.monotonic()
-                    continue
-                await producing
-                is_late = time.monotonic() - last_change > self._settings.stalled_s
-                reckoning = await self._try_to_reckon(is_late=is_late)
-                if reckoning and (is_late or (reckoning.is_whole and counts.unfinished == 0)):
-                    return reckoning
-        finally:
-            producing.cancel()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            counts = await self._counts(previous or Counts())
+            follow(counts)
+            for task in before:
+                if task.done():
+                    task.result()
+            if counts != previous or not all(task.done() for task in before):
+                previous, last_change = counts, time.monotonic()
+                continue
+            is_late = time.monotonic() - last_change > self._settings.stalled_s
+            reckoning = await self._try_to_reckon(is_late=is_late)
+            if reckoning and (is_late or (reckoning.is_whole and counts.unfinished == 0)):
+                return reckoning
 
     async def _try_to_reckon(self, *, is_late: bool) -> Reckoning | None:
         """The sums, or None when a place is away at the moment; a late one is an error."""
@@ -220,11 +235,9 @@ class Demonstration:
             unfinished=unfinished,
         )
 
-    async def _dead_letters(self) -> int:
-        topics = [dead_letter_topic(name) for name in (app.name, PLATFORM_APP)]
-        return await written_to(self._settings, topics)
-
-    def _summary(self, reckoning: Reckoning, dead_letters: int) -> Summary:
+    def _summary(
+        self, reckoning: Reckoning, dead_letters: int, chaos: ChaosCounts | None
+    ) -> Summary:
         settings = self._settings
         return Summary(
             files=settings.files,
@@ -241,4 +254,5 @@ class Demonstration:
             seconds_to_first_event=self._at.screen.first_event_s,
             seconds=time.monotonic() - settings.began,
             console_url=settings.gateway_url,
+            chaos=chaos,
         )

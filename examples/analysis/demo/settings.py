@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from examples.analysis.demo.chaos import Poison
 from examples.analysis.demo.opening import USER
 from examples.analysis.demo.plan import DemoFolders
 from examples.analysis.plan import PackagePlan, projects_of
@@ -29,6 +30,8 @@ class DemoSettings:
     began: float
     """When the command began, on the monotonic clock in seconds."""
     stalled_s: float = STALLED_S
+    poison: Poison | None = None
+    """The events that fail until they are mended; None where nothing is broken on purpose."""
 
     @property
     def kafka(self) -> KafkaSettings:

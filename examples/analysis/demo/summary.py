@@ -2,12 +2,15 @@
 
 from dataclasses import asdict, dataclass
 
+from examples.analysis.demo.repair import ChaosCounts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The counts of a run, each taken at its own place.
 
-    Times in seconds from the start of the command.
+    Times in seconds from the start of the command. `dead_letters` are events that are not done at
+    the end; `chaos` is None where nothing was broken on purpose.
     """
 
     files: int
@@ -24,6 +27,7 @@ class Summary:
     seconds_to_first_event: float | None
     seconds: float
     console_url: str
+    chaos: ChaosCounts | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -32,8 +36,10 @@ class Summary:
             self.lost == self.duplicates == self.dead_letters == 0
             and self.stored == self.projected == self.acknowledged
             and self.delivered == self.expected_delivered
+            and (self.chaos is None or self.chaos.is_whole)
         )
 
     def as_json(self) -> dict[str, object]:
-        """The fields, for `--json`."""
-        return asdict(self)
+        """The fields, for `--json`; the counts of chaos only where there was some."""
+        fields = asdict(self)
+        return fields | (fields.pop("chaos") or {})

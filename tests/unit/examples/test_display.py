@@ -12,6 +12,7 @@ from rich.text import Text
 
 from examples.analysis.demo.display import Display
 from examples.analysis.demo.plan import DemoFolders
+from examples.analysis.demo.repair import ChaosCounts, ParkedEvent
 from examples.analysis.demo.run import Counts
 from examples.analysis.demo.summary import Summary
 from infra.settings import ProviderName
@@ -100,3 +101,26 @@ def test_nothing_moves_where_there_is_no_terminal(shown: io.StringIO) -> None:
     with display.bars(files=10) as bars:
         bars.follow(Counts(acknowledged=5, files=5))
     assert shown.getvalue() == ""
+
+
+def test_chaos_is_shown_event_by_event_and_counted(display: Display, shown: io.StringIO) -> None:
+    failed = "PoisonedEvent: notify fails on a1"
+    display.parked([ParkedEvent(error=failed, behind=3), ParkedEvent(error=failed, behind=0)])
+    display.mended()
+    display.redriven(2)
+    counts = ChaosCounts(poisoned=2, parked=2, redriven=2)
+    display.result(replace(WHOLE, chaos=counts))
+    # Words are broken where the lines of a narrow terminal end.
+    text = "".join(Text.from_ansi(shown.getvalue()).plain.split())
+    assert "2poisonedeventswaitforanorder" in text
+    assert f"{failed}, 3 behind it".replace(" ", "") in text
+    assert "everythingarrived,once" in text
+    assert "2ofthese,oncewhatfailedwasmended" in text
+    display.result(replace(WHOLE, chaos=replace(counts, redriven=1)))
+    assert "not whole" in shown.getvalue()
+
+
+def test_the_line_for_machines_speaks_of_chaos_only_where_there_was_some() -> None:
+    assert not {"chaos", "poisoned", "parked", "redriven"} & WHOLE.as_json().keys()
+    chaotic = replace(WHOLE, chaos=ChaosCounts(poisoned=3, parked=2, redriven=1)).as_json()
+    assert [chaotic[name] for name in ("poisoned", "parked", "redriven")] == [3, 2, 1]
