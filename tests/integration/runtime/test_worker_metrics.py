@@ -34,11 +34,7 @@ async def test_the_numbers_of_a_worker_are_those_of_what_was_sent(team: Team) ->
     await team.until_live("one", "ready")
     url = url_of(team, "one")
     await team.until_exact()
-    seen = await scraped_until(
-        url,
-        lambda it: it.total("wundr_lag_records") == 0 and it.total("wundr_dead_letters_total") == 1,
-        "everything is done or given up",
-    )
+    seen = await scraped_until(url, is_over, "everything is done or given up")
     assert work_of(seen, f"{team.name}.main") == {
         "events": sent,
         # Each event again under the keys of the two projections that have some of their own.
@@ -87,6 +83,17 @@ def work_of(seen: Scrape, subscription: str) -> dict[str, float]:
         "lag_s": "wundr_lag_seconds",
     }
     return {key: seen.total(name, subscription=subscription) for key, name in names.items()}
+
+
+def is_over(seen: Scrape) -> bool:
+    """Whether everything is done but the one event that is given up."""
+    return seen.total("wundr_lag_records") == 0 and seen.total("wundr_dead_letters_total") == 1
+
+
+def parked_of(seen: Scrape) -> dict[str, float]:
+    """The failed events that are kept, by their state."""
+    states = ("waiting", "parked", "behind")
+    return {state: seen.total("wundr_parked_events", state=state) for state in states}
 
 
 def failures_of(seen: Scrape, handler: str) -> tuple[float, ...]:
