@@ -22,6 +22,7 @@ from streams.handler import (
     Reaction,
     check_annotation,
 )
+from streams.parking.letter import READ
 from streams.policies import DEFAULT_STACK, Breaker, Policy, PolicyStack, with_deadline
 from streams.projection import Fold, KeptIn, KeyOf, Projection, State
 from streams.sagas.course import subscription_of
@@ -281,6 +282,8 @@ class App:
 
     @staticmethod
     def _refuse_duplicate(name: str, known: Iterable[str]) -> None:
+        if name == READ:
+            raise InvalidHandler(f"{READ!r} is the platform's own name for what cannot be read")
         if name in known:
             raise DuplicateName(f"the name {name!r} is used twice")
 

@@ -49,6 +49,8 @@ class BatchHandling:
         self, handler: BatchHandler, delivered: Delivered, receipts: list[Receipt]
     ) -> Failed | None:
         """Run the handler on one event that has failed before; see Handling.redo."""
+        if handler.policies.remembers and self._copies.is_copy(handler, *delivered):
+            return None
         trial = _BatchTrial(self._handling, handler, [delivered], is_in_order=False)
         failed = await self._attempts.run_once(
             trial.run, waiting_for=f"handler {handler.name}", schedule=handler.retry

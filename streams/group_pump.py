@@ -50,6 +50,9 @@ class GroupPump:
         """`open_redoing`: what tries failed events again; it tells what it cannot go on with."""
         self._open_reader = open_reader
         self._redoing = open_redoing(self._fail)
+        self._redoing.keep_behind(self._finished, self._committed_of)
+        self._starts: Mapping[TopicPartition, int] = {}
+        self._placed: int | None = None
         self._failure: BaseException | None = None
         self._lanes = Lanes(partial(SerialLane, process, AtOnce()))
         self._reader: GroupReader | None = None
@@ -94,7 +97,7 @@ class GroupPump:
 
     async def revoked(self, partitions: Iterable[TopicPartition]) -> None:
         """Finish and commit before the partitions go: the next member need not repeat it."""
-        self._assignment = None
+        self._assignment, self._starts = None, {}
         await self._finish()
         await self._lanes.close(partitions)
         await self._redoing.close()
@@ -104,6 +107,7 @@ class GroupPump:
         """Start from the committed offsets, with lanes that know nothing of an earlier time."""
         await self._lanes.close()
         self._committed.clear()
+        self._starts = {}
         try:
             await self._redoing.begin(list(partitions))
         except InfrastructureError as error:
@@ -142,8 +146,24 @@ class GroupPump:
                 raise self._failure
             if self._reader is None:
                 self._reader = await self._join()
+            await self._place(self._reader)
             batch = await self._reader.read(timeout_s=READ_S)
             await self._offer(batch, self._assignment)
+
+    async def _place(self, reader: GroupReader) -> None:
+        """Note where the work of a new assignment begins, before anything of it is read."""
+        assignment = self._assignment
+        if assignment is not None and assignment != self._placed:
+            starts = await reader.positions()
+            if assignment == self._assignment:
+                self._starts, self._placed = starts, assignment
+
+    def _finished(self, source: TopicPartition) -> int | None:
+        reached = self._lanes.committable_of(source)
+        return self._starts.get(source) if reached is None else reached
+
+    def _committed_of(self, source: TopicPartition) -> int | None:
+        return self._committed.get(source, self._starts.get(source))
 
     async def _offer(
         self, batch: Mapping[TopicPartition, Sequence[RawRecord]], assignment: int | None

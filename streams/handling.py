@@ -92,6 +92,8 @@ class Handling:
 
         Other events of the partition came meanwhile, so what it emits has no place among theirs.
         """
+        if handler.policies.remembers and self._copies.is_copy(handler, record, event):
+            return None
         trial = _Trial(self, handler, Delivered(record, event), self.encoded_late)
         failed = await self._attempts.run_once(
             trial.run, waiting_for=f"handler {handler.name}", schedule=handler.retry

@@ -144,6 +144,11 @@ class Lanes:
             if (offset := lane.committable) is not None
         }
 
+    def committable_of(self, source: TopicPartition) -> int | None:
+        """The offset of one partition that may be committed; None before its work began."""
+        lane = self._lanes.get(source)
+        return None if lane is None else lane.committable
+
     def raise_failure(self) -> None:
         """Raise what a lane has stopped with, if one has."""
         if self._stuck is not None:

@@ -128,6 +128,10 @@ class GroupReader(Protocol):
         """The next records, in order per partition; empty after `timeout_s` without any."""
         ...
 
+    async def positions(self) -> Mapping[TopicPartition, int]:
+        """The next offset to read, of each partition that is ours."""
+        ...
+
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Record the next offsets of the group.
 

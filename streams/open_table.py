@@ -23,12 +23,12 @@ from streams.emission import EMISSION
 from streams.errors import StateNotStorable, StoreFailed
 from streams.place import Place, Places
 from streams.projection import NO_STATE, Projection, State, joined
-from streams.records import ORIGIN, RawRecord
+from streams.records import LATE, ORIGIN, RawRecord
 from streams.table import Changes, OpenEntry, TablePartition
 from streams.versions import have_versions, versioned
 from streams.window import Claim, Slot
 
-NOT_PLAIN: Final = frozenset({ORIGIN, EMISSION})
+NOT_PLAIN: Final = frozenset({ORIGIN, EMISSION, LATE})
 """Headers of records that have another place beside the one where they were read."""
 
 BEYOND: Final = sys.maxsize

@@ -5,7 +5,7 @@ from typing import Final
 
 from schemas.topics import repartition_topic
 from streams.emission import EMISSION, LAST_OFFSET, Emission
-from streams.records import ORIGIN, RawRecord
+from streams.records import LATE, ORIGIN, RawRecord
 
 Place = tuple[str, int, str | None, int, bool]
 """Source partition and offset; the stream of emitted events that it belongs to, and its step;
@@ -27,12 +27,15 @@ class Places:
     def of(self, record: RawRecord) -> Place:
         """The place. Raises ValueError when a header that names it cannot be read."""
         copied_from = emitted = None
+        is_late = False
         for name, content in record.headers:
-            if name == ORIGIN:
+            if name == LATE:
+                is_late = True
+            elif name == ORIGIN:
                 copied_from = copied_from or content
             elif name == EMISSION:
                 emitted = emitted or content
-        if copied_from is None:
+        if copied_from is None or is_late:
             known_as: Hashable = record[:2]
             offset, is_redriven = record.offset, False
         else:
@@ -42,7 +45,8 @@ class Places:
                 raise ValueError(f"no record was first read at {offset}")
         source = self._sources.get(known_as)
         if source is None:
-            source = self._sources[known_as] = str(record.origin.source)
+            source = str(record.source if is_late else record.origin.source)
+            self._sources[known_as] = source
         if emitted is None:
             return source, offset, None, -1, is_redriven
         emission = Emission.decode(emitted)

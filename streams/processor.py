@@ -18,12 +18,12 @@ from streams.errors import NoSuchHandler
 from streams.handler import BatchHandler, Handler
 from streams.handling import Delivered, Handling
 from streams.layering import layered
-from streams.parking.lot import READ
+from streams.parking.letter import READ
 from streams.parking.sequences import Line
 from streams.projection import Projection
 from streams.reading import Unreadable
 from streams.receipt import Receipt
-from streams.records import ORIGIN, OutgoingRecord, RawRecord, TopicPartition
+from streams.records import LATE, ORIGIN, Headers, OutgoingRecord, RawRecord, TopicPartition
 from streams.retry import RetrySchedule
 from streams.table import Table
 from streams.table_folding import FOLD_AT_ONCE, FOLDED_ONCE, Collected, Folding
@@ -37,6 +37,9 @@ LOOK_EVERY: Final = 32
 SETTLE_EVERY: Final = 1_024
 """After how many events states are encoded: once for many events of a key, and before the events
 have left the cache of the processor, which would have to fetch them again to forget them."""
+
+LATELY: Final = ((LATE, b""),)
+"""Later events of the partition were sent on already: this one is told from repeats by its id."""
 
 More = Callable[[], Sequence[RawRecord]]
 """The records that have come since, to become part of the same work.
@@ -129,9 +132,7 @@ class AppProcessor:
         if event is None:
             return None
         if handler == READ:
-            work = _Work()
-            await self._deliver_read(record, event, work)
-            receipts += work.receipts
+            await self._redo_all(record, event, receipts)
             return None
         return await self._redo_one(handler, record, event, receipts)
 
@@ -158,16 +159,22 @@ class AppProcessor:
                 )
                 if is_folded:
                     return await self._folding.redo(projection, record, event, receipts)
-                return await self._rekey(projection, record, event, receipts)
+                return await self._rekey(projection, record, event, receipts, LATELY)
         raise NoSuchHandler(f"{workload.group} has no handler or projection {name!r}")
 
-    async def _deliver_read(self, record: RawRecord, event: Event[Any], work: _Work) -> None:
-        """A record that can be read now, to all who take it."""
+    async def _redo_all(
+        self, record: RawRecord, event: Event[Any], receipts: list[Receipt]
+    ) -> None:
+        """A record that can be read now, to all who take it: each may fail for itself."""
         line = self._parking.line(record.source)
-        await self._deliver(line, record, event, work)
-        for handler, batch in work.batches.items():
-            await self._batch_handling.handle(handler, batch, work.receipts)
-        await self._fold_collected(record.source, work)
+        for taker in self._takers.find(record.topic, event.type).all:
+            failed = None
+            if line.holds(taker.name, record):
+                await self._follow(taker.name, record, receipts)
+            else:
+                failed = await self._redo_one(taker.name, record, event, receipts)
+            if failed is not None:
+                await self._fail(taker.name, record, failed, receipts)
 
     async def _react(
         self, source: TopicPartition, records: Sequence[RawRecord], more: More, work: _Work
@@ -325,13 +332,7 @@ class AppProcessor:
         """To all who take it; those who have something of its aggregate waiting keep it behind."""
         takers = self._takers.find(record.topic, event.type)
         takers.tally.events += 1
-        every: tuple[Handler | BatchHandler | Projection, ...] = (
-            *takers.handlers,
-            *takers.batch_handlers,
-            *takers.folded,
-            *takers.rekeyed,
-        )
-        for taker in every:
+        for taker in takers.all:
             if line.holds(taker.name, record):
                 await self._follow(taker.name, record, work.receipts)
             elif isinstance(taker, Handler):
@@ -361,15 +362,21 @@ class AppProcessor:
             await self._fail(projection.name, record, failed, receipts)
 
     async def _rekey(
-        self, projection: Projection, record: RawRecord, event: Event[Any], receipts: list[Receipt]
+        self,
+        projection: Projection,
+        record: RawRecord,
+        event: Event[Any],
+        receipts: list[Receipt],
+        said: Headers = (),
     ) -> Failed | None:
-        """Send the event on under the projection's key."""
+        """Send the event on under the projection's key, with what is `said` beside."""
         key_of = projection.key
         assert key_of is not None, "only projections with a key of their own are rekeyed"
         forwarded: list[OutgoingRecord] = []
 
         async def attempt() -> None:
-            forwarded[:] = [_rekeyed(record, self._workload.app, projection.name, key_of(event))]
+            copy = _rekeyed(record, self._workload.app, projection.name, key_of(event))
+            forwarded[:] = [copy._replace(headers=(*copy.headers, *said))]
 
         failed = await self._edges.attempts.run_once(
             attempt, waiting_for=f"projection {projection.name}"

@@ -6,7 +6,7 @@ So a table that is folded from it holds the same events as before, and knows wha
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,7 @@ from streams.partitioner import partition_of
 from streams.projecting import TableBatch
 from streams.projection import Projection
 from streams.reading import EventReading
-from streams.records import ORIGIN, RawRecord, TopicPartition
+from streams.records import LATE, ORIGIN, RawRecord, TopicPartition
 from streams.table import Table
 from streams.workload import Workload
 
@@ -45,7 +45,7 @@ class RebuildEdges:
     sender: RecordSender
     open_fetcher: Callable[[], PartitionFetcher]
     committed: Committed
-    held_back: Callable[[Collection[int]], Awaitable[Set[HeldBack]]]
+    held_back: Callable[[Collection[int]], Awaitable[HeldBack]]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -60,7 +60,7 @@ class TableRebuild:
         self._count = partitions
         self._archive_group = archive_group
         self._edges = edges
-        self._held_back: Set[HeldBack] = frozenset()
+        self._held_back = HeldBack({}, frozenset())
 
     async def rebuild(self, tables: Mapping[str, Table], partitions: Collection[int]) -> None:
         """Clear these partitions of all tables and fold the whole archive into them.
@@ -127,14 +127,13 @@ class TableRebuild:
             if isinstance(event, Event):
                 for projection in self._workload.projections:
                     placed = self._placed(projection, record, event)
-                    if placed is not None and placed[0] in partitions:
+                    if placed is None or self._held_back.holds(projection, placed[1]):
+                        continue
+                    if placed[0] in partitions:
                         deliveries[placed[0]][projection.name].append((placed[1], event))
         for number, by_projection in deliveries.items():
             await self._write(number, by_projection, tables)
         return sum(len(found) for by_name in deliveries.values() for found in by_name.values())
-
-    def _is_held_back(self, projection: str, record: RawRecord) -> bool:
-        return (projection, record.key or b"", record.origin) in self._held_back
 
     def _placed(
         self, projection: Projection, record: RawRecord, event: Event[object]
@@ -149,7 +148,10 @@ class TableRebuild:
             return None
         origin = record.origin
         headers = tuple(header for header in record.headers if header[0] != ORIGIN)
-        first = RawRecord(*origin, record.timestamp_ms, key.encode(), record.value, headers)
+        # What was archived late is told from repeats by its id: others of its source are folded.
+        is_late = record.header(LATE) is not None
+        place = record[:3] if is_late else origin
+        first = RawRecord(*place, record.timestamp_ms, key.encode(), record.value, headers)
         number = origin.partition
         if projection.key is not None:
             number = partition_of(first.key or b"", self._count)
@@ -177,15 +179,7 @@ class TableRebuild:
         by_name = {known.name: known for known in self._workload.projections}
         for name, found in deliveries.items():
             projection = by_name[name]
-            run: list[Delivery] = []
-            for delivery in found:
-                if self._is_held_back(name, delivery[0]):
-                    self._fold_run(batch, projection, run)
-                    batch.leave_out(projection, delivery[0])
-                    run = []
-                else:
-                    run.append(delivery)
-            self._fold_run(batch, projection, run)
+            self._fold_run(batch, projection, found)
         while failures := batch.settle():
             for failed in failures:
                 if failed.is_behind:

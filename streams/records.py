@@ -6,6 +6,9 @@ from typing import NamedTuple, Self
 ORIGIN = "wundr_origin"
 """Header of a copied record: the place in `events.*` that it was copied from."""
 
+LATE = "wundr_late"
+"""Header of a copy that was made when later records of its source had been copied already."""
+
 Headers = tuple[tuple[str, bytes], ...]
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from schemas.event import Event
 from streams.attempts import Failed
+from streams.delivery import FailedFold
 from streams.edges import Edges
 from streams.event_in_work import bound_to
 from streams.projecting import TableBatch
@@ -98,12 +99,29 @@ class Folding:
 
     async def settle(self, changes: TableBatch, receipts: list[Receipt]) -> None:
         """Encode what was folded, and park what no table could hold, with all behind it."""
-        for failed in changes.settle():
-            name, record = failed.projection.name, failed.record
+        for undone in changes.settle():
+            name, record = undone.projection.name, undone.record
             if self._parking.line(record.source).holds(name, record):
                 await self._follow(name, record, receipts)
-            else:
-                await self._fail(name, record, Failed(error=failed.error, tries=1), receipts)
+                continue
+            failed = await self._fold_after_outage(undone, changes)
+            if failed is not None:
+                await self._fail(name, record, failed, receipts)
+
+    async def _fold_after_outage(self, undone: FailedFold, changes: TableBatch) -> Failed | None:
+        """Where something was away, the event is folded once that is back; None when it is."""
+        attempts, error = self._edges.attempts, undone.error
+        if not attempts.is_outage(error, FOLDED_ONCE):
+            return Failed(error=error, tries=1)
+
+        async def attempt() -> None:
+            changes.fold(undone.projection, undone.record, undone.event)
+            for again in changes.settle():
+                raise again.error
+
+        return await attempts.after_once(
+            error, attempt, waiting_for=f"projection {undone.projection.name}"
+        )
 
     async def redo(
         self, projection: Projection, record: RawRecord, event: Event[Any], receipts: list[Receipt]

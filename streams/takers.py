@@ -23,6 +23,11 @@ class Takers(NamedTuple):
     are_frequent: bool
     """Whether none but handlers and folds is among them."""
 
+    @property
+    def all(self) -> tuple[Handler | BatchHandler | Projection, ...]:
+        """In the order in which they get an event."""
+        return (*self.handlers, *self.batch_handlers, *self.folded, *self.rekeyed)
+
 
 class TakersByType:
     """The takers of a workload, kept for the next event of their type."""

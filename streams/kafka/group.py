@@ -61,6 +61,16 @@ class KafkaGroupReader:
         assignments.raise_failure()
         return await read_records(consumer, max_records, timeout_s)
 
+    async def positions(self) -> Mapping[TopicPartition, int]:
+        """See GroupReader. Raises BrokerUnavailable."""
+        consumer, _ = self._started
+        with kafka_errors(f"asking for the positions of {self._group}"):
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                return {
+                    TopicPartition(*key): await consumer.position(key)
+                    for key in consumer.assignment()
+                }
+
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Record the next offsets. Raises CommitRefused for a partition that is ours no more."""
         consumer, _ = self._started

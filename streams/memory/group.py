@@ -54,6 +54,10 @@ class MemoryGroupReader:
             raise BrokerUnavailable(f"the reader of group {self._group} is not started")
         return await self._positions.read(max_records, timeout_s)
 
+    async def positions(self) -> Mapping[TopicPartition, int]:
+        """See GroupReader."""
+        return self._positions.positions()
+
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Record the next offsets. Raises CommitRefused for a partition that is ours no more."""
         foreign = set(offsets) - set(self._assigned)

@@ -22,6 +22,10 @@ class Positions:
         """Read this partition from `offset` next."""
         self._next[source] = offset
 
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """The next offset to read, of each partition."""
+        return dict(self._next)
+
     async def read(
         self, max_records: int, timeout_s: float
     ) -> Mapping[TopicPartition, list[RawRecord]]:

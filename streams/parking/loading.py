@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -10,8 +10,9 @@ import structlog
 from schemas.topics import dead_letter_topic, retry_topic
 from streams.errors import NotALetter
 from streams.log import PartitionFetcher
-from streams.parking.letter import SUBSCRIPTION, Letter
-from streams.parking.sequences import Entry
+from streams.parking.letter import READ, SUBSCRIPTION, Letter
+from streams.parking.sequences import BEYOND, Entry
+from streams.projection import Projection
 from streams.receipt import Acknowledgement
 from streams.records import Origin, RawRecord, TopicPartition, first_header
 
@@ -21,38 +22,88 @@ FETCH_S: Final = 0.5
 VALUES_AT_ONCE: Final = 2_000
 """How many values are read ahead with the one that is due."""
 
-HeldBack = tuple[str, bytes, Origin]
-"""A projection, a key of its table, and where the event was first read."""
+HELD_BYTES: Final = 32 * 1024 * 1024
+"""How large the values in memory may become; those beyond it are read again when they are due."""
+
+AHEAD_BYTES: Final = 8 * 1024 * 1024
+"""How large the values may become that are read ahead with the one that is due."""
 
 OpenFetcher = Callable[[], PartitionFetcher]
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What one subscription has waiting, in the order of its offsets.
+
+    `moved` are letters that stand in the dead letters as well: they were about to move there.
+    """
+
+    entries: Sequence[Entry]
+    moved: Sequence[Letter]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """What tables must not have, because it has failed or waits behind what has.
+
+    `folded_from`: by projection (READ: every one), key and partition, the offset from which on
+    nothing is folded; `rekeyed`: events, by projection and where they were first read, that are to
+    be folded under another key, later.
+    """
+
+    folded_from: Mapping[tuple[str, bytes, TopicPartition], int]
+    rekeyed: Set[tuple[str, Origin]]
+
+    def holds(self, projection: Projection, record: RawRecord) -> bool:
+        """Whether a record, as it was first read, must be left out."""
+        if projection.key is not None:
+            places = ((projection.name, record.origin), (READ, record.origin))
+            return any(place in self.rekeyed for place in places)
+        key = record.key or b""
+        return any(
+            record.offset >= self.folded_from.get((name, key, record.source), BEYOND)
+            for name in (projection.name, READ)
+        )
+
+
+async def load_waiting(
+    open_fetcher: OpenFetcher, app: str, group: str, partitions: Collection[int]
+) -> Waiting:
+    """All that one subscription has waiting in these partitions. Raises InfrastructureError.
+
+    The bytes of records beyond HELD_BYTES are left where they are.
+    """
+    room = _Room(HELD_BYTES)
+    topics = (retry_topic(app), dead_letter_topic(app))
+    retried, parked = [
+        await _last_of_each(open_fetcher, topic, sorted(partitions), group, room)
+        for topic in topics
+    ]
+    entries = sorted({**retried, **parked}.values(), key=lambda entry: entry.letter.record.offset)
+    return Waiting(entries, [retried[key].letter for key in retried.keys() & parked.keys()])
+
+
 async def load_entries(
     open_fetcher: OpenFetcher, app: str, group: str, partitions: Collection[int]
-) -> list[Entry]:
-    """All that one subscription has waiting in these partitions, in the order of its offsets.
-
-    Raises InfrastructureError.
-    """
-    letters: dict[bytes, Entry] = {}
-    for topic in (retry_topic(app), dead_letter_topic(app)):
-        # A letter that stands in both was about to move to the dead letters.
-        letters.update(await _last_of_each(open_fetcher, topic, sorted(partitions), group))
-    return sorted(letters.values(), key=lambda entry: entry.letter.record.offset)
+) -> Sequence[Entry]:
+    """The entries of `load_waiting`."""
+    return (await load_waiting(open_fetcher, app, group, partitions)).entries
 
 
 async def held_back(
     open_fetcher: OpenFetcher, app: str, group: str, partitions: Collection[int]
-) -> Set[HeldBack]:
-    """Which events tables must not have, because they have failed or wait behind one that has.
-
-    Raises InfrastructureError.
-    """
-    entries = await load_entries(open_fetcher, app, group, partitions)
-    records = [(entry.letter.handler, entry.letter.record) for entry in entries]
-    return {(handler, record.key or b"", record.origin) for handler, record in records}
+) -> HeldBack:
+    """What waits, for who builds tables anew. Raises InfrastructureError."""
+    folded_from: dict[tuple[str, bytes, TopicPartition], int] = {}
+    rekeyed: set[tuple[str, Origin]] = set()
+    for entry in await load_entries(open_fetcher, app, group, partitions):
+        handler, record = entry.letter.handler, entry.letter.record
+        place = (handler, record.key or b"", record.source)
+        folded_from[place] = min(record.offset, folded_from.get(place, BEYOND))
+        rekeyed.add((handler, record.origin))
+    return HeldBack(folded_from, rekeyed)
 
 
 async def load_values(open_fetcher: OpenFetcher, entries: Iterable[Entry]) -> None:
@@ -70,17 +121,32 @@ async def load_values(open_fetcher: OpenFetcher, entries: Iterable[Entry]) -> No
 async def _load_values_of(
     open_fetcher: OpenFetcher, source: TopicPartition, wanted: dict[int, Entry]
 ) -> None:
-    last = max(wanted)
+    last, left = max(wanted), AHEAD_BYTES
     async for records in _read(open_fetcher, {source: min(wanted)}, {source: last + 1}):
         for record in records:
             entry = wanted.get(record.offset)
-            if entry is not None:
+            if entry is not None and left > 0:
+                left -= len(record.value or b"")
                 whole = entry.letter.record._replace(value=record.value)
                 entry.letter = replace(entry.letter, record=whole)
 
 
+class _Room:
+    """How many bytes may still be held."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def takes(self, value: bytes) -> bool:
+        """Whether there is room for it, which is taken then."""
+        if len(value) > self._left:
+            return False
+        self._left -= len(value)
+        return True
+
+
 async def _last_of_each(
-    open_fetcher: OpenFetcher, topic: str, partitions: Sequence[int], group: str
+    open_fetcher: OpenFetcher, topic: str, partitions: Sequence[int], group: str, room: _Room
 ) -> dict[bytes, Entry]:
     starts = {TopicPartition(topic, number): 0 for number in partitions}
     found: dict[bytes, Entry] = {}
@@ -90,16 +156,18 @@ async def _last_of_each(
             if record.value is None:
                 found.pop(key, None)
             elif first_header(record.headers, SUBSCRIPTION) == group.encode():
-                _take(found, key, record)
+                _take(found, key, record, room)
     return found
 
 
-def _take(found: dict[bytes, Entry], key: bytes, record: RawRecord) -> None:
+def _take(found: dict[bytes, Entry], key: bytes, record: RawRecord, room: _Room) -> None:
     try:
         letter = Letter.decode(record)
     except NotALetter as error:
         log.warning("left alone", error=str(error))
         return
+    if not room.takes(record.value or b""):
+        letter = replace(letter, record=letter.record._replace(value=None))
     found[key] = Entry(letter, Acknowledgement(record.topic, record.partition, record.offset))
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import count, islice
 from typing import Final, NamedTuple
 
 import structlog
@@ -20,22 +20,41 @@ from schemas.errors import NotAnEvent
 from streams.attempts import Failed
 from streams.dead_letter import reason_of, text_of
 from streams.log import RecordSender
-from streams.parking.letter import Letter, LetterState
+from streams.parking.letter import READ, Letter, LetterState
 from streams.parking.listener import NobodyListens, ParkingListener
+from streams.parking.loading import HELD_BYTES
 from streams.parking.orders import Order
-from streams.parking.sequences import Entry, Line
+from streams.parking.sequences import BEYOND, Entry, Line
 from streams.parking.sequences import Sequence as LetterSequence
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
 from streams.retry import Chance, RetrySchedule
 
-HELD_BYTES: Final = 32 * 1024 * 1024
-"""How large the values in memory may become; those beyond it are read again when they are due."""
+LOOK_S: Final = 0.05
+"""How often it is looked whether the lane has finished what stands before a head that is due."""
 
-READ: Final = "read"
-"""Who waits for a record that cannot be read: all handlers together."""
+BATCH_ENTRIES: Final = 512
+"""How many records are tried before their acknowledgements are awaited together."""
 
 log = structlog.get_logger(__name__)
+
+
+def everything_is_finished(source: TopicPartition) -> int | None:
+    """For who tries again only where no lane is at work."""
+    return BEYOND
+
+
+class _Due(NamedTuple):
+    """When a sequence is looked at; `due_s` is what was said of its head then."""
+
+    at_s: float
+    number: int
+    sequence: LetterSequence
+    due_s: float
+
+
+def _bare(record: RawRecord) -> RawRecord:
+    return record._replace(value=None)
 
 
 class Backlog(NamedTuple):
@@ -69,12 +88,16 @@ class ParkingLot:
         self.group = group
         self._edges = edges
         self._lines: dict[TopicPartition, Line] = {}
-        self._due: list[tuple[float, int, LetterSequence]] = []
+        self._due: list[_Due] = []
         self._number = count()
         self._held_bytes = 0
         self._states: Counter[LetterState] = Counter()
         self.orders: dict[str, Order] = {}
         self.changed = asyncio.Event()
+        self.finished: Callable[[TopicPartition], int | None] = everything_is_finished
+        """Below which offset the lane has finished everything; None where it is not known yet."""
+        self.committed: Callable[[TopicPartition], int | None] = everything_is_finished
+        """Below which offset nothing is read again, whatever happens; None where not known yet."""
 
     def line(self, source: TopicPartition) -> Line:
         """The sequences of a partition."""
@@ -94,7 +117,7 @@ class ParkingLot:
         """
         found = self.line(record.source).find(handler, record)
         assert found is not None, "only what waits is followed"
-        if record.offset <= found.furthest:
+        if found.covers(record.offset):
             return None
         letter = self._letter(handler, record, LetterState.BEHIND)
         return await self._add(found, letter)
@@ -106,23 +129,20 @@ class ParkingLot:
 
         Its work is done once the receipt is kept.
         """
-        if self.line(record.source).holds(handler, record):
+        line = self.line(record.source)
+        if line.holds(handler, record):
             return await self.follow(handler, record)
-        letter = self._judged(self._letter(handler, record, LetterState.WAITING), failed, schedule)
-        sequence = self.line(record.source).opened(letter)
-        receipt = await self._add(sequence, letter)
-        self.schedule(sequence)
-        self._tell(self._edges.listener.failed, letter)
-        return receipt
+        waiting = self._letter(handler, record, LetterState.WAITING)
+        is_foreign = handler == READ and isinstance(failed.error, NotAnEvent)
+        letter = replace(self._judged(waiting, failed, schedule), is_alone=is_foreign)
+        return None if line.knows(letter) else await self._open(letter)
 
-    async def park_alone(self, handler: str, record: RawRecord, failed: Failed) -> Receipt:
+    async def park_alone(self, handler: str, record: RawRecord, failed: Failed) -> Receipt | None:
         """Keep a record for which nothing must wait, without another try unless it is ordered."""
         waiting = self._letter(handler, record, LetterState.WAITING)
         letter = self._judged(waiting, failed, RetrySchedule(tries=1))
         letter = replace(letter, is_alone=True, tries=failed.tries)
-        receipt = await self._add(self.line(record.source).opened(letter), letter)
-        self._tell(self._edges.listener.failed, letter)
-        return receipt
+        return None if self.line(record.source).knows(letter) else await self._open(letter)
 
     def failed_again(self, entry: Entry, failed: Failed, schedule: RetrySchedule) -> Letter:
         """The letter of a head after one more try; it is for the caller to keep it.
@@ -138,40 +158,62 @@ class ParkingLot:
         """The sequences whose heads may be tried now, at most so many; they are in work then."""
         now = self._edges.clock().timestamp()
         taken: list[LetterSequence] = []
-        while self._due and self._due[0][0] <= now and len(taken) < most:
-            due_s, _, sequence = heapq.heappop(self._due)
-            if self._is_current(sequence, due_s):
-                sequence.is_in_work = True
-                taken.append(sequence)
+        early: list[LetterSequence] = []
+        while self._due and self._due[0].at_s <= now and len(taken) < most:
+            due = heapq.heappop(self._due)
+            if not self._is_current(due):
+                continue
+            if self._is_ready(due.sequence):
+                due.sequence.is_in_work = True
+                taken.append(due.sequence)
+            else:
+                early.append(due.sequence)
+        for sequence in early:
+            self._push(sequence, now + LOOK_S)
         return taken
 
     def next_due_s(self) -> float | None:
         """How many seconds until a head may be tried; None while nothing is due at any time."""
-        while self._due and not self._is_current(self._due[0][2], self._due[0][0]):
+        while self._due and not self._is_current(self._due[0]):
             heapq.heappop(self._due)
         if not self._due:
             return None
-        return max(0.0, self._due[0][0] - self._edges.clock().timestamp())
+        return max(0.0, self._due[0].at_s - self._edges.clock().timestamp())
 
     def schedule(self, sequence: LetterSequence) -> None:
         """Its head has changed, or is out of work."""
-        due_s = sequence.due_s
-        if due_s is not None:
-            heapq.heappush(self._due, (due_s, next(self._number), sequence))
+        if sequence.due_s is not None:
+            # What is due at once is not due before what was due by now.
+            self._push(sequence, max(sequence.due_s, self._edges.clock().timestamp()))
             self.changed.set()
+
+    def _push(self, sequence: LetterSequence, at_s: float) -> None:
+        if sequence.due_s is not None:
+            heapq.heappush(self._due, _Due(at_s, next(self._number), sequence, sequence.due_s))
+
+    def _is_ready(self, sequence: LetterSequence) -> bool:
+        """Whether nothing before the head is unfinished, and its letter is on its way."""
+        finished = self.finished(sequence.source)
+        head = sequence.head
+        return head.is_sent and finished is not None and head.letter.record.offset < finished
 
     def hasten(self) -> None:
         """Everything that waits is due now."""
         for line in self._lines.values():
             for sequence in line.blocked.values():
                 if sequence.head.letter.state is LetterState.WAITING:
-                    sequence.is_ordered = True
+                    sequence.is_hastened = True
                     self.schedule(sequence)
 
     def order(self, order: Order) -> None:
         """Somebody wants a letter redriven, dropped or edited; the last order about it counts."""
-        self.orders[order.letter_id] = order
-        self.changed.set()
+        if order.letter_id.startswith(f"{self.group}/"):
+            self.orders[order.letter_id] = order
+            self.changed.set()
+
+    def order_taken_back(self, letter_id: str) -> None:
+        """It was carried out, or is no longer wanted."""
+        self.orders.pop(letter_id, None)
 
     def restore(self, entries: Iterable[Entry], sources: Iterable[TopicPartition]) -> None:
         """Begin with what the topics hold of these partitions, each in the order of its offsets."""
@@ -200,12 +242,16 @@ class ParkingLot:
             assert sequence.entries.popleft() is entry, "a sequence is done in its order"
             self._states[entry.letter.state] -= 1
             self._count(entry, 0)
-        sequence.is_ordered = False
+        sequence.is_hastened = False
+        sequence.order = None
         self.put_back(sequence)
 
     def put_back(self, sequence: LetterSequence) -> None:
         """It is out of work: its head is tried when it is due, or the sequence ends."""
         sequence.is_in_work = False
+        for entry in islice(sequence.entries, BATCH_ENTRIES):
+            if not entry.held_bytes and entry.kept_at is not None:
+                entry.letter = replace(entry.letter, record=_bare(entry.letter.record))
         if sequence.entries:
             self.schedule(sequence)
         else:
@@ -222,7 +268,7 @@ class ParkingLot:
         entry.letter, entry.kept_at = letter, place
         self._count(entry, len(letter.record.value or b""))
         if self._held_bytes > HELD_BYTES:
-            entry.letter = replace(letter, record=letter.record._replace(value=None))
+            entry.letter = replace(letter, record=_bare(letter.record))
             self._count(entry, 0)
 
     def now(self) -> datetime:
@@ -250,6 +296,11 @@ class ParkingLot:
             behind=self._states[LetterState.BEHIND],
         )
 
+    async def _open(self, letter: Letter) -> Receipt:
+        receipt = await self._add(self.line(letter.record.source).opened(letter), letter)
+        self._tell(self._edges.listener.failed, letter)
+        return receipt
+
     async def _add(self, sequence: LetterSequence, letter: Letter) -> Receipt:
         """In memory at once, so that what comes next waits behind it."""
         entry = Entry(letter)
@@ -257,6 +308,9 @@ class ParkingLot:
         self._states[letter.state] += 1
         self._count(entry, len(letter.record.value or b""))
         receipt = await self.send(letter.encode())
+        entry.is_sent = True
+        if sequence.entries and sequence.head is entry:
+            self.schedule(sequence)
         if letter.state is LetterState.BEHIND:
             self._tell(self._edges.listener.behind, letter)
         return receipt.after(lambda place: self._kept_first(entry, letter, place))
@@ -288,14 +342,14 @@ class ParkingLot:
             last_error=text_of(error),
             failed_at=now,
             due_at=None if wait_s is None else now + timedelta(seconds=wait_s),
-            is_alone=letter.is_alone or isinstance(error, NotAnEvent),
         )
 
-    def _is_current(self, sequence: LetterSequence, due_s: float) -> bool:
+    def _is_current(self, due: "_Due") -> bool:
         """Whether a time in the heap is still that of its sequence."""
+        sequence = due.sequence
         line = self._lines.get(sequence.source)
         is_ours = line is not None and line.blocked.get(sequence.key) is sequence
-        return is_ours and not sequence.is_in_work and sequence.due_s == due_s
+        return is_ours and not sequence.is_in_work and sequence.due_s == due.due_s
 
     @staticmethod
     def _tell(listener: Callable[[Letter], None], letter: Letter) -> None:

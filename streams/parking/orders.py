@@ -85,6 +85,10 @@ class TakesOrders(Protocol):
         """An order was given."""
         ...
 
+    def order_taken_back(self, letter_id: str) -> None:
+        """An order holds no more."""
+        ...
+
 
 def order_prefix(app: str) -> str:
     """How the keys of all orders for an app begin."""
@@ -94,6 +98,7 @@ def order_prefix(app: str) -> str:
 def take_order(lot: TakesOrders, key: str, body: Mapping[str, Any] | None) -> None:
     """Hand an order on; one that cannot be read is left alone, and said."""
     if body is None:
+        lot.order_taken_back(key.split("/", 2)[-1])
         return
     try:
         order = Order.decode(key, body)

@@ -1,13 +1,15 @@
 """Trying again what waits: when it is due, or when somebody orders it, in order per aggregate.
 
-Beside the lanes, so that nobody waits for it; one at a time, so that the tables of a partition
-change as in its lane. Many sequences share the acknowledgements that each of them must wait for.
+Beside the lanes, so that nobody waits for it, and never before the lane has finished what stands
+before the head. Sequences are tried side by side, in bundles that share the acknowledgements which
+each of them must wait for: one that hangs holds up its bundle and no other.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import Final, Protocol
 
 import structlog
@@ -17,21 +19,27 @@ from streams.errors import InfrastructureError, LaneStopped, NoSuchHandler
 from streams.lane import STOP_S
 from streams.log import PartitionFetcher
 from streams.parking.letter import Letter, LetterState, source_of
-from streams.parking.loading import load_entries, load_values
-from streams.parking.lot import ParkingLot
+from streams.parking.loading import load_values, load_waiting
+from streams.parking.lot import BATCH_ENTRIES, ParkingLot
 from streams.parking.orders import Order, OrderKind
 from streams.parking.sequences import Entry, Sequence
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
 from streams.retry import RetrySchedule
 
-BATCH_ENTRIES: Final = 512
-"""How many records are tried before their acknowledgements are awaited together."""
+BUNDLES: Final = 16
+"""How many bundles are at work at a time."""
+
+LOOK_S: Final = 0.2
+"""How often it is looked whether an order can be carried out that has to wait."""
 
 AGAIN_S: Final = 0.5
 """The pause after an outage."""
 
 log = structlog.get_logger(__name__)
+
+
+Reached = Callable[[TopicPartition], int | None]
 
 
 class Redo(Protocol):
@@ -74,8 +82,16 @@ class Redoing:
         self._open_fetcher = open_fetcher
         self._on_failure = on_failure
         self._task: asyncio.Task[None] | None = None
+        self._bundles: set[asyncio.Task[int]] = set()
         self._is_draining = False
         self._number = 0
+
+    def keep_behind(self, finished: Reached, committed: Reached) -> None:
+        """Say how far the lanes are: below which offset all is finished, and committed.
+
+        None where that is not known yet. Without this, everything is taken for finished.
+        """
+        self._lot.finished, self._lot.committed = finished, committed
 
     async def begin(self, sources: Collection[TopicPartition]) -> None:
         """Read what waits in these partitions, before anything else is read of them.
@@ -85,51 +101,51 @@ class Redoing:
         self._number += 1
         number, lot = self._number, self._lot
         partitions = {source.partition for source in sources}
-        entries = await load_entries(self._open_fetcher, lot.app, lot.group, partitions)
+        waiting = await load_waiting(self._open_fetcher, lot.app, lot.group, partitions)
         if number != self._number:
             return
-        lot.restore([it for it in entries if it.letter.record.source in sources], sources)
+        ours = [it for it in waiting.entries if it.letter.record.source in sources]
+        lot.restore(ours, sources)
+        # What was about to move is where it was going: else it would come back once it is done.
+        for letter in waiting.moved:
+            if letter.record.source in sources:
+                await lot.send(letter.ended())
+        if number != self._number:
+            return
         self._is_draining = False
         self._task = asyncio.create_task(self._run(), name=f"redoing {lot.group}")
         self._task.add_done_callback(self._ended)
 
     async def drain(self, deadline_s: float) -> None:
-        """Take up nothing more, and finish what is in work, for a bounded time."""
+        """Take up nothing more, and finish the records that are in work, for a bounded time."""
         self._number += 1
         self._is_draining = True
         self._lot.changed.set()
         if self._task is not None:
-            await asyncio.wait({self._task}, timeout=deadline_s)
+            await asyncio.wait({self._task, *self._bundles}, timeout=deadline_s)
 
     async def close(self) -> None:
         """End at once and forget: what is unfinished is for the next owner."""
         self._number += 1
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            _, alive = await asyncio.wait({task}, timeout=STOP_S)
+        tasks = {*self._bundles, *(() if task is None else (task,))}
+        for it in tasks:
+            it.cancel()
+        if tasks:
+            _, alive = await asyncio.wait(tasks, timeout=STOP_S)
             if alive:
                 self._on_failure(LaneStopped("a handler that is tried again does not end"))
+        self._bundles.clear()
         self._lot.forget()
 
     async def redo_due(self) -> int:
         """Try what may be tried now, once; how many records that were."""
-        due = self._lot.take_due(BATCH_ENTRIES)
-        if not due:
-            return 0
-        outcomes = [_Outcome(sequence) for sequence in due]
-        try:
-            tried = await self._try_all(outcomes)
-        except BaseException:
-            for sequence in due:
-                if sequence.is_in_work:
-                    self._lot.put_back(sequence)
-            raise
-        return tried
+        return await self._bundle(self._lot.take_due(BATCH_ENTRIES))
 
-    async def carry_out_orders(self) -> None:
-        """Do what was ordered about letters that are ours; what is not theirs is left alone."""
+    async def carry_out_orders(self) -> bool:
+        """Do what was ordered about heads that are ours; whether some of it has to wait."""
         heads: dict[TopicPartition, Mapping[str, Sequence]] = {}
+        has_waiting = False
         for order in list(self._lot.orders.values()):
             topic, partition, _ = source_of(order.letter_id)
             line = self._lot.find_line(TopicPartition(topic, partition))
@@ -141,42 +157,73 @@ class Redoing:
             if sequence is None:
                 log.info("an order came too late, or not for a head", letter=order.letter_id)
                 await self._end(order)
-            elif not sequence.is_in_work:
+            elif sequence.is_in_work or not self._may_be_carried_out(order, sequence):
+                has_waiting = True
+            elif sequence.order is not order:
                 await self._carry_out(order, sequence)
+        return has_waiting
+
+    def _may_be_carried_out(self, order: Order, sequence: Sequence) -> bool:
+        """What is dropped must not be read again: then it would be handled after all."""
+        committed = self._lot.committed(sequence.source)
+        offset = sequence.head.letter.record.offset
+        is_read_no_more = committed is not None and offset < committed
+        return sequence.head.is_sent and (order.kind is not OrderKind.DROP or is_read_no_more)
 
     async def _run(self) -> None:
         while not self._is_draining:
             try:
                 self._lot.changed.clear()
-                await self.carry_out_orders()
-                if not await self.redo_due():
-                    await self._until_something_is_due()
+                has_waiting = await self.carry_out_orders()
+                self._begin_bundles()
+                await self._until_something_is_due(has_waiting)
             except InfrastructureError as error:
                 log.warning("trying again pauses", error=str(error))
                 await asyncio.sleep(AGAIN_S)
 
-    async def _until_something_is_due(self) -> None:
+    def _begin_bundles(self) -> None:
+        room = BUNDLES - len(self._bundles)
+        due = self._lot.take_due(BATCH_ENTRIES) if room else []
+        size = -(-len(due) // room) if due else 1
+        for begin in range(0, len(due), size):
+            bundle = asyncio.create_task(self._bundle(due[begin : begin + size]), name="redo")
+            self._bundles.add(bundle)
+            bundle.add_done_callback(self._bundle_ended)
+
+    async def _until_something_is_due(self, has_waiting: bool) -> None:  # noqa: FBT001  # a fact
+        due_s = self._lot.next_due_s() if len(self._bundles) < BUNDLES else None
+        wait_s = min(due_s or LOOK_S, LOOK_S) if has_waiting else due_s
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._lot.next_due_s()):
+            async with asyncio.timeout(wait_s):
                 await self._lot.changed.wait()
 
-    async def _try_all(self, outcomes: list[_Outcome]) -> int:
+    async def _bundle(self, due: Collection[Sequence]) -> int:
         """Try each sequence, wait for what that has sent, and write down what came of it."""
+        outcomes = [_Outcome(sequence) for sequence in due]
         receipts: list[Receipt] = []
         room = BATCH_ENTRIES
-        for number, outcome in enumerate(outcomes):
-            most = max(1, room // (len(outcomes) - number))
-            room -= await self._try(outcome, most, receipts)
-        for receipt in receipts:
-            await receipt
-        await self._settle(outcomes)
+        try:
+            for number, outcome in enumerate(outcomes):
+                most = max(1, room // (len(outcomes) - number))
+                room -= await self._try(outcome, most, receipts)
+            for receipt in receipts:
+                await receipt
+            await self._settle(outcomes)
+        except BaseException as error:
+            if isinstance(error, InfrastructureError):
+                await asyncio.sleep(AGAIN_S)
+            for sequence in due:
+                if sequence.is_in_work:
+                    self._lot.put_back(sequence)
+            raise
         return BATCH_ENTRIES - room
 
     async def _try(self, outcome: _Outcome, most: int, receipts: list[Receipt]) -> int:
         """Try a sequence from its head on, until one fails; how many were tried."""
-        sequence = outcome.sequence
-        tried = list(sequence.entries)[:most]
+        tried = list(islice(outcome.sequence.entries, most))
         for number, entry in enumerate(tried):
+            if self._is_draining or not entry.is_sent:
+                return number
             record = await self._whole(tried[number:], entry)
             failed = await self._once_more(entry.letter.handler, record, receipts)
             if failed is not None:
@@ -215,44 +262,68 @@ class Redoing:
             self._lot.tell_failed(letter)
         for letter in done:
             self._lot.tell_done(letter)
+        orders = [
+            outcome.sequence.order
+            for outcome in outcomes
+            if outcome.sequence.order is not None and (outcome.done or outcome.failed)
+        ]
         for outcome in outcomes:
-            order = self._order_about(outcome)
-            self._lot.release(outcome.sequence, outcome.done)
-            if order is not None:
-                await self._end(order)
+            if outcome.done or outcome.failed:
+                self._lot.release(outcome.sequence, outcome.done)
+            else:
+                self._lot.put_back(outcome.sequence)
+        for order in orders:
+            await self._end(order)
 
     async def _acknowledged(self, records: list[OutgoingRecord]) -> list[Acknowledgement]:
         receipts = [await self._lot.send(record) for record in records]
         return [await receipt for receipt in receipts]
 
-    def _order_about(self, outcome: _Outcome) -> Order | None:
-        head = outcome.sequence.head.letter.id
-        order = self._lot.orders.get(head)
-        is_carried_out = outcome.sequence.is_ordered and order is not None
-        return order if is_carried_out else None
-
     async def _carry_out(self, order: Order, sequence: Sequence) -> None:
         head = sequence.head
         if order.kind is OrderKind.DROP:
-            await (await self._lot.send(head.letter.ended()))
-            self._lot.tell_dropped(head.letter)
-            self._lot.release(sequence, [head])
-            await self._end(order)
+            await self._drop(order, sequence)
             return
-        if order.kind is OrderKind.EDIT and not sequence.is_ordered:
+        if order.kind is OrderKind.EDIT:
             record = head.letter.record._replace(value=order.value)
             edited = replace(head.letter, record=record, edited_at=self._lot.now())
             self._lot.kept(head, edited, await (await self._lot.send(edited.encode())))
-        if not sequence.is_ordered:
-            sequence.is_ordered = True
-            self._lot.schedule(sequence)
+        sequence.order = order
+        self._lot.schedule(sequence)
+
+    async def _drop(self, order: Order, sequence: Sequence) -> None:
+        head = sequence.head
+        sequence.is_in_work = True
+        try:
+            await (await self._lot.send(head.letter.ended()))
+        except BaseException:
+            self._lot.put_back(sequence)
+            raise
+        self._lot.tell_dropped(head.letter)
+        self._lot.release(sequence, [head])
+        await self._end(order)
 
     async def _end(self, order: Order) -> None:
         """An order that came meanwhile about the same letter is another one."""
         if self._lot.orders.get(order.letter_id) is order:
-            del self._lot.orders[order.letter_id]
-            await self._lot.send(order.ended())
+            await (await self._lot.send(order.ended()))
+            if self._lot.orders.get(order.letter_id) is order:
+                self._lot.order_taken_back(order.letter_id)
+
+    def _bundle_ended(self, task: asyncio.Task[int]) -> None:
+        self._bundles.discard(task)
+        self._lot.changed.set()
+        is_ending = self._task is None or self._is_draining
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, InfrastructureError):
+            log.warning("trying again pauses", error=str(error))
+        elif error is not None:
+            self._on_failure(error)
+        elif task.cancelled() and not is_ending:
+            self._on_failure(LaneStopped("a try was cancelled from within"))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            self._on_failure(task.exception() or LaneStopped("trying again has ended"))
+        if task is not self._task or self._is_draining:
+            return
+        error = None if task.cancelled() else task.exception()
+        self._on_failure(error or LaneStopped("trying again has ended by itself"))

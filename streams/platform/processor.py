@@ -21,7 +21,7 @@ from streams.platform.route import routed
 from streams.processor import More, no_more
 from streams.reading import KNOWN_TYPES, view_resolved
 from streams.receipt import Receipt
-from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from streams.records import LATE, OutgoingRecord, RawRecord, TopicPartition
 from streams.retry import RetrySchedule
 from streams.work_metrics import Tally, WorkMetrics
 from streams.writer_schemas import WriterSchemas
@@ -77,7 +77,7 @@ class PlatformProcessor:
                 if failed is None:
                     routable.append(record)
                 else:
-                    receipts.append(await self._edges.parking.park_alone(ARCHIVE, record, failed))
+                    await self._park(ARCHIVE, record, failed, receipts)
             self._ran(ARCHIVE, began, len(records))
             records = more()
         began = perf_counter()
@@ -93,7 +93,8 @@ class PlatformProcessor:
             return await self._timed(ROUTE, self._route(record, receipts))
         if handler != ARCHIVE:
             raise NoSuchHandler(f"the platform has no {handler!r}")
-        failed = await self._timed(ARCHIVE, self._archive(record, receipts))
+        late = record._replace(headers=(*record.headers, (LATE, b"")))
+        failed = await self._timed(ARCHIVE, self._archive(late, receipts))
         if failed is None:
             await self._timed(ROUTE, self._route_or_park(record, receipts))
         return failed
@@ -105,7 +106,13 @@ class PlatformProcessor:
     async def _route_or_park(self, record: RawRecord, receipts: list[Receipt]) -> None:
         failed = await self._route(record, receipts)
         if failed is not None:
-            receipts.append(await self._edges.parking.park_alone(ROUTE, record, failed))
+            await self._park(ROUTE, record, failed, receipts)
+
+    async def _park(
+        self, handler: str, record: RawRecord, failed: Failed, receipts: list[Receipt]
+    ) -> None:
+        kept = await self._edges.parking.park_alone(handler, record, failed)
+        receipts += [] if kept is None else [kept]
 
     async def _archive(self, record: RawRecord, receipts: list[Receipt]) -> Failed | None:
         """Send the archive record, unless these bytes are no event of ours."""

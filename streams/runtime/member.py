@@ -124,6 +124,7 @@ class GroupMember:
         self._lanes = lanes
         self._feed = Feed(self._fetcher, lanes, self._fail)
         self._redoing = Redoing(lot, redo, self._fetcher, self._fail)
+        self._redoing.keep_behind(self._finished, self._confirmed)
         self._transport.progress = WorkInHand(lanes, self._redoing)
         self._transport.topics = frozenset(topics)
         self._app.topics.add(self._app.topic(*topics, acks=False))
@@ -194,6 +195,15 @@ class GroupMember:
     def starts(self) -> Mapping[TopicPartition, int]:
         """Where the work on the partitions that are read has begun; empty in a rebalance."""
         return self._feed.starts
+
+    def _finished(self, source: TopicPartition) -> int | None:
+        """Below which offset all work on a partition is finished."""
+        start, reached = self.starts.get(source), self._lanes.committable_of(source)
+        return start if reached is None else reached
+
+    def _confirmed(self, source: TopicPartition) -> int | None:
+        """Below which offset nothing of a partition is read again."""
+        return self._consumer.confirmed(source) or self.starts.get(source)
 
     async def read_up_to(self, source: TopicPartition) -> int | None:
         """The next offset that will be read; None while nobody reads the partition."""

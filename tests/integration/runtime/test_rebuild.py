@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Set
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,9 +71,9 @@ def processed(name: str, number: int) -> Event[AnalysisFileProcessed]:
     return FACTORY.create(data, aggregate_id=f"{name}:{data.path}")
 
 
-async def nothing_is_held_back(partitions: Collection[int]) -> Set[HeldBack]:
+async def nothing_is_held_back(partitions: Collection[int]) -> HeldBack:
     """No event of these tests has failed."""
-    return frozenset()
+    return HeldBack({}, frozenset())
 
 
 async def records_of(kafka: KafkaSettings, topic: str, count: int) -> list[RawRecord]:

@@ -162,6 +162,10 @@ class ScriptedReader:
         found: Batch = await self._script(self, self._reads)
         return found
 
+    async def positions(self) -> Mapping[TopicPartition, int]:
+        """See GroupReader."""
+        return {}
+
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         self.commits.update(offsets)
 
