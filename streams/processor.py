@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol
 
 from schemas.errors import SchemaError
 from schemas.event import Event
-from schemas.topics import repartition_topic
 from streams.attempts import Failed, Pause
 from streams.batch_handling import BatchHandling
 from streams.edges import Edges
@@ -23,7 +22,8 @@ from streams.parking.sequences import Line
 from streams.projection import Projection
 from streams.reading import Unreadable
 from streams.receipt import Receipt
-from streams.records import LATE, ORIGIN, Headers, OutgoingRecord, RawRecord, TopicPartition
+from streams.records import Headers, OutgoingRecord, RawRecord, TopicPartition
+from streams.rekeying import LATELY, rekeyed
 from streams.retry import RetrySchedule
 from streams.table import Table
 from streams.table_folding import FOLD_AT_ONCE, FOLDED_ONCE, Collected, Folding
@@ -37,9 +37,6 @@ LOOK_EVERY: Final = 32
 SETTLE_EVERY: Final = 1_024
 """After how many events states are encoded: once for many events of a key, and before the events
 have left the cache of the processor, which would have to fetch them again to forget them."""
-
-LATELY: Final = ((LATE, b""),)
-"""Later events of the partition were sent on already: this one is told from repeats by its id."""
 
 More = Callable[[], Sequence[RawRecord]]
 """The records that have come since, to become part of the same work.
@@ -375,8 +372,9 @@ class AppProcessor:
         forwarded: list[OutgoingRecord] = []
 
         async def attempt() -> None:
-            copy = _rekeyed(record, self._workload.app, projection.name, key_of(event))
-            forwarded[:] = [copy._replace(headers=(*copy.headers, *said))]
+            forwarded[:] = [
+                rekeyed(record, self._workload.app, projection.name, key_of(event), said)
+            ]
 
         failed = await self._edges.attempts.run_once(
             attempt, waiting_for=f"projection {projection.name}"
@@ -396,12 +394,3 @@ class AppProcessor:
     ) -> None:
         kept = await self._parking.fail(name, record, failed, self.schedule_of(name))
         receipts += [] if kept is None else [kept]
-
-
-def _rekeyed(record: RawRecord, app: str, projection: str, key: str) -> OutgoingRecord:
-    return OutgoingRecord(
-        topic=repartition_topic(app, projection),
-        key=key.encode(),
-        value=record.value,
-        headers=(*record.headers, (ORIGIN, record.origin.encode())),
-    )

@@ -20,7 +20,8 @@ app = typer.Typer(add_completion=False)
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FAST_TESTS: Final = ("tests/unit", "tests/architecture")
-PARTS_TESTS: Final = (*FAST_TESTS, "tests/contracts", "tests/integration")
+PARTS_TESTS: Final = (*FAST_TESTS, "tests/contracts")
+INTEGRATION_TESTS: Final = ("tests/integration",)
 ACCEPTANCE_TESTS: Final = ("tests/acceptance",)
 
 
@@ -51,7 +52,7 @@ def static_checks() -> tuple[Check, ...]:
 
 
 def pytest_runs(scope: Scope, tests: Sequence[str] = ()) -> tuple[Check, ...]:
-    """The runs of pytest, which go side by side: the acceptance tests wait most of their time.
+    """The runs of pytest, which go side by side: tests of real parts wait most of their time.
 
     `tests` are passed on to one run.
     """
@@ -60,7 +61,11 @@ def pytest_runs(scope: Scope, tests: Sequence[str] = ()) -> tuple[Check, ...]:
     elif scope is Scope.FAST:
         selections = {"pytest": FAST_TESTS}
     else:
-        selections = {"pytest, parts": PARTS_TESTS, "pytest, acceptance": ACCEPTANCE_TESTS}
+        selections = {
+            "pytest, parts": PARTS_TESTS,
+            "pytest, integration": INTEGRATION_TESTS,
+            "pytest, acceptance": ACCEPTANCE_TESTS,
+        }
     return tuple(
         Check(name=name, command=(sys.executable, "-m", "pytest", *selected))
         for name, selected in selections.items()

@@ -50,7 +50,7 @@ LONGEST_KEY: Final = 1_000
 HEADER_LENGTHS: Final = 10
 """Bytes that the lengths of a header's name and content take at most."""
 
-READ: Final = "read"
+READ: Final = "read:"
 """Who waits for a record that cannot be read: all handlers together. None may be called so."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

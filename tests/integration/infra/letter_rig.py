@@ -183,6 +183,9 @@ class _Owner:
     def order(self, order: Order) -> None:
         self._orders.put_nowait(order)
 
+    def order_taken_back(self, letter_id: str) -> None:
+        """It is this one that carries orders out."""
+
     async def work(self) -> None:
         while True:
             order = await self._orders.get()
