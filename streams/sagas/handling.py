@@ -68,13 +68,17 @@ class SagaHandling:
         self._on_deadline = on_deadline
 
     def handlers(self) -> Sequence[Handler]:
-        """A handler for each type that the saga names."""
+        """A handler for each type that the saga names, all under one name.
+
+        What has failed is waited for by name, so an event waits behind an earlier one of its
+        aggregate, whatever the types of the two are.
+        """
         saga = self._steps.saga
         types = dict.fromkeys(it.event_type for it in (*saga.started_by, *saga.continued_by))
         subscription = self._steps.name.subscription
         return [
             Handler(
-                name=f"{subscription}:{event_type}",
+                name=subscription,
                 pattern=event_type,
                 subscription=subscription,
                 function=self._handle,

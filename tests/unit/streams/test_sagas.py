@@ -208,6 +208,36 @@ async def test_a_worker_in_process_fires_deadlines_when_its_clock_says_so() -> N
     assert course.status is SagaStatus.COMPLETED
 
 
+class FailsOnce(ProbeSaga):
+    """Cannot decide on what starts it, the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures = 0
+
+    def decide(self, state: int, event: Event[Any]) -> Sequence[Reaction]:
+        if not self.failures:
+            self.failures += 1
+            raise ValueError("the saga cannot decide yet")
+        return super().decide(state, event)
+
+
+async def test_an_event_waits_behind_one_of_its_aggregate_that_failed_whatever_its_type() -> None:
+    app, log = App("team"), MemoryLog()
+    app.add_saga(FailsOnce())
+    codec, factory = Codec(CATALOG), counting_factory(CATALOG)
+    first, second = factory.create(session("s-1")), factory.create(reply("s-1"))
+    assert (first.topic, first.key) == (second.topic, second.key)
+    worker = MemoryWorker(app, log, CATALOG)
+    for event in (first, second):
+        deliver(log, codec, event)
+    await worker.run_until_idle()
+    course = await worker.sagas.find(Address("team", "probe", "s-1"))
+    assert course is not None
+    assert [event.id for event in course.taken_in] == [first.id, second.id]
+    assert course.status is SagaStatus.COMPLETED
+
+
 def deliver(log: MemoryLog, codec: Codec, event: Event[Any]) -> None:
     log.append(event_record(event, codec.encode(event)))
 
