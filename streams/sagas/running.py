@@ -11,7 +11,7 @@ from schemas.event import EventFactory
 from streams.app import App
 from streams.sagas.course import SagaSteps, subscription_of
 from streams.sagas.deadlines import DeadlineFiring
-from streams.sagas.errors import SagaStoreMissing
+from streams.sagas.errors import FiringStopped, SagaStoreMissing
 from streams.sagas.handling import SagaHandling, StepListener, no_listener
 from streams.sagas.store import SagaStore
 from streams.workload import Workload
@@ -59,7 +59,8 @@ class SagaRunning:
     async def firing(self, stop: asyncio.Event) -> AsyncIterator[None]:
         """Fire deadlines while the block runs; when that cannot go on, `stop` is set.
 
-        What it could not go on for is raised behind the block.
+        What it could not go on for is raised behind the block; FiringStopped where a cancellation
+        has ended it that was not the worker's.
         """
         ended = asyncio.Event()
         tasks = [
@@ -72,7 +73,9 @@ class SagaRunning:
             ended.set()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         for outcome in outcomes:
-            if isinstance(outcome, Exception):
+            if isinstance(outcome, asyncio.CancelledError):
+                raise FiringStopped("the task that fires deadlines was cancelled") from outcome
+            if outcome is not None:
                 raise outcome
 
     @staticmethod
@@ -81,7 +84,8 @@ class SagaRunning:
     ) -> None:
         try:
             await firing.run(ended)
-        except Exception:
+        except BaseException:
+            # Whatever it was: a worker that fires nothing any more must not look healthy.
             log.exception("deadlines cannot be fired any more")
             stop.set()
             raise

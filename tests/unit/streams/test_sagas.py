@@ -23,8 +23,8 @@ from streams.publisher import event_record
 from streams.retry import RetrySchedule
 from streams.sagas.course import Address, Course, DueDeadline, SagaName, SagaStatus, SagaSteps
 from streams.sagas.deadlines import DeadlineFiring
-from streams.sagas.errors import InvalidReaction, InvalidSaga, SagaStoreMissing
-from streams.sagas.handling import StepJournal
+from streams.sagas.errors import FiringStopped, InvalidReaction, InvalidSaga, SagaStoreMissing
+from streams.sagas.handling import StepJournal, no_listener
 from streams.sagas.running import SagaRunning
 from streams.sagas.saga import (
     CancelDeadline,
@@ -123,6 +123,9 @@ def test_events_go_out_in_the_order_of_the_reactions_with_ids_that_a_rerun_gives
         {"after_s": float("nan")},
         {"after_s": 1e12},
         {"at": datetime(2026, 1, 1)},  # noqa: DTZ001  # that is the mistake
+        {"at": datetime(1969, 12, 31, tzinfo=UTC)},
+        {"at": datetime.min.replace(tzinfo=UTC)},
+        {"at": datetime(2200, 1, 1, tzinfo=UTC)},
     ],
 )
 def test_a_deadline_that_no_clock_can_keep_is_refused(wrong: dict[str, Any]) -> None:
@@ -130,10 +133,12 @@ def test_a_deadline_that_no_clock_can_keep_is_refused(wrong: dict[str, Any]) -> 
         Deadline("d", **wrong)
 
 
-@pytest.mark.parametrize("name", ["", "a\x00b", "x" * 201])
+@pytest.mark.parametrize("name", ["", "a\x00b", "x" * 201, "a\ud800"])
 def test_a_deadline_with_a_name_that_no_index_holds_is_refused(name: str) -> None:
     with pytest.raises(InvalidReaction):
         Deadline(name, after_s=1)
+    with pytest.raises(InvalidReaction):
+        CancelDeadline(name)
 
 
 @pytest.mark.parametrize("key", ["", "a\x00b", "x" * 1_001, None, 7])
@@ -152,6 +157,41 @@ def test_a_deadline_that_a_course_never_set_cannot_pass() -> None:
     course = Course(address=Address("tests", "told", "k"))
     with pytest.raises(InvalidReaction, match="has not set"):
         steps_of(Told()).passed(course, DueDeadline("d", "nobody", FIRST_TIME))
+
+
+class Cancelled(Told):
+    """Raises what ends a task."""
+
+    def decide(self, state: int, event: Event[Any]) -> Sequence[Reaction]:
+        raise asyncio.CancelledError
+
+
+def test_a_saga_that_raises_a_cancellation_has_failed_and_cancels_nobody() -> None:
+    event = counting_factory(CATALOG).create(session("k"))
+    course = Course(address=Address("tests", "told", "k"), taken_in=(event,))
+    with pytest.raises(InvalidReaction, match="CancelledError"):
+        steps_of(Cancelled()).passed(course, DueDeadline("d", event.id, FIRST_TIME))
+
+
+async def test_an_event_that_was_taken_in_is_a_repeat_whatever_the_saga_says_today(
+    tmp_path: Any,
+) -> None:
+    codec = Codec(CATALOG)
+    store = MemorySagaStore(MemoryLog(), CATALOG, codec)
+    journal = FileJournal(tmp_path / "journal.jsonl")
+    event = counting_factory(CATALOG).create(session("k"))
+    context: Any = None
+    for saga in (Told(), Cancelled()):
+        app = App("team")
+        app.add_saga(saga)
+        for listener in (no_listener, StepJournal(journal, codec)):
+            running = SagaRunning("team", CATALOG, store, listener)
+            (handler,) = running.prepared(app.workload("saga-told")).handlers
+            await handler.function(event, context)
+    course = await store.find(Address("team", "told", "k"))
+    assert course is not None
+    assert course.taken_in == (event,)
+    journal.close()
 
 
 def test_a_saga_needs_a_name_of_its_own_and_something_that_starts_it() -> None:
@@ -298,6 +338,33 @@ async def test_it_is_looked_again_when_the_next_deadline_is_due_or_one_was_set()
     await store.fired_at_least(3)
     stop.set()
     await running
+
+
+class EndingStore(MemorySagaStore):
+    """A store whose deadlines cannot be fired."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(MemoryLog(), CATALOG, Codec(CATALOG))
+        self.error = error
+
+    async def fire(self, name: SagaName, judge: DeadlineJudge, limit: int) -> Fired:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(asyncio.CancelledError(), FiringStopped), (ValueError("broken"), ValueError)],
+)
+async def test_a_worker_whose_deadlines_are_fired_no_more_stops_and_says_why(
+    error: BaseException, raised: type[Exception]
+) -> None:
+    app, stop = App("team"), asyncio.Event()
+    app.add_saga(ProbeSaga())
+    running = SagaRunning("team", CATALOG, EndingStore(error))
+    running.prepared(app.workload("saga-probe"))
+    with pytest.raises(raised):
+        async with asyncio.timeout(WAIT_S), running.firing(stop):
+            await stop.wait()
 
 
 async def test_what_goes_out_with_a_step_is_journalled_and_again_when_its_cause_comes_again(
