@@ -68,6 +68,7 @@ from streams.runtime.running import (
     run_all,
 )
 from streams.sagas.handling import StepJournal, StepListener, no_listener
+from streams.sagas.numbers import DeadlineNumbers
 from streams.sagas.running import SagaRunning
 from streams.sagas.store import SagaStore
 from streams.traced import traced_sender, traced_workload
@@ -124,7 +125,11 @@ async def run_app_worker(
             topics |= {retry_topic(app.name), dead_letter_topic(app.name)}
             await _check_topics(settings, topics)
             workings = Workings(
-                app=app.name, runs=runs, breakers=connections.breakers, control=connections.control
+                app=app.name,
+                runs=runs,
+                breakers=connections.breakers,
+                control=connections.control,
+                deadlines=DeadlineNumbers(running.statuses),
             )
             async with _steered(workings, connections), running.firing(stop):
                 await run_all(workings, settings, stop, _pages(workings, connections), stored)

@@ -13,9 +13,11 @@ from streams.errors import BrokerUnavailable
 from streams.memory.log import MemoryLog
 from streams.memory.sagas import MemorySagaStore
 from streams.retry import RetrySchedule
+from streams.runtime.running import Workings, pages_of
 from streams.sagas.course import SagaName, SagaSteps
 from streams.sagas.deadlines import DeadlineFiring
 from streams.sagas.errors import FiringStopped
+from streams.sagas.numbers import DeadlineNumbers
 from streams.sagas.running import SagaRunning
 from streams.sagas.store import DeadlineJudge, Fired
 from streams.testing.events import counting_factory, packaged_catalog
@@ -77,6 +79,26 @@ async def test_it_is_looked_again_when_the_next_deadline_is_due_or_one_was_set()
     await store.fired_at_least(3)
     stop.set()
     await running
+
+
+async def test_pages_and_numbers_say_what_was_fired_and_what_is_waited_for() -> None:
+    app, stop = App("team"), asyncio.Event()
+    app.add_saga(ProbeSaga())
+    store = ScriptedStore(1_000_000, [])
+    running = SagaRunning("team", CATALOG, store)
+    running.prepared(app.workload("saga-probe"))
+    pages = pages_of(Workings(app="team", runs=[], deadlines=DeadlineNumbers(running.statuses)), [])
+    assert pages.readiness.as_mapping()["paused"] == {}
+    async with running.firing(stop):
+        await store.fired_at_least(2)
+        told = pages.live()["deadlines"]["team.saga-probe"]
+        paused = pages.readiness.as_mapping()["paused"]
+        samples = {(it.metric.name, *it.labels): it.value for it in await pages.metrics.scrape()}
+    assert told == {"fired": 0, "failed": 0, "waiting_for": BrokerUnavailable.code}
+    assert paused["deadlines of team.saga-probe"]["reason"] == BrokerUnavailable.code
+    assert samples["wundr_deadlines_paused", "team.saga-probe"] == 1
+    assert samples["wundr_deadlines_fired_total", "team.saga-probe"] == 0
+    assert samples["wundr_deadline_failures_total", "team.saga-probe"] == 0
 
 
 class EndingStore(MemorySagaStore):
