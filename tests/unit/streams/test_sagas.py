@@ -245,6 +245,20 @@ async def test_a_worker_in_process_fires_deadlines_when_its_clock_says_so() -> N
     assert course.status is SagaStatus.COMPLETED
 
 
+async def test_in_process_a_reply_that_is_in_the_log_wins_over_a_deadline_that_is_due() -> None:
+    app, log, clock = App("team"), MemoryLog(), Clock()
+    app.add_saga(ProbeSaga(reply_s=60))
+    codec, factory = Codec(CATALOG), counting_factory(CATALOG)
+    worker = MemoryWorker(app, log, CATALOG, clock=clock)
+    deliver(log, codec, factory.create(session("s-1")))
+    await worker.run_until_idle()
+    clock.now += timedelta(seconds=3_600)
+    deliver(log, codec, factory.create(reply("s-1")))
+    await worker.run_until_idle()
+    assert "setup.session.completed" in types_in(log, codec)
+    assert "setup.session.failed" not in types_in(log, codec)
+
+
 class FailsOnce(ProbeSaga):
     """Cannot decide on what starts it, the first time."""
 
