@@ -288,9 +288,10 @@ async def test_the_deadline_that_could_not_be_stored_is_put_off_and_no_other(
     fresh_database: str, database: Database
 ) -> None:
     store, codec = store_on(database), Codec(CATALOG)
-    for key, reply_s in (("first", 0), ("later", 60)):
-        steps = SagaSteps("tests", ProbeSaga(reply_s), FACTORY)
-        await take(store, steps, FACTORY.create(session(key)))
+    steps = SagaSteps("tests", ProbeSaga(reply_s=0), FACTORY)
+    await take(store, steps, FACTORY.create(session("first")))
+    later = SagaSteps("tests", ProbeSaga(reply_s=60), FACTORY)
+    await take(store, later, FACTORY.create(session("later")))
     schemas = MemoryWriterSchemas(MemoryLog(), codec, wait_s=0)
     outrun = OutrunStore(fresh_database, database, CATALOG, codec, schemas)
     fired = await outrun.fire(steps.name, steps.passed, 1)
