@@ -128,8 +128,11 @@ def _gone(stand: Stand, step: Step) -> Sequence[Document]:
 
 
 def json_text(value: object) -> str:
-    """A parameter that Postgres reads as JSON."""
-    return orjson.dumps(value).decode()
+    """A parameter that Postgres reads as JSON. Raises Unstorable for what is no text in it."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as error:
+        raise Unstorable(f"The step of a saga is no JSON: {error}.") from error
 
 
 def _outbox_row(event: Event[Any], framed: bytes) -> Document:

@@ -130,7 +130,7 @@ def _app(app: App, known: EventType) -> Iterator[Fact]:
                 )
     sagas = [saga for saga in sagas_of(app) if known.name in saga.types]
     for saga in sagas:
-        yield Fact(topic="saga", what=f"{saga.group}/{saga.name}", why="it names this type")
+        yield Fact(topic="saga", what=f"{saga.group}/{saga.subscription}", why="it names this type")
     takes = bool(sagas)
     for projection in app.projections:
         if projection.wants(known.name):

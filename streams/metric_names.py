@@ -86,6 +86,17 @@ ASSIGNED: Final = gauge("wundr_assigned_partitions", "Partitions of this process
 PAUSED: Final = gauge(
     "wundr_paused", "1 while a subscription waits for infrastructure.", "subscription"
 )
+DEADLINES_FIRED: Final = counter(
+    "wundr_deadlines_fired_total", "Deadlines of sagas that this process has fired.", "subscription"
+)
+DEADLINE_FAILURES: Final = counter(
+    "wundr_deadline_failures_total",
+    "Deadlines that a saga could not decide on, which are tried again later.",
+    "subscription",
+)
+DEADLINES_PAUSED: Final = gauge(
+    "wundr_deadlines_paused", "1 while the database that keeps deadlines is away.", "subscription"
+)
 TABLE_ENTRIES: Final = gauge(
     "wundr_table_entries", "Entries of a table's partitions here.", "subscription", "table"
 )
@@ -119,5 +130,6 @@ METRICS: Final[tuple[Metric, ...]] = (
     *(RETRIES, DEAD_LETTERS, PARKED, BREAKER, LAG_RECORDS, LAG_SECONDS),
     *(WAIT_SECONDS, UNFINISHED, ASSIGNED, PAUSED, TABLE_ENTRIES, TABLE_RECOVERED, TABLE_RECOVERY),
     *(CHANGELOG_RECORDS, TABLE_BATCH, SENT, ACKNOWLEDGED, NOT_SENT, WAITING),
+    *(DEADLINES_FIRED, DEADLINE_FAILURES, DEADLINES_PAUSED),
 )
 """All of them: what dashboards and alerts may ask for."""

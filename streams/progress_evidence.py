@@ -39,7 +39,7 @@ class KnownSaga(NamedTuple):
 
     @property
     def subscription(self) -> str:
-        """Part of its group's name, and of the ids of what it emits."""
+        """Part of its group's name and of the ids of what it emits; its handlers' name, too."""
         return f"saga-{self.name}"
 
     @property
@@ -138,7 +138,7 @@ def _takers(apps: Collection[App], event: Event[Any]) -> Iterator[tuple[str, str
                 yield work.group, projection.name, Stage.PROJECTED
     for saga in (saga for app in apps for saga in sagas_of(app)):
         if event.type in saga.types:
-            yield saga.group, saga.name, Stage.SAGA
+            yield saga.group, saga.subscription, Stage.SAGA
 
 
 def may_take(reaction: Reaction, event: Event[Any]) -> bool:

@@ -65,6 +65,16 @@ class _Due(NamedTuple):
     failures: int
 
 
+@dataclass(slots=True, kw_only=True)
+class _Round:
+    """Which deadlines are to be fired, and which were claimed by the last try."""
+
+    name: SagaName
+    judge: DeadlineJudge
+    limit: int
+    due: Sequence[_Due] = ()
+
+
 @dataclass(slots=True)
 class _Batch:
     """What became of the deadlines of one transaction."""
@@ -102,16 +112,21 @@ class PostgresSagaStore:
 
     async def fire(self, name: SagaName, judge: DeadlineJudge, limit: int) -> Fired:
         """See SagaStore. A deadline that fails is put off for up to five minutes, without end."""
+        tried = _Round(name=name, judge=judge, limit=limit)
         try:
-            return await self._in_transaction(lambda opened: self._fire(opened, name, judge, limit))
+            return await self._in_transaction(lambda opened: self._fire(opened, tried))
         except InfrastructureError:
             raise
         except WundrError as error:
             # One by one, so that the deadline that cannot be stored holds up no other.
             if limit > 1:
                 return await self.fire(name, judge, 1)
-            refusal = error
-        return await self._in_transaction(lambda opened: self._put_off_first(opened, name, refusal))
+            if not tried.due:
+                raise
+            failed = [_put_off(name, due, error) for due in tried.due]
+        # That one and no other: what is due first may be another one by now.
+        await self._in_transaction(lambda opened: _change(opened, "put_off_deadlines", failed))
+        return Fired(failed=len(failed), handled=len(failed))
 
     async def due_in_s(self, name: SagaName) -> float | None:
         """See SagaStore."""
@@ -126,12 +141,8 @@ class PostgresSagaStore:
             found = await _course(connection, "find_course", address)
             if found is None:
                 return None
-            taken_in = await self._taken_in(connection, [found.course])
-        return Course(
-            address=address,
-            status=SagaStatus(found.status),
-            taken_in=tuple(taken_in[found.course]),
-        )
+            framed = await _framed(connection, [found.course])
+            return await self._as_course(address, found, framed[found.course])
 
     async def _in_transaction(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Do the work in one transaction; again when an append in it lost against another one."""
@@ -151,12 +162,8 @@ class PostgresSagaStore:
         if found is None:
             return None
         # Read by a statement of its own: it sees what was committed before the lock was given.
-        taken_in = await self._taken_in(connection, [found.course])
-        course = Course(
-            address=address,
-            status=SagaStatus(found.status),
-            taken_in=tuple(taken_in[found.course]),
-        )
+        framed = await _framed(connection, [found.course])
+        course = await self._as_course(address, found, framed[found.course])
         try:
             step = judge(course)
         except Exception as error:
@@ -167,44 +174,30 @@ class PostgresSagaStore:
             await self._store(connection, address.name, [rows])
         return step
 
-    async def _fire(
-        self, connection: Connection, name: SagaName, judge: DeadlineJudge, limit: int
-    ) -> Fired:
-        claimed = await _claimed(connection, name, limit)
+    async def _fire(self, connection: Connection, tried: _Round) -> Fired:
+        claimed = await _claimed(connection, tried.name, tried.limit)
         # One step of a course at a time: a further one would be decided on an older state.
-        due = list({it.course: it for it in reversed(claimed)}.values())[::-1]
-        if not due:
+        tried.due = list({it.course: it for it in reversed(claimed)}.values())[::-1]
+        if not tried.due:
             return Fired()
-        taken_in = await self._taken_in(connection, [it.course for it in due])
+        framed = await _framed(connection, [it.course for it in tried.due])
         batch = _Batch()
-        for it in due:
-            self._judge(name, it, taken_in[it.course], judge, batch)
+        for due in tried.due:
+            await self._judge(tried, due, framed[due.course], batch)
         if batch.rows:
-            await self._store(connection, name, batch.rows)
-        for query, parameter, rows in (
-            ("put_off_deadlines", "failed", batch.failed),
-            ("drop_deadlines", "gone", batch.over),
-        ):
-            if rows:
-                await connection.execute(QUERIES[query], {parameter: json_text(rows)})
-        return Fired(steps=tuple(batch.steps), failed=len(batch.failed), handled=len(due))
+            await self._store(connection, tried.name, batch.rows)
+        await _change(connection, "put_off_deadlines", batch.failed)
+        await _change(connection, "drop_deadlines", batch.over)
+        return Fired(steps=tuple(batch.steps), failed=len(batch.failed), handled=len(tried.due))
 
-    def _judge(
-        self,
-        name: SagaName,
-        due: _Due,
-        taken_in: Sequence[Event[Any]],
-        judge: DeadlineJudge,
-        batch: _Batch,
+    async def _judge(
+        self, tried: _Round, due: _Due, framed: Sequence[bytes], batch: _Batch
     ) -> None:
         """Decide on one deadline; one that cannot be decided on holds up no other."""
-        course = Course(
-            address=Address(*name, due.key),
-            status=SagaStatus(due.status),
-            taken_in=tuple(taken_in),
-        )
+        name = tried.name
         try:
-            step = judge(course, DueDeadline(due.name, due.set_by, due.due_at))
+            course = await self._as_course(Address(*name, due.key), due, framed)
+            step = tried.judge(course, DueDeadline(due.name, due.set_by, due.due_at))
             if step is None or step.is_repeat:
                 batch.over.append({"course": due.course, "name": due.name})
                 return
@@ -215,14 +208,6 @@ class PostgresSagaStore:
             raise  # the keys of personal data are away: nothing is wrong with the deadline
         except Exception as error:  # noqa: BLE001  # a saga belongs to a team's app
             batch.failed.append(_put_off(name, due, error))
-
-    async def _put_off_first(
-        self, connection: Connection, name: SagaName, error: WundrError
-    ) -> Fired:
-        """Put off the one deadline that could not be stored."""
-        failed = [_put_off(name, due, error) for due in await _claimed(connection, name, 1)]
-        await connection.execute(QUERIES["put_off_deadlines"], {"failed": json_text(failed)})
-        return Fired(failed=len(failed), handled=len(failed))
 
     async def _store(
         self, connection: Connection, name: SagaName, rows: Sequence[StepRows]
@@ -256,23 +241,34 @@ class PostgresSagaStore:
                 {"id": schema_id, "composed": schema.composed_json},
             )
 
-    async def _taken_in(
-        self, connection: Connection, courses: Sequence[int]
-    ) -> Mapping[int, list[Event[Any]]]:
-        found = await connection.execute(
-            QUERIES["taken_in"], {"courses": list(courses)}, binary=True
-        )
-        taken_in: defaultdict[int, list[Event[Any]]] = defaultdict(list)
-        for course, framed in await found.fetchall():
-            event = await view_resolved(self._codec, self._schemas, framed)
-            taken_in[course].append(event)
-        return taken_in
+    async def _as_course(
+        self, address: Address, found: _Found | _Due, framed: Sequence[bytes]
+    ) -> Course:
+        """Raises SchemaError for a step that cannot be read."""
+        taken_in = [await view_resolved(self._codec, self._schemas, value) for value in framed]
+        return Course(address=address, status=SagaStatus(found.status), taken_in=tuple(taken_in))
 
 
 async def _course(connection: Connection, query: str, address: Address) -> _Found | None:
     found = await connection.execute(QUERIES[query], address._asdict())
     row = await found.fetchone()
     return None if row is None else _Found(*row)
+
+
+async def _framed(connection: Connection, courses: Sequence[int]) -> Mapping[int, list[bytes]]:
+    """What courses have taken in, as it was on the wire."""
+    found = await connection.execute(QUERIES["taken_in"], {"courses": list(courses)}, binary=True)
+    framed: defaultdict[int, list[bytes]] = defaultdict(list)
+    for course, value in await found.fetchall():
+        framed[course].append(value)
+    return framed
+
+
+async def _change(
+    connection: Connection, query: str, deadlines: Sequence[Mapping[str, Any]]
+) -> None:
+    if deadlines:
+        await connection.execute(QUERIES[query], {"deadlines": json_text(deadlines)})
 
 
 async def _claimed(connection: Connection, name: SagaName, limit: int) -> list[_Due]:
@@ -293,4 +289,11 @@ def _put_off(name: SagaName, due: _Due, error: Exception) -> Mapping[str, Any]:
         exc_info=error,
     )
     reason = f"{type(error).__name__}: {error}".replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    return {"course": due.course, "name": due.name, "error": reason, "delay_s": delay_s}
+    return {
+        "course": due.course,
+        "name": due.name,
+        "set_by": due.set_by,
+        # Half of a surrogate pair is no text that a column holds.
+        "error": reason.encode(errors="replace").decode(),
+        "delay_s": delay_s,
+    }

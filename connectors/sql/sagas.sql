@@ -88,15 +88,15 @@ UPDATE saga_deadlines AS known SET
     failures = known.failures + 1,
     last_error = sent.error,
     next_at = clock_timestamp() + make_interval(secs => sent.delay_s)
-FROM json_to_recordset(%(failed)s::json) AS sent (
-    course bigint, name text, error text, delay_s float8
+FROM json_to_recordset(%(deadlines)s::json) AS sent (
+    course bigint, name text, set_by text, error text, delay_s float8
 )
-WHERE known.course = sent.course AND known.name = sent.name
+WHERE known.course = sent.course AND known.name = sent.name AND known.set_by = sent.set_by
 
 -- drop_deadlines --
 -- Deadlines of courses that are over.
 DELETE FROM saga_deadlines AS known
-USING json_to_recordset(%(gone)s::json) AS sent (course bigint, name text)
+USING json_to_recordset(%(deadlines)s::json) AS sent (course bigint, name text)
 WHERE known.course = sent.course AND known.name = sent.name
 
 -- unknown_writer_schemas --

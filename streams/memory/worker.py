@@ -92,7 +92,8 @@ class MemoryWorker:
         """Work on everything in the log, and on what that brings about; how many records it was.
 
         Nobody waits for another try: what waits is due at once. Deadlines of sagas that are due by
-        the clock pass, too.
+        the clock pass, too, once their sagas have taken in what is in the log: a reply that is
+        there wins. On Kafka it may be the other way round.
         """
         worked = 0
         while found := await self._run_once() + await self._run_sagas() or await self._redo_once():

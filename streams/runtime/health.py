@@ -1,7 +1,7 @@
 """What a running worker says of itself, for health pages and the demo's counts."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -82,9 +82,9 @@ class Run:
         return "no assignment is in force yet"
 
 
-def paused(runs: Sequence[Run]) -> dict[str, Any]:
-    """For the page `/ready`: the subscriptions that wait, and for what."""
-    return {"paused": {run.name: told for run in runs if (told := _pause(run)) is not None}}
+def paused(runs: Sequence[Run]) -> Mapping[str, Mapping[str, str]]:
+    """For `paused` on `/ready`: the subscriptions that wait, and for what."""
+    return {run.name: told for run in runs if (told := _pause(run)) is not None}
 
 
 def live_page(

@@ -35,6 +35,7 @@ from streams.runtime.table_recovery import DEADLINE_S
 from streams.runtime.views import MemberTables
 from streams.runtime.watch import Watch, WatchSettings
 from streams.runtime.worker_metrics import WorkerMetrics
+from streams.sagas.numbers import DeadlineNumbers
 from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
 from streams.stall import STALL_AFTER_S
@@ -143,12 +144,16 @@ def prepared(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workings:
-    """What a worker runs, and what steers it: its breakers, and orders from outside."""
+    """What a worker runs, and what steers it: its breakers, and orders from outside.
+
+    `deadlines` are those of its sagas.
+    """
 
     app: str
     runs: Sequence[Run]
     breakers: Breakers = field(default_factory=Breakers)
     control: Control | None = None
+    deadlines: DeadlineNumbers = field(default_factory=DeadlineNumbers)
 
 
 def pages_of(workings: Workings, known_types: Collection[str]) -> Pages:
@@ -157,13 +162,16 @@ def pages_of(workings: Workings, known_types: Collection[str]) -> Pages:
     pages = Pages(lambda: live_page(app, runs, breakers.status))
     work = [run.metrics for run in runs]
     pages.show(lambda: {"metrics": event_metrics(work, breakers.states()).as_mapping()})
-    pages.readiness.show(lambda: paused(runs))
+    deadlines = workings.deadlines
+    pages.readiness.show(lambda: {"paused": {**paused(runs), **deadlines.paused()}})
+    pages.show(deadlines.facts)
     for run in runs:
         pages.readiness.add(f"subscription {run.name}", run.not_ready)
     metrics = WorkerMetrics(runs, known_types)
     pages.metrics.before_scrape(metrics.ask_ends)
     pages.metrics.add(metrics)
     pages.metrics.add(BreakerNumbers(breakers.states))
+    pages.metrics.add(deadlines)
     return pages
 
 

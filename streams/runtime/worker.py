@@ -68,9 +68,11 @@ from streams.runtime.running import (
     run_all,
 )
 from streams.sagas.handling import StepJournal, StepListener, no_listener
+from streams.sagas.numbers import DeadlineNumbers
 from streams.sagas.running import SagaRunning
 from streams.sagas.store import SagaStore
 from streams.traced import traced_sender, traced_workload
+from streams.tracing import Tracing
 from streams.turns import Turns
 from streams.work_metrics import WorkMetrics
 from streams.workload import FaustSetup, Workload
@@ -103,10 +105,7 @@ async def run_app_worker(
     `sagas` keeps the courses of its sagas. Raises BrokerUnavailable, TopicMissing,
     PartitionMismatch, NoSuchSubscription, LanesNeedNoTables, SagaStoreMissing, or WorkerFailed.
     """
-    workloads = [
-        traced_workload(app.workload(name), settings.tracing)
-        for name in _chosen(app, settings.subscriptions)
-    ]
+    workloads = [app.workload(name) for name in _chosen(app, settings.subscriptions)]
     collect_garbage_less_often()
     # The sender drains into the journal when it closes.
     with _journal(settings.journal) as journal:
@@ -117,17 +116,33 @@ async def run_app_worker(
             turns = Turns()
             on_step = _step_listener(journal, connections.codec)
             running = SagaRunning(app.name, connections.catalog, sagas, on_step)
-            workloads = [running.prepared(workload) for workload in workloads]
             told = replace(connections, listener=alerts)
-            runs = [_prepared(workload, told, journal, turns, settings) for workload in workloads]
+            runs = [
+                _prepared(workload, told, journal, turns, settings)
+                for workload in complete(workloads, running, settings.tracing)
+            ]
             topics = {topic for run in runs for topic in run.member.topics}
             topics |= {retry_topic(app.name), dead_letter_topic(app.name)}
             await _check_topics(settings, topics)
             workings = Workings(
-                app=app.name, runs=runs, breakers=connections.breakers, control=connections.control
+                app=app.name,
+                runs=runs,
+                breakers=connections.breakers,
+                control=connections.control,
+                deadlines=DeadlineNumbers(running.statuses),
             )
             async with _steered(workings, connections), running.firing(stop):
                 await run_all(workings, settings, stop, _pages(workings, connections), stored)
+
+
+def complete(
+    workloads: Sequence[Workload], sagas: SagaRunning, tracing: Tracing | None
+) -> Sequence[Workload]:
+    """The workloads with the handlers of their sagas, each with a span for its tries.
+
+    Raises SagaStoreMissing.
+    """
+    return [traced_workload(sagas.prepared(workload), tracing) for workload in workloads]
 
 
 async def run_platform_worker(settings: WorkerSettings, stop: asyncio.Event) -> None:

@@ -4,7 +4,9 @@ A course is what it has taken in: events, the passing of deadlines among them. A
 has to be stored for one more event, in one transaction.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -109,7 +111,7 @@ class Step:
     deadlines: tuple[Deadline, ...] = ()
     cancelled: tuple[str, ...] = ()
     is_repeat: bool = False
-    """Whether it was taken before: then nothing is stored, and the events went out already."""
+    """Whether it was taken before: then it changes nothing, whatever the saga would say today."""
 
 
 class SagaSteps(Generic[StateT]):
@@ -124,7 +126,8 @@ class SagaSteps(Generic[StateT]):
 
     def address(self, event: Event[Any]) -> Address:
         """The course that an event belongs to. Raises InvalidReaction, and what the saga raises."""
-        key: object = self.saga.correlate(event)  # a team's function: it may return anything
+        with _cancelling_nobody(self.saga.name):
+            key: object = self.saga.correlate(event)  # a team's function: it may return anything
         if not isinstance(key, str) or not key or "\x00" in key:
             raise InvalidReaction(f"saga {self.saga.name!r}: {event.type} has the key {key!r}")
         if len(key.encode()) > LONGEST_KEY_BYTES:
@@ -140,12 +143,21 @@ class SagaSteps(Generic[StateT]):
 
     def step(self, course: Course, event: Event[Any]) -> Step | None:
         """The step that an event is; None when the course is over. Raises what the saga raises."""
-        at = course.position_of(event.id)
-        if at is not None:
-            return self._decided(course.taken_in[: at + 1], SagaStatus.RUNNING, is_repeat=True)
+        if course.position_of(event.id) is not None:
+            return Step(cause=event, status=course.status, is_repeat=True)
         if course.status.is_over:
             return None
-        return self._decided((*course.taken_in, event), course.status, is_repeat=False)
+        return self._decided((*course.taken_in, event), course.status)
+
+    def went_out(self, course: Course, event: Event[Any]) -> tuple[Event[Any], ...]:
+        """The events of the step that a repeat was, with the same ids.
+
+        Raises what the saga raises today: it may have been another release that took the step.
+        """
+        at = course.position_of(event.id)
+        if at is None:
+            return ()
+        return self._decided(course.taken_in[: at + 1], SagaStatus.RUNNING).events
 
     def passed(self, course: Course, deadline: DueDeadline) -> Step | None:
         """The step that the passing of a deadline is; the event of it goes out first.
@@ -186,9 +198,11 @@ class SagaSteps(Generic[StateT]):
             state = self.saga.evolve(state, event)
         return state
 
-    def _decided(
-        self, taken_in: tuple[Event[Any], ...], status: SagaStatus, *, is_repeat: bool
-    ) -> Step:
+    def _decided(self, taken_in: tuple[Event[Any], ...], status: SagaStatus) -> Step:
+        with _cancelling_nobody(self.saga.name):
+            return self._step(taken_in[-1], self._decision(taken_in, status))
+
+    def _decision(self, taken_in: tuple[Event[Any], ...], status: SagaStatus) -> "_Decision":
         cause, state = taken_in[-1], self.state(taken_in)
         made = _Decision(status)
         for reaction in self.saga.decide(state, cause):
@@ -207,9 +221,9 @@ class SagaSteps(Generic[StateT]):
                     made.complete()
                 case _:
                     raise InvalidReaction(f"saga {self.saga.name!r} decided {reaction!r}")
-        return self._step(cause, made, is_repeat=is_repeat)
+        return made
 
-    def _step(self, cause: Event[Any], made: "_Decision", *, is_repeat: bool) -> Step:
+    def _step(self, cause: Event[Any], made: "_Decision") -> Step:
         events = tuple(
             self._emitter.caused(cause, ordinal, emitted.data, emitted.aggregate_id)
             for ordinal, emitted in enumerate(made.emitted)
@@ -221,7 +235,6 @@ class SagaSteps(Generic[StateT]):
             events=events,
             deadlines=() if is_over else tuple(made.deadlines.values()),
             cancelled=() if is_over else tuple(sorted(made.cancelled)),
-            is_repeat=is_repeat,
         )
 
 
@@ -241,6 +254,18 @@ class _Decision:
     def complete(self) -> None:
         is_undone = self.status in {SagaStatus.COMPENSATING, SagaStatus.COMPENSATED}
         self.status = SagaStatus.COMPENSATED if is_undone else SagaStatus.COMPLETED
+
+
+@contextmanager
+def _cancelling_nobody(saga: str) -> Iterator[None]:
+    """A saga waits for nothing, so a CancelledError of its own is no cancellation of the task.
+
+    Raised on it would end whoever fires deadlines as if that had been asked for.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        raise InvalidReaction(f"saga {saga!r} raised CancelledError") from error
 
 
 def subscription_of(saga: str) -> str:

@@ -26,7 +26,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class FiringStatus:
-    """What can be said of deadlines that were fired here."""
+    """What can be said of deadlines that were fired here.
+
+    `failed` counts tries that the saga could not decide on; `waiting_for` is the code of the error
+    for which nothing can be fired at the moment.
+    """
 
     fired: int = 0
     failed: int = 0

@@ -3,7 +3,8 @@
 StreamsError
 ├── InvalidSaga          what an app registers is no saga that could run
 ├── InvalidReaction      what a saga has decided cannot be carried out
-└── SagaStoreMissing     an app with sagas runs where nothing keeps them
+├── SagaStoreMissing     an app with sagas runs where nothing keeps them
+└── FiringStopped        deadlines are fired no more, and nobody had asked for that
 """
 
 from streams.errors import StreamsError
@@ -28,3 +29,10 @@ class SagaStoreMissing(StreamsError):
 
     code = "streams.saga_store_missing"
     remedy = "Run the app with `wundr worker APP`, which connects its sagas to PostgreSQL."
+
+
+class FiringStopped(StreamsError):
+    """What fires the deadlines of a saga has ended before its worker was stopped."""
+
+    code = "streams.firing_stopped"
+    remedy = "Start the worker again: no deadline is lost. The log says what came before."

@@ -1,6 +1,7 @@
 """The events of a saga, taken in by handlers of a subscription of its own."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -11,7 +12,7 @@ from streams.context import Context
 from streams.errors import JournalFailed
 from streams.handler import Handler
 from streams.journalled_appender import AppendJournal
-from streams.sagas.course import SagaSteps, Step
+from streams.sagas.course import Course, SagaSteps, Step
 from streams.sagas.store import SagaStore
 
 log = structlog.get_logger(__name__)
@@ -68,13 +69,17 @@ class SagaHandling:
         self._on_deadline = on_deadline
 
     def handlers(self) -> Sequence[Handler]:
-        """A handler for each type that the saga names."""
+        """A handler for each type that the saga names, all under one name.
+
+        What has failed is waited for by name, so an event waits behind an earlier one of its
+        aggregate, whatever the types of the two are.
+        """
         saga = self._steps.saga
         types = dict.fromkeys(it.event_type for it in (*saga.started_by, *saga.continued_by))
         subscription = self._steps.name.subscription
         return [
             Handler(
-                name=f"{subscription}:{event_type}",
+                name=subscription,
                 pattern=event_type,
                 subscription=subscription,
                 function=self._handle,
@@ -86,10 +91,21 @@ class SagaHandling:
         steps = self._steps
         address = steps.address(event)
         act = self._store.take if steps.starts(event) else self._store.carry_on
-        step = await act(address, lambda course: steps.step(course, event))
+        step = await act(address, lambda course: self._judged(course, event))
         if step is None:
             log.debug("left aside", course=str(address), type=event.type, event_id=event.id)
             return
         self._on_step(step)
         if step.deadlines:
             self._on_deadline()
+
+    def _judged(self, course: Course, event: Event[Any]) -> Step | None:
+        step = self._steps.step(course, event)
+        if step is None or not step.is_repeat or self._on_step is no_listener:
+            return step
+        try:
+            return replace(step, events=self._steps.went_out(course, event))
+        except Exception:
+            # The event is done: what the saga thinks of it today must not park it.
+            log.exception("a repeat is not told", course=str(course.address), event_id=event.id)
+            return step

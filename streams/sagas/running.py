@@ -1,7 +1,7 @@
 """The sagas of a worker: their handlers, and what fires their deadlines beside them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -10,8 +10,8 @@ from schemas.catalog import Catalog
 from schemas.event import EventFactory
 from streams.app import App
 from streams.sagas.course import SagaSteps, subscription_of
-from streams.sagas.deadlines import DeadlineFiring
-from streams.sagas.errors import SagaStoreMissing
+from streams.sagas.deadlines import DeadlineFiring, FiringStatus
+from streams.sagas.errors import FiringStopped, SagaStoreMissing
 from streams.sagas.handling import SagaHandling, StepListener, no_listener
 from streams.sagas.store import SagaStore
 from streams.workload import Workload
@@ -33,7 +33,7 @@ class SagaRunning:
         self._factory = EventFactory(catalog, app)
         self._store = store
         self._on_step = on_step
-        self._firing: list[DeadlineFiring] = []
+        self._firing: dict[str, DeadlineFiring] = {}
 
     def prepared(self, workload: Workload) -> Workload:
         """The workload with the handlers of its saga, if it has one. Raises SagaStoreMissing."""
@@ -43,7 +43,7 @@ class SagaRunning:
             raise SagaStoreMissing(f"{workload.group} has nowhere to keep its courses")
         steps = SagaSteps(self._app, workload.saga, self._factory)
         firing = DeadlineFiring(steps, self._store, on_step=self._on_step)
-        self._firing.append(firing)
+        self._firing[workload.group] = firing
         handling = SagaHandling(steps, self._store, on_step=self._on_step, on_deadline=firing.wake)
         return workload.handled_by(handling.handlers())
 
@@ -51,20 +51,26 @@ class SagaRunning:
         """The subscriptions of all sagas of an app."""
         return [self.prepared(app.workload(subscription_of(saga.name))) for saga in app.sagas]
 
+    @property
+    def statuses(self) -> Mapping[str, FiringStatus]:
+        """What can be said of the deadlines of each saga, by its consumer group."""
+        return {group: firing.status for group, firing in self._firing.items()}
+
     async def fire_due(self) -> int:
         """Fire what is due once; how many deadlines that was. For workers that go step by step."""
-        return sum([await firing.fire_due() for firing in self._firing])
+        return sum([await firing.fire_due() for firing in self._firing.values()])
 
     @asynccontextmanager
     async def firing(self, stop: asyncio.Event) -> AsyncIterator[None]:
         """Fire deadlines while the block runs; when that cannot go on, `stop` is set.
 
-        What it could not go on for is raised behind the block.
+        What it could not go on for is raised behind the block; FiringStopped where a cancellation
+        has ended it that was not the worker's.
         """
         ended = asyncio.Event()
         tasks = [
             asyncio.create_task(self._until_failed(firing, ended, stop), name="saga deadlines")
-            for firing in self._firing
+            for firing in self._firing.values()
         ]
         try:
             yield
@@ -72,7 +78,9 @@ class SagaRunning:
             ended.set()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         for outcome in outcomes:
-            if isinstance(outcome, Exception):
+            if isinstance(outcome, asyncio.CancelledError):
+                raise FiringStopped("the task that fires deadlines was cancelled") from outcome
+            if outcome is not None:
                 raise outcome
 
     @staticmethod
@@ -81,7 +89,8 @@ class SagaRunning:
     ) -> None:
         try:
             await firing.run(ended)
-        except Exception:
+        except BaseException:
+            # Whatever it was: a worker that fires nothing any more must not look healthy.
             log.exception("deadlines cannot be fired any more")
             stop.set()
             raise

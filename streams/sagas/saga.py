@@ -7,7 +7,7 @@ says so by reactions. Each course of it (one order, one setup session) has a key
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
@@ -25,6 +25,12 @@ LONGEST_NAME: Final = 200
 
 LONGEST_WAIT_S: Final = 10 * 365 * 86_400.0
 """A deadline that is further away is a mistake of units."""
+
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""The beginning of the time that events can have; a deadline before it is a mistake of units."""
+
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""Nobody waits for so long: a deadline behind it is a mistake of units, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +66,28 @@ class Deadline:
             isfinite(self.after_s) and 0 <= self.after_s <= LONGEST_WAIT_S
         ):
             raise InvalidReaction(f"deadline {self.name!r} is after {self.after_s} s")
-        if self.at is not None and self.at.tzinfo is None:
+        if self.at is not None:
+            self._check_time(self.at)
+
+    def _check_time(self, at: datetime) -> None:
+        if at.utcoffset() is None:
             raise InvalidReaction(f"deadline {self.name!r} is at a time without a zone")
+        if not EARLIEST <= at < LATEST:
+            raise InvalidReaction(f"deadline {self.name!r} is at {at.isoformat()}")
 
 
 @dataclass(frozen=True, slots=True)
 class CancelDeadline:
-    """The deadline of this name is not waited for any more; one that is not set is no fault."""
+    """The deadline of this name is not waited for any more; one that is not set is no fault.
+
+    Raises InvalidReaction for what cannot be the name of one.
+    """
 
     name: str
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody can have set."""
+        _check_name(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,5 +151,14 @@ class Saga(ABC, Generic[StateT]):
 
 
 def _check_name(name: str) -> None:
-    if not name or "\x00" in name or len(name) > LONGEST_NAME:
+    if not name or "\x00" in name or len(name) > LONGEST_NAME or not _is_text(name):
         raise InvalidReaction(f"{name!r} is no name for a deadline")
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be encoded: half of a surrogate pair cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

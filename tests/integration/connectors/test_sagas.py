@@ -18,7 +18,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from connectors.postgres.database import Database
+from connectors.errors import Unstorable
+from connectors.postgres.database import Connection, Database
 from connectors.postgres.event_appender import PostgresEventAppender
 from connectors.postgres.migrations import migrate
 from connectors.postgres.saga_store import PostgresSagaStore
@@ -30,7 +31,7 @@ from schemas.events.domain import AnalysisStarted
 from streams.expectation import ANY_VERSION
 from streams.memory.log import MemoryLog
 from streams.memory.schemas import MemoryWriterSchemas
-from streams.sagas.course import Address, SagaStatus, SagaSteps
+from streams.sagas.course import Address, SagaName, SagaStatus, SagaSteps
 from streams.sagas.saga import DeadlinePassed, Emit, Reaction
 from streams.sagas.store import SagaStore
 from tests.contracts.probe_saga import ProbeSaga, analysis_of, reply, session
@@ -214,6 +215,88 @@ async def test_a_deadline_whose_events_cannot_be_stored_is_put_off_and_holds_up_
     with psycopg.connect(fresh_database) as connection:
         rows = connection.execute("SELECT last_error FROM saga_deadlines").fetchall()
     assert [row[0].split(":")[0] for row in rows] == ["EventTooLarge"]
+
+
+class CancelledSaga(ProbeSaga):
+    """At its deadline it raises what it should not, for some of its courses."""
+
+    def decide(self, state: int, event: Event[Any]) -> Sequence[Reaction]:
+        if isinstance(event.data, DeadlinePassed):
+            match event.data.key:
+                case "cancelled":
+                    raise asyncio.CancelledError
+                case "surrogate":
+                    raise ValueError("half of a pair: \ud800")
+        return super().decide(state, event)
+
+
+def last_errors(dsn: str) -> dict[str, str | None]:
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute(
+            "SELECT key, last_error FROM saga_deadlines JOIN sagas USING (course)"
+        ).fetchall()
+    return dict(found)
+
+
+async def test_neither_a_cancellation_nor_half_a_character_of_a_saga_holds_up_other_deadlines(
+    fresh_database: str, database: Database
+) -> None:
+    store, steps = store_on(database), SagaSteps("tests", CancelledSaga(reply_s=0), FACTORY)
+    for key in ("a", "cancelled", "surrogate", "c"):
+        await take(store, steps, FACTORY.create(session(key)))
+    fired = await store.fire(steps.name, steps.passed, 100)
+    assert (len(fired.steps), fired.failed) == (2, 2)
+    assert last_errors(fresh_database) == {
+        "cancelled": "InvalidReaction: saga 'probe' raised CancelledError",
+        "surrogate": "ValueError: half of a pair: ?",
+    }
+
+
+async def test_a_course_that_cannot_be_read_holds_up_no_other_in_its_transaction(
+    fresh_database: str, database: Database
+) -> None:
+    store, steps = store_on(database), SagaSteps("tests", ProbeSaga(reply_s=0), FACTORY)
+    for key in ("a", "unreadable", "c"):
+        await take(store, steps, FACTORY.create(session(key)))
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute(
+            "UPDATE saga_steps SET framed = '\\x00' FROM sagas"
+            " WHERE sagas.course = saga_steps.course AND key = 'unreadable'"
+        )
+    fired = await store.fire(steps.name, steps.passed, 100)
+    assert (len(fired.steps), fired.failed) == (2, 1)
+    assert set(last_errors(fresh_database)) == {"unreadable"}
+
+
+class OutrunStore(PostgresSagaStore):
+    """Cannot store the step of one deadline, and meanwhile another one comes due before it."""
+
+    def __init__(self, dsn: str, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.dsn = dsn
+
+    async def _store(self, connection: Connection, name: SagaName, rows: Any) -> None:
+        with psycopg.connect(self.dsn) as other:
+            other.execute(
+                "UPDATE saga_deadlines SET next_at = '2020-01-01' FROM sagas"
+                " WHERE sagas.course = saga_deadlines.course AND key = 'later'"
+            )
+        raise Unstorable("too much")
+
+
+async def test_the_deadline_that_could_not_be_stored_is_put_off_and_no_other(
+    fresh_database: str, database: Database
+) -> None:
+    store, codec = store_on(database), Codec(CATALOG)
+    steps = SagaSteps("tests", ProbeSaga(reply_s=0), FACTORY)
+    await take(store, steps, FACTORY.create(session("first")))
+    later = SagaSteps("tests", ProbeSaga(reply_s=60), FACTORY)
+    await take(store, later, FACTORY.create(session("later")))
+    schemas = MemoryWriterSchemas(MemoryLog(), codec, wait_s=0)
+    outrun = OutrunStore(fresh_database, database, CATALOG, codec, schemas)
+    fired = await outrun.fire(steps.name, steps.passed, 1)
+    assert (fired.failed, fired.handled) == (1, 1)
+    assert last_errors(fresh_database) == {"first": "Unstorable: too much", "later": None}
 
 
 async def test_a_course_that_is_built_anew_appends_its_events_once(

@@ -24,10 +24,14 @@ from streams.bus.log_bus import BusOptions
 from streams.bus.memory import MemoryBus
 from streams.context import BatchContext, Context, Emitter
 from streams.memory.log import MemoryLog, MemorySender
+from streams.memory.sagas import MemorySagaStore
 from streams.retry import RetrySchedule
+from streams.runtime.worker import complete
+from streams.sagas.running import SagaRunning
 from streams.traced import in_trace, traced_sender, traced_workload
 from streams.tracing import EmittedFrom
 from tests.unit.infra.kept_traces import Traces, own_id, parent_of, traceparent_of
+from tests.unit.streams.silent_saga import SilentSaga
 
 CATALOG = Catalog.load()
 FACTORY = EventFactory(CATALOG, source="tests")
@@ -168,6 +172,17 @@ async def test_a_batch_is_one_span_with_a_link_to_each_event(traces: Traces) -> 
     from_span = traces.tracing.emitted_from.forget(emitted.id)
     assert from_span is not None
     assert int(from_span.span_id, 16) == own_id(span)
+
+
+async def test_a_step_of_a_saga_has_a_span_as_any_handler_has(traces: Traces) -> None:
+    app, log = App("team"), MemoryLog()
+    app.add_saga(SilentSaga("setup", PluginMetricRecorded))
+    sagas = SagaRunning("team", CATALOG, MemorySagaStore(log, CATALOG, Codec(CATALOG)))
+    (workload,) = complete([app.workload("saga-setup")], sagas, traces.tracing)
+    (handler,) = workload.handlers
+    event = metric()
+    await asyncio.create_task(_run(handler.function(event, Context(event, EMITTER))))
+    assert traces.one("handle saga-setup").status.is_ok
 
 
 def test_without_tracing_nothing_is_wrapped() -> None:

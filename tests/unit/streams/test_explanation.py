@@ -74,7 +74,7 @@ def test_a_saga_is_named_by_the_types_that_it_names() -> None:
     app = App("team")
 
     app.add_saga(SilentSaga("setup", SetupSessionStarted))
-    assert whats(facts("setup.session.started", app)["saga"]) == ["team.saga-setup/setup"]
+    assert whats(facts("setup.session.started", app)["saga"]) == ["team.saga-setup/saga-setup"]
     assert "saga" not in facts("setup.session.failed", app)
 
 

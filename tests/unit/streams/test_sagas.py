@@ -14,17 +14,15 @@ from schemas.event import Event, EventData
 from schemas.events.domain import SetupSessionStarted
 from schemas.topics import all_events_topics
 from streams.app import App
-from streams.errors import BrokerUnavailable, DuplicateName, JournalFailed
+from streams.errors import DuplicateName, JournalFailed
 from streams.journal import FileJournal, read_journal
 from streams.memory.log import MemoryLog
 from streams.memory.sagas import MemorySagaStore
 from streams.memory.worker import MemoryWorker
 from streams.publisher import event_record
-from streams.retry import RetrySchedule
-from streams.sagas.course import Address, Course, DueDeadline, SagaName, SagaStatus, SagaSteps
-from streams.sagas.deadlines import DeadlineFiring
+from streams.sagas.course import Address, Course, DueDeadline, SagaStatus, SagaSteps
 from streams.sagas.errors import InvalidReaction, InvalidSaga, SagaStoreMissing
-from streams.sagas.handling import StepJournal
+from streams.sagas.handling import StepJournal, no_listener
 from streams.sagas.running import SagaRunning
 from streams.sagas.saga import (
     CancelDeadline,
@@ -35,7 +33,6 @@ from streams.sagas.saga import (
     Reaction,
     Saga,
 )
-from streams.sagas.store import DeadlineJudge, Fired
 from streams.testing.events import FIRST_TIME, counting_factory, packaged_catalog
 from streams.testing.sagas import SagaScenario
 from tests.contracts.probe_saga import REPLY, ProbeSaga, analysis_of, reply, session
@@ -123,6 +120,9 @@ def test_events_go_out_in_the_order_of_the_reactions_with_ids_that_a_rerun_gives
         {"after_s": float("nan")},
         {"after_s": 1e12},
         {"at": datetime(2026, 1, 1)},  # noqa: DTZ001  # that is the mistake
+        {"at": datetime(1969, 12, 31, tzinfo=UTC)},
+        {"at": datetime.min.replace(tzinfo=UTC)},
+        {"at": datetime(2200, 1, 1, tzinfo=UTC)},
     ],
 )
 def test_a_deadline_that_no_clock_can_keep_is_refused(wrong: dict[str, Any]) -> None:
@@ -130,10 +130,12 @@ def test_a_deadline_that_no_clock_can_keep_is_refused(wrong: dict[str, Any]) -> 
         Deadline("d", **wrong)
 
 
-@pytest.mark.parametrize("name", ["", "a\x00b", "x" * 201])
+@pytest.mark.parametrize("name", ["", "a\x00b", "x" * 201, "a\ud800"])
 def test_a_deadline_with_a_name_that_no_index_holds_is_refused(name: str) -> None:
     with pytest.raises(InvalidReaction):
         Deadline(name, after_s=1)
+    with pytest.raises(InvalidReaction):
+        CancelDeadline(name)
 
 
 @pytest.mark.parametrize("key", ["", "a\x00b", "x" * 1_001, None, 7])
@@ -152,6 +154,41 @@ def test_a_deadline_that_a_course_never_set_cannot_pass() -> None:
     course = Course(address=Address("tests", "told", "k"))
     with pytest.raises(InvalidReaction, match="has not set"):
         steps_of(Told()).passed(course, DueDeadline("d", "nobody", FIRST_TIME))
+
+
+class Cancelled(Told):
+    """Raises what ends a task."""
+
+    def decide(self, state: int, event: Event[Any]) -> Sequence[Reaction]:
+        raise asyncio.CancelledError
+
+
+def test_a_saga_that_raises_a_cancellation_has_failed_and_cancels_nobody() -> None:
+    event = counting_factory(CATALOG).create(session("k"))
+    course = Course(address=Address("tests", "told", "k"), taken_in=(event,))
+    with pytest.raises(InvalidReaction, match="CancelledError"):
+        steps_of(Cancelled()).passed(course, DueDeadline("d", event.id, FIRST_TIME))
+
+
+async def test_an_event_that_was_taken_in_is_a_repeat_whatever_the_saga_says_today(
+    tmp_path: Any,
+) -> None:
+    codec = Codec(CATALOG)
+    store = MemorySagaStore(MemoryLog(), CATALOG, codec)
+    journal = FileJournal(tmp_path / "journal.jsonl")
+    event = counting_factory(CATALOG).create(session("k"))
+    context: Any = None
+    for saga in (Told(), Cancelled()):
+        app = App("team")
+        app.add_saga(saga)
+        for listener in (no_listener, StepJournal(journal, codec)):
+            running = SagaRunning("team", CATALOG, store, listener)
+            (handler,) = running.prepared(app.workload("saga-told")).handlers
+            await handler.function(event, context)
+    course = await store.find(Address("team", "told", "k"))
+    assert course is not None
+    assert course.taken_in == (event,)
+    journal.close()
 
 
 def test_a_saga_needs_a_name_of_its_own_and_something_that_starts_it() -> None:
@@ -208,6 +245,50 @@ async def test_a_worker_in_process_fires_deadlines_when_its_clock_says_so() -> N
     assert course.status is SagaStatus.COMPLETED
 
 
+async def test_in_process_a_reply_that_is_in_the_log_wins_over_a_deadline_that_is_due() -> None:
+    app, log, clock = App("team"), MemoryLog(), Clock()
+    app.add_saga(ProbeSaga(reply_s=60))
+    codec, factory = Codec(CATALOG), counting_factory(CATALOG)
+    worker = MemoryWorker(app, log, CATALOG, clock=clock)
+    deliver(log, codec, factory.create(session("s-1")))
+    await worker.run_until_idle()
+    clock.now += timedelta(seconds=3_600)
+    deliver(log, codec, factory.create(reply("s-1")))
+    await worker.run_until_idle()
+    assert "setup.session.completed" in types_in(log, codec)
+    assert "setup.session.failed" not in types_in(log, codec)
+
+
+class FailsOnce(ProbeSaga):
+    """Cannot decide on what starts it, the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures = 0
+
+    def decide(self, state: int, event: Event[Any]) -> Sequence[Reaction]:
+        if not self.failures:
+            self.failures += 1
+            raise ValueError("the saga cannot decide yet")
+        return super().decide(state, event)
+
+
+async def test_an_event_waits_behind_one_of_its_aggregate_that_failed_whatever_its_type() -> None:
+    app, log = App("team"), MemoryLog()
+    app.add_saga(FailsOnce())
+    codec, factory = Codec(CATALOG), counting_factory(CATALOG)
+    first, second = factory.create(session("s-1")), factory.create(reply("s-1"))
+    assert (first.topic, first.key) == (second.topic, second.key)
+    worker = MemoryWorker(app, log, CATALOG)
+    for event in (first, second):
+        deliver(log, codec, event)
+    await worker.run_until_idle()
+    course = await worker.sagas.find(Address("team", "probe", "s-1"))
+    assert course is not None
+    assert [event.id for event in course.taken_in] == [first.id, second.id]
+    assert course.status is SagaStatus.COMPLETED
+
+
 def deliver(log: MemoryLog, codec: Codec, event: Event[Any]) -> None:
     log.append(event_record(event, codec.encode(event)))
 
@@ -218,56 +299,6 @@ def types_in(log: MemoryLog, codec: Codec) -> list[str]:
         for topic in all_events_topics()
         for record in log.topic(topic)
     ]
-
-
-class ScriptedStore(MemorySagaStore):
-    """A store that is away at first, then has a deadline that is due soon."""
-
-    def __init__(self, outages: int, due_in_s: Sequence[float | None]) -> None:
-        super().__init__(MemoryLog(), CATALOG, Codec(CATALOG))
-        self.outages = outages
-        self.answers = list(due_in_s)
-        self.asked = asyncio.Condition()
-        self.fires = 0
-
-    async def fire(self, name: SagaName, judge: DeadlineJudge, limit: int) -> Fired:
-        async with self.asked:
-            self.fires += 1
-            self.asked.notify_all()
-        if self.outages:
-            self.outages -= 1
-            raise BrokerUnavailable("away")
-        return Fired()
-
-    async def due_in_s(self, name: SagaName) -> float | None:
-        return self.answers.pop(0) if self.answers else None
-
-    async def fired_at_least(self, times: int) -> None:
-        async with asyncio.timeout(WAIT_S), self.asked:
-            await self.asked.wait_for(lambda: self.fires >= times)
-
-
-async def test_a_store_that_is_away_is_waited_for() -> None:
-    store, stop = ScriptedStore(3, []), asyncio.Event()
-    firing = DeadlineFiring(
-        steps_of(ProbeSaga()), store, schedule=RetrySchedule(first_delay_s=0.001)
-    )
-    running = asyncio.create_task(firing.run(stop))
-    await store.fired_at_least(4)
-    stop.set()
-    await running
-    assert firing.status.waiting_for is None
-
-
-async def test_it_is_looked_again_when_the_next_deadline_is_due_or_one_was_set() -> None:
-    store, stop = ScriptedStore(0, [0.01, 1000.0]), asyncio.Event()
-    firing = DeadlineFiring(steps_of(ProbeSaga()), store)
-    running = asyncio.create_task(firing.run(stop))
-    await store.fired_at_least(2)
-    firing.wake()
-    await store.fired_at_least(3)
-    stop.set()
-    await running
 
 
 async def test_what_goes_out_with_a_step_is_journalled_and_again_when_its_cause_comes_again(

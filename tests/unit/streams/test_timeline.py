@@ -7,13 +7,18 @@ from typing import Any
 import pytest
 
 from schemas.catalog import Catalog
+from schemas.codec import Codec
 from schemas.event import Event, EventFactory
 from schemas.events.plugin import PluginMetricRecorded
 from streams.app import App
 from streams.context import Context, Emitter
+from streams.memory.log import MemoryLog
+from streams.memory.sagas import MemorySagaStore
 from streams.progress_evidence import Placed, groups_of, names_of, progress_sightings, row_sightings
 from streams.projection import KeptIn
 from streams.records import Origin
+from streams.sagas.course import SagaSteps
+from streams.sagas.handling import SagaHandling
 from streams.timeline import Evidence, Sighting, Stage, emitter_of, timeline
 from tests.unit.streams.silent_saga import SilentSaga
 
@@ -131,8 +136,19 @@ def test_a_saga_that_names_the_type_has_taken_it_once_its_group_is_past_it() -> 
     app.add_saga(SilentSaga("setup", PluginMetricRecorded))
     offsets = {"team.saga-setup": {PLACE.source: 41}}
     found = progress_sightings([Placed(metric("a"), PLACE)], [app], offsets)
-    assert [(it.subject, it.stage) for it in found] == [("team.saga-setup/setup", Stage.SAGA)]
+    assert [(it.subject, it.stage) for it in found] == [("team.saga-setup/saga-setup", Stage.SAGA)]
     assert "team.saga-setup" in groups_of([app])
+
+
+def test_what_is_parked_was_not_taken_in_by_the_saga_whose_handler_failed() -> None:
+    app = App("team")
+    app.add_saga(SilentSaga("setup", PluginMetricRecorded))
+    store = MemorySagaStore(MemoryLog(), CATALOG, Codec(CATALOG))
+    (handler,) = SagaHandling(SagaSteps("team", app.sagas[0], FACTORY), store).handlers()
+    failed = [("a", "team.saga-setup", handler.name)]
+    offsets = {"team.saga-setup": {PLACE.source: 41}}
+    found = progress_sightings([Placed(metric("a"), PLACE)], [app], offsets, failed)
+    assert [it.stage for it in found] == []
 
 
 def test_rows_hold_an_event_once_their_checkpoint_is_behind_it() -> None:
