@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from streams.errors import BreakerOpen
 from streams.retry import Answer, Chance, RetrySchedule
@@ -135,10 +136,7 @@ class Attempts:
                 delay_s = self._judged(error, trial, waiting_for)
                 if delay_s is None:
                     return Failed(error=error, tries=trial.failures)
-                if isinstance(error, BreakerOpen):
-                    await error.admission()
-                else:
-                    await self._sleep(delay_s)
+                await self._wait(error, delay_s)
                 try:
                     await work()
                 except (Exception, asyncio.CancelledError) as next_error:  # noqa: BLE001  # judged next
@@ -147,6 +145,13 @@ class Attempts:
                     return None
         finally:
             self._pauses.pop(trial, None)
+
+    async def _wait(self, error: BaseException, delay_s: float) -> None:
+        """Until another try is worth it."""
+        if isinstance(error, BreakerOpen):
+            await error.admission()
+        else:
+            await self._sleep(delay_s)
 
     def _judged(self, error: BaseException, trial: "_Trial", waiting_for: str) -> float | None:
         """How long to wait before the next try; None when there is none."""
@@ -162,6 +167,10 @@ class Attempts:
         if trial.is_pure or isinstance(answer, Answer) or answer.exhausted(trial.failures):
             return None
         return answer.delay_s(trial.failures, self._chance)
+
+
+WAITING: Final = Attempts._wait.__code__
+"""In whose frame work waits until it is tried again: for those who look into tasks."""
 
 
 @dataclass(slots=True, eq=False)

@@ -1,8 +1,8 @@
 """What a running worker says of itself, for health pages and the demo's counts."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -66,6 +66,8 @@ class Run:
     process: CountingProcess
     lot: ParkingLot
     metrics: WorkMetrics
+    time_limits: Mapping[str, float] = field(default_factory=dict)
+    """How long a try of each handler may take, in seconds; infinite without a limit."""
 
     def not_ready(self) -> str | None:
         """Why the subscription cannot work; None when it can.

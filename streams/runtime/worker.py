@@ -240,7 +240,8 @@ def _prepared(
     if workload.projections:
         member.rebuild_by(_rebuild(workload, edges, settings).rebuild)
     processor = AppProcessor(workload, edges, member.tables)
-    return prepared(subscription, member, processor, lot, turns, metrics)
+    run = prepared(subscription, member, processor, lot, turns, metrics)
+    return replace(run, time_limits={it.name: it.deadline_s for it in workload.reactions})
 
 
 def _subscription(workload: Workload, catalog: Catalog, settings: WorkerSettings) -> Subscription:

@@ -11,11 +11,13 @@ from typing import Any, cast
 
 from streams.attempts import Pause
 from streams.breaker import BreakerState, BreakerStatus
+from streams.memory.fetcher import MemoryFetcher
+from streams.memory.log import MemoryLog
 from streams.records import TopicPartition
 from streams.runtime.health import Run, live_page
 from streams.runtime.inspection import WorkInHand
 from streams.runtime.running import Workings, pages_of
-from streams.runtime.stall_watch import NamedStall, show_stalls
+from streams.runtime.stall_watch import NamedStall, StallWatch, show_stalls
 from streams.stall import Stall, Standing
 from streams.work_metrics import WorkMetrics
 from tests.unit.streams.idle import idle_lot
@@ -66,7 +68,9 @@ def run(name: str = "main", *, is_ready: bool = True, pause: Pause | None = None
 def ready(*runs: Run, stalls: Sequence[NamedStall] = ()) -> Mapping[str, Any]:
     """What `/ready` answers."""
     pages = pages_of(Workings(app="shop", runs=runs), ())
-    show_stalls(lambda: stalls, pages)
+    watch = StallWatch([], lambda: MemoryFetcher(MemoryLog()), 20, lambda: datetime.now(UTC))
+    watch.standing = stalls
+    show_stalls(watch, pages)
     return pages.readiness.as_mapping()
 
 
@@ -79,7 +83,7 @@ def test_a_worker_is_ready_when_all_its_subscriptions_are() -> None:
 
 def test_a_worker_that_pauses_is_ready_and_says_for_what() -> None:
     page = ready(run(), run("mailer", pause=PAUSE))
-    assert (page["ready"], page["stalled"]) == (True, [])
+    assert (page["ready"], page["stalled"], page["slow"]) == (True, [], [])
     assert page["paused"] == {"mailer": {"reason": PAUSE.reason, "waiting_for": PAUSE.waiting_for}}
 
 
@@ -100,6 +104,7 @@ def test_a_worker_that_stands_still_is_not_ready_and_names_it() -> None:
             "lag": 2,
             "since": "2026-01-01T00:00:00+00:00",
             "for_s": 21,
+            "limit_s": None,
         }
     ]
 
