@@ -136,7 +136,7 @@ class Attempts:
                 delay_s = self._judged(error, trial, waiting_for)
                 if delay_s is None:
                     return Failed(error=error, tries=trial.failures)
-                await self._wait(error, delay_s)
+                await _wait(error, delay_s, self._sleep)
                 try:
                     await work()
                 except (Exception, asyncio.CancelledError) as next_error:  # noqa: BLE001  # judged next
@@ -145,13 +145,6 @@ class Attempts:
                     return None
         finally:
             self._pauses.pop(trial, None)
-
-    async def _wait(self, error: BaseException, delay_s: float) -> None:
-        """Until another try is worth it."""
-        if isinstance(error, BreakerOpen):
-            await error.admission()
-        else:
-            await self._sleep(delay_s)
 
     def _judged(self, error: BaseException, trial: "_Trial", waiting_for: str) -> float | None:
         """How long to wait before the next try; None when there is none."""
@@ -169,7 +162,15 @@ class Attempts:
         return answer.delay_s(trial.failures, self._chance)
 
 
-WAITING: Final = Attempts._wait.__code__
+async def _wait(error: BaseException, delay_s: float, sleep: Sleep) -> None:
+    """Until another try is worth it."""
+    if isinstance(error, BreakerOpen):
+        await error.admission()
+    else:
+        await sleep(delay_s)
+
+
+WAITING: Final = _wait.__code__
 """In whose frame work waits until it is tried again: for those who look into tasks."""
 
 
