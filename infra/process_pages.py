@@ -91,7 +91,7 @@ def _asked(pid: int, url: str) -> ProcessState:
     try:
         answer = _answer(f"{url}/ready")
     except (OSError, HTTPException, ValueError) as error:
-        why = f"no answer: {error or type(error).__name__}"
+        why = f"no answer: {str(error) or type(error).__name__}"
         return ProcessState(pid=pid, url=url, ready=False, reasons={"pages": why})
     if answer.get("pid") != pid:
         return ProcessState(

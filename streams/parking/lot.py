@@ -73,6 +73,8 @@ class ParkingLot:
         self._number = count()
         self._held_bytes = 0
         self._states: Counter[LetterState] = Counter()
+        self.dead_letters = 0
+        """How many are parked, or stand behind one that is."""
         self.orders: dict[str, Order] = {}
         self.changed = asyncio.Event()
 
@@ -185,6 +187,7 @@ class ParkingLot:
                 self.kept(entry, entry.letter, entry.kept_at)
         for line in self._lines.values():
             for sequence in line.blocked.values():
+                self.dead_letters += sequence.recounted()
                 self.schedule(sequence)
 
     def forget(self) -> None:
@@ -193,6 +196,7 @@ class ParkingLot:
         self._due.clear()
         self._states.clear()
         self._held_bytes = 0
+        self.dead_letters = 0
 
     def release(self, sequence: LetterSequence, done: Sequence[Entry]) -> None:
         """The first entries are done; an empty sequence ends."""
@@ -206,6 +210,7 @@ class ParkingLot:
     def put_back(self, sequence: LetterSequence) -> None:
         """It is out of work: its head is tried when it is due, or the sequence ends."""
         sequence.is_in_work = False
+        self.dead_letters += sequence.recounted()
         if sequence.entries:
             self.schedule(sequence)
         else:
@@ -254,6 +259,7 @@ class ParkingLot:
         """In memory at once, so that what comes next waits behind it."""
         entry = Entry(letter)
         sequence.add(entry)
+        self.dead_letters += sequence.recounted()
         self._states[letter.state] += 1
         self._count(entry, len(letter.record.value or b""))
         receipt = await self.send(letter.encode())

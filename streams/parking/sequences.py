@@ -33,13 +33,14 @@ class Entry:
 class Sequence:
     """The records in their order; those at or below `furthest` are in it, or done."""
 
-    __slots__ = ("entries", "furthest", "is_in_work", "is_ordered", "key", "source")
+    __slots__ = ("dead", "entries", "furthest", "is_in_work", "is_ordered", "key", "source")
 
     def __init__(self, source: TopicPartition, key: SequenceKey) -> None:
         self.source = source
         self.key = key
         self.entries: deque[Entry] = deque()
         self.furthest = -1
+        self.dead = 0
         self.is_in_work = False
         self.is_ordered = False
 
@@ -57,6 +58,13 @@ class Sequence:
         if letter.state is LetterState.PARKED:
             return None
         return AT_ONCE if letter.due_at is None else letter.due_at.timestamp()
+
+    def recounted(self) -> int:
+        """How many more than before `dead` has: the entries while the head is parked, else none."""
+        before = self.dead
+        is_dead = bool(self.entries) and self.head.letter.state is LetterState.PARKED
+        self.dead = len(self.entries) if is_dead else 0
+        return self.dead - before
 
     def add(self, entry: Entry) -> None:
         """At the end."""

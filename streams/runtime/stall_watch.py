@@ -66,6 +66,8 @@ class WatchedRun:
     lanes: Lanes
     time_limits: Mapping[str, float] = field(default_factory=dict)
     """In seconds, infinite without a limit."""
+    ends: dict[TopicPartition, int] = field(default_factory=dict)
+    """Told where the partitions end, each time that the broker was asked."""
 
     def limit_of(self, work: WorkInHand) -> float | None:
         """The time limit of the handler that works; None where there is none."""
@@ -174,6 +176,8 @@ class StallWatch:
         if ends is None:
             detector.skip(time.monotonic())
             return [it for it in self.standing if it.stall.standing.subscription == run.name]
+        run.ends.clear()
+        run.ends.update(ends)
         work = {source: work_of(run.lanes.tasks(source)) for source in starts}
         standings = [
             await _standing(run, source, ends.get(source, 0), work[source])

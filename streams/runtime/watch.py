@@ -51,7 +51,11 @@ class Watch:
         self._end_process = end_process
         watched = [
             WatchedRun(
-                name=run.name, member=run.member, lanes=run.lanes, time_limits=run.time_limits
+                name=run.name,
+                member=run.member,
+                lanes=run.lanes,
+                time_limits=run.time_limits,
+                ends=run.ends,
             )
             for run in runs
         ]

@@ -275,6 +275,7 @@ def _lot(
     edges = LotEdges(sender=sender, clock=system_clock, listener=listener)
     lot = ParkingLot(app, metrics.subscription, edges)
     metrics.parked = lambda: lot.backlog
+    metrics.dead = lambda: lot.dead_letters
     connections.control.orders.listen(order_prefix(app), partial(take_order, lot))
     return lot
 

@@ -13,11 +13,14 @@ from streams.attempts import Pause
 from streams.breaker import BreakerState, BreakerStatus
 from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemoryLog
+from streams.metric_names import LAG_RECORDS
 from streams.records import TopicPartition
+from streams.runtime.feed import Feed
 from streams.runtime.health import Run, live_page
 from streams.runtime.inspection import WorkInHand
 from streams.runtime.running import Workings, pages_of
 from streams.runtime.stall_watch import NamedStall, StallWatch, show_stalls
+from streams.runtime.worker_metrics import WorkerMetrics
 from streams.stall import Stall, Standing
 from streams.work_metrics import WorkMetrics
 from tests.unit.streams.idle import idle_lot
@@ -60,6 +63,7 @@ def run(name: str = "main", *, is_ready: bool = True, pause: Pause | None = None
         process=SimpleNamespace(processed=0, pause=pause),
         lot=idle_lot(),
         metrics=WorkMetrics(f"shop.{name}"),
+        ends={},
     )
     parts.not_ready = partial(Run.not_ready, cast(Run, parts))
     return cast(Run, parts)
@@ -119,3 +123,15 @@ def test_the_live_page_shows_breakers_with_their_reason_and_since_when() -> None
         "forced": False,
         "waiting": 4,
     }
+
+
+def test_the_lag_of_a_partition_that_is_no_longer_fetched_is_what_the_watch_was_told() -> None:
+    stalled, source = run(), TopicPartition("events.domain.low", 2)
+    feed = SimpleNamespace(positions=lambda: {source: 5}, known_ends=lambda: {source: 5})
+    stalled.member.feed = cast(Feed, feed)
+    stalled.lanes.backlogs = dict  # type: ignore[method-assign]  # nothing is in work
+    stalled.ends[source] = 9
+    lags = [
+        it.value for it in WorkerMetrics([stalled], ())._lag(stalled) if it.metric is LAG_RECORDS
+    ]
+    assert lags == [4]

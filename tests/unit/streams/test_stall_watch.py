@@ -234,6 +234,13 @@ async def test_what_stands_still_is_not_forgotten_while_no_broker_answers(rig: R
     assert len(rig.watch.stalls) == 1
 
 
+async def test_the_ends_that_were_asked_for_are_told(rig: Rig) -> None:
+    rig.write("good")
+    await rig.look_for(0.02)
+    (run, _) = rig.watch._watched[0]
+    assert run.ends == {rig.source: 1}
+
+
 async def test_holes_at_the_end_of_the_log_are_no_work(rig: Rig) -> None:
     rig.write("good")
     rig.read()
