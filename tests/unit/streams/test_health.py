@@ -15,7 +15,6 @@ from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemoryLog
 from streams.metric_names import LAG_RECORDS
 from streams.records import TopicPartition
-from streams.runtime.feed import Feed
 from streams.runtime.health import Run, live_page
 from streams.runtime.inspection import WorkInHand
 from streams.runtime.running import Workings, pages_of
@@ -128,8 +127,8 @@ def test_the_live_page_shows_breakers_with_their_reason_and_since_when() -> None
 def test_the_lag_of_a_partition_that_is_no_longer_fetched_is_what_the_watch_was_told() -> None:
     stalled, source = run(), TopicPartition("events.domain.low", 2)
     feed = SimpleNamespace(positions=lambda: {source: 5}, known_ends=lambda: {source: 5})
-    stalled.member.feed = cast(Feed, feed)
-    stalled.lanes.backlogs = dict  # type: ignore[method-assign]  # nothing is in work
+    cast(Any, stalled.member).feed = feed
+    cast(Any, stalled.lanes).backlogs = dict
     stalled.ends[source] = 9
     lags = [
         it.value for it in WorkerMetrics([stalled], ())._lag(stalled) if it.metric is LAG_RECORDS
