@@ -20,13 +20,20 @@ STYLES: Final = {
 }
 WIDTH: Final = 12
 """Of the longest name of a stage, and of a time."""
+DEEPEST: Final = 12
+"""Levels that are told apart: each takes four columns of the terminal."""
 
 
 def event_tree(course: Timeline) -> Tree:
     """Causes above effects; below each event what happened to it, times since the first event."""
-    top = Tree(_heading(course), guide_style="dim")
-    for root in course.roots:
-        _add(top, root, course)
+    top, began_ms = Tree(_heading(course), guide_style="dim"), course.began_ms
+    branches = [top]
+    for depth, occurrence in course.occurrences():
+        level = min(depth, DEEPEST)
+        branch = branches[level].add(_title(occurrence, course))
+        for sighting in occurrence.sightings:
+            branch.add(_line(sighting, began_ms))
+        branches[level + 1 :] = [branch]
     return top
 
 
@@ -59,17 +66,13 @@ def since(at_ms: int | None, began_ms: int) -> str:
     return "" if at_ms is None else f"{(at_ms - began_ms) / 1_000:+.3f} s"
 
 
-def _add(tree: Tree, occurrence: Occurrence, course: Timeline) -> None:
-    branch = tree.add(_title(occurrence, course))
-    for sighting in occurrence.sightings:
-        branch.add(_line(sighting, course.began_ms))
-    for effect in occurrence.effects:
-        _add(branch, effect, course)
-
-
 def _heading(course: Timeline) -> Text:
-    count = sum(1 for _ in course.occurrences())
-    return Text(f"{count} event{'s' if count != 1 else ''}, times since the first", "dim")
+    depths = [depth for depth, _ in course.occurrences()]
+    count = len(depths)
+    text = f"{count} event{'s' if count != 1 else ''}, times since the first"
+    if max(depths, default=0) > DEEPEST:
+        text += f"; those more than {DEEPEST} causes deep stand one below the other"
+    return Text(text, "dim")
 
 
 def _title(occurrence: Occurrence, course: Timeline) -> Text:

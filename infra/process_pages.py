@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -48,6 +49,15 @@ class ProcessState:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotedProcess:
+    """A process that has written down where it answers."""
+
+    name: str
+    pid: int
+    url: str
+
+
 def note_of(settings: Settings, name: str) -> Path:
     """The file in which a process tells where it answers, for as long as it runs."""
     plain = re.sub(r"[^\w.-]+", "_", name)
@@ -61,21 +71,28 @@ def pages_place(settings: Settings, name: str, port: int, host: str) -> PagesPla
 
 def process_states(state_dir: Path) -> Iterator[tuple[str, ProcessState]]:
     """Every process that tells where it answers, by its name; who was killed is left out."""
+    for it in noted_processes(state_dir):
+        yield it.name, _asked(it.pid, it.url)
+
+
+def noted_processes(state_dir: Path) -> Iterator[NotedProcess]:
+    """Every process that tells where it answers, not asked; who was killed is left out."""
     for file in sorted((state_dir / FOLDER).glob("*.json")):
         try:
             told = json.loads(file.read_text())
-            pid, url = int(told["pid"]), f"http://{_reachable(told['host'])}:{told['port']}"
+            pid, url = int(told["pid"]), f"http://{_reachable(told['host'])}:{int(told['port'])}"
         except (OSError, ValueError, KeyError, TypeError):
             continue  # it has just ended, or somebody else has written there
         if psutil.pid_exists(pid):
-            yield file.stem, _asked(pid, url)
+            yield NotedProcess(name=file.stem, pid=pid, url=url)
 
 
 def _asked(pid: int, url: str) -> ProcessState:
     try:
         answer = _answer(f"{url}/ready")
-    except (OSError, ValueError) as error:
-        return ProcessState(pid=pid, url=url, ready=False, reasons={"pages": f"no answer: {error}"})
+    except (OSError, HTTPException, ValueError) as error:
+        why = f"no answer: {str(error) or type(error).__name__}"
+        return ProcessState(pid=pid, url=url, ready=False, reasons={"pages": why})
     if answer.get("pid") != pid:
         return ProcessState(
             pid=pid, url=url, ready=False, reasons={"pages": "somebody else answers there"}
@@ -83,19 +100,31 @@ def _asked(pid: int, url: str) -> ProcessState:
     return ProcessState(
         pid=pid,
         url=url,
-        ready=answer["ready"],
-        reasons=answer["reasons"],
-        paused=answer.get("paused", {}),
+        ready=answer.get("ready") is True,
+        reasons=_mapping(answer, "reasons"),
+        paused={name: it for name, it in _mapping(answer, "paused").items() if _is_pause(it)},
     )
 
 
 def _answer(url: str) -> Mapping[str, Any]:
     try:
         with urllib.request.urlopen(url, timeout=ASK_S) as page:  # noqa: S310  # made above, of http
-            answer: Mapping[str, Any] = json.load(page)
+            answer = json.load(page)
     except urllib.error.HTTPError as refused:
         answer = json.load(refused)
+    if not isinstance(answer, dict):
+        raise ValueError("the page is no JSON object")  # noqa: TRY004  # of a value, not of an argument
     return answer
+
+
+def _mapping(page: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What a page says under a name; another program's page may say anything."""
+    told = page.get(name)
+    return told if isinstance(told, dict) else {}
+
+
+def _is_pause(told: object) -> bool:
+    return isinstance(told, dict) and {"reason", "waiting_for"} <= told.keys()
 
 
 def _reachable(host: str) -> str:

@@ -27,6 +27,7 @@ from infra.checks.schemas import announced_findings, file_findings
 from infra.checks.store import relay_findings, store_findings
 from infra.finding import Finding, not_examined
 from infra.groups import read_groups
+from infra.process_pages import noted_processes
 from infra.settings import Settings
 from infra.stack.endpoints import Endpoints
 from infra.stack.local import absolute
@@ -93,8 +94,9 @@ async def _awaited(check: Awaitable[list[Finding]]) -> list[Finding]:
 
 
 async def _processes(services: Services) -> list[Finding]:
-    recorded = recorded_application(absolute(services.settings.state_dir))
-    return list(answer_findings(await ask_all(recorded)))
+    state_dir = absolute(services.settings.state_dir)
+    recorded = recorded_application(state_dir)
+    return list(answer_findings(await ask_all(recorded, noted_processes(state_dir))))
 
 
 async def _groups(services: Services) -> list[Finding]:

@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from streams.errors import BreakerOpen
 from streams.retry import Answer, Chance, RetrySchedule
@@ -135,10 +136,7 @@ class Attempts:
                 delay_s = self._judged(error, trial, waiting_for)
                 if delay_s is None:
                     return Failed(error=error, tries=trial.failures)
-                if isinstance(error, BreakerOpen):
-                    await error.admission()
-                else:
-                    await self._sleep(delay_s)
+                await _wait(error, delay_s, self._sleep)
                 try:
                     await work()
                 except (Exception, asyncio.CancelledError) as next_error:  # noqa: BLE001  # judged next
@@ -162,6 +160,18 @@ class Attempts:
         if trial.is_pure or isinstance(answer, Answer) or answer.exhausted(trial.failures):
             return None
         return answer.delay_s(trial.failures, self._chance)
+
+
+async def _wait(error: BaseException, delay_s: float, sleep: Sleep) -> None:
+    """Until another try is worth it."""
+    if isinstance(error, BreakerOpen):
+        await error.admission()
+    else:
+        await sleep(delay_s)
+
+
+WAITING: Final = _wait.__code__
+"""In whose frame work waits until it is tried again: for those who look into tasks."""
 
 
 @dataclass(slots=True, eq=False)

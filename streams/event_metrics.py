@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from streams.parking.lot import READ
 from streams.work_metrics import WorkMetrics
 
 
@@ -35,6 +36,8 @@ def event_metrics(work: Sequence[WorkMetrics], breakers: Mapping[str, str]) -> E
             by_type[event_type] = by_type.get(event_type, 0) + events
     timed = [spread for metrics in work for spread in metrics.processing.values()]
     tries = sum(sum(it.handled().values()) + sum(it.retries.values()) for it in work)
+    # A record that cannot be read comes to no handler: to read it was the try.
+    tries += sum(it.failures.get(READ, 0) for it in work)
     runs = sum(spread.count for spread in timed)
     failures = sum(sum(metrics.failures.values()) for metrics in work)
     return EventMetrics(
@@ -49,7 +52,4 @@ def event_metrics(work: Sequence[WorkMetrics], breakers: Mapping[str, str]) -> E
 
 def _dead_letters(metrics: WorkMetrics) -> int:
     """Parked events and those behind them; where nobody parks, all that were given up."""
-    if metrics.parked is None:
-        return sum(metrics.dead_letters.values())
-    parked = metrics.parked()
-    return parked.parked + parked.behind
+    return sum(metrics.dead_letters.values()) if metrics.dead is None else metrics.dead()

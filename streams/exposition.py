@@ -30,8 +30,13 @@ def rendered(samples: Iterable[Sample], accept: str = "") -> Page:
     """The page for a client that accepts these formats."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Samples(samples))
-    encode, content_type = choose_encoder(accept)
-    return Page(encode(registry), content_type)
+    try:
+        encode, content_type = choose_encoder(accept)
+        return Page(encode(registry), content_type)
+    except TypeError:
+        # The library compares versions as numbers; a client may have sent words.
+        encode, content_type = choose_encoder("")
+        return Page(encode(registry), content_type)
 
 
 class _Samples:

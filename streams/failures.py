@@ -14,6 +14,7 @@ from schemas.headers import CE_ID, CE_TYPE
 from schemas.topics import dead_letter_topic, retry_topic
 from streams.parking.letter import (
     DEAD_LETTERED_AT,
+    DUE_AT,
     HANDLER,
     LAST_ERROR,
     REASON,
@@ -30,7 +31,10 @@ KEY_PARTS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedEvent:
-    """An event that waits for another try, or is parked. `at_ms`: when that was decided."""
+    """An event that waits for another try, or is parked. `at_ms`: when that was decided.
+
+    `due_at_ms`: when it is tried again; None for one that is parked, or waits behind another one.
+    """
 
     app: str
     is_parked: bool
@@ -43,6 +47,7 @@ class FailedEvent:
     origin: Origin
     event_id: str | None
     event_type: str | None
+    due_at_ms: int | None = None
 
 
 def is_failure_topic(topic: str) -> bool:
@@ -67,6 +72,7 @@ def read_failure(record: RawRecord) -> FailedEvent | None:
         origin=record.origin,
         event_id=_text(record, CE_ID) or None,
         event_type=_text(record, CE_TYPE) or None,
+        due_at_ms=None if is_parked else _due_at(record),
     )
 
 
@@ -104,6 +110,12 @@ def _text(record: RawRecord, header: str) -> str:
 
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
+
+
+def _due_at(record: RawRecord) -> int | None:
+    with suppress(ValueError):
+        return int(_text(record, DUE_AT))
+    return None
 
 
 def _milliseconds(moment: str, otherwise: int) -> int:

@@ -48,11 +48,13 @@ class StallDetector:
     def __init__(self, stall_after_s: float = STALL_AFTER_S) -> None:
         self._stall_after_s = stall_after_s
         self._stood: dict[TopicPartition, tuple[Hashable, float]] = {}
+        self._looked_at = 0.0
 
     def look(self, standings: Iterable[Standing], now: float) -> Sequence[Stall]:
         """The partitions that have stood still for too long at `now`, in seconds.
 
-        Partitions that are not among `standings` are forgotten: they belong to others.
+        Partitions that are not among `standings` are forgotten: they belong to others, or wait for
+        a reason that is known.
         """
         stood: dict[TopicPartition, tuple[Hashable, float]] = {}
         stalls: list[Stall] = []
@@ -66,9 +68,17 @@ class StallDetector:
             stood[standing.source] = (place, since)
             if now - since >= self._stall_after_s:
                 stalls.append(Stall(standing=standing, for_s=now - since))
-        self._stood = stood
+        self._stood, self._looked_at = stood, now
         return stalls
 
+    def skip(self, now: float) -> None:
+        """Nobody knows how far the partitions are: this time counts for none of them."""
+        passed = now - self._looked_at
+        self._stood = {
+            source: (place, since + passed) for source, (place, since) in self._stood.items()
+        }
+        self._looked_at = now
+
     def forget(self) -> None:
-        """The subscription waits for a reason that is known, or nobody knows how far it is."""
+        """Nothing is read at the moment."""
         self._stood = {}

@@ -5,7 +5,7 @@ topics, failures, broadcasts, and how far the groups have come.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -70,9 +70,11 @@ class Occurrence:
 
     def walk(self, depth: int = 0) -> "Iterator[tuple[int, Occurrence]]":
         """This one and all below it with their depths, causes first."""
-        yield depth, self
-        for effect in self.effects:
-            yield from effect.walk(depth + 1)
+        waiting = [(depth, self)]
+        while waiting:
+            at, occurrence = waiting.pop()
+            yield at, occurrence
+            waiting += [(at + 1, effect) for effect in reversed(occurrence.effects)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,19 +124,42 @@ def timeline(events: Sequence[Event[Any]], asked: str, evidence: Evidence) -> Ti
     for sighting in evidence.sightings:
         seen[sighting.event_id].append(sighting)
 
-    def occurrence(event: Event[Any], above: frozenset[str]) -> Occurrence:
-        below = [it for it in caused[event.id] if it.id not in above]
+    def occurrence(event: Event[Any], effects: Sequence[Occurrence]) -> Occurrence:
         return Occurrence(
             event=event,
             emitted_by=evidence.emitters.get(event.id)
             or emitter_of(event, by_id.get(event.causation_id or ""), evidence.names),
             sightings=sorted(seen[event.id], key=_order),
-            effects=[occurrence(effect, above | {event.id}) for effect in below],
+            effects=effects,
         )
 
     # Who led to himself, which only a mistaken producer can say, has no root: then any will do.
-    found = [occurrence(event, frozenset()) for event in roots or events[:1]]
+    found = [_grown(event, caused, occurrence) for event in roots or events[:1]]
     return Timeline(asked=asked, roots=found, unsearched=evidence.unsearched)
+
+
+def _grown(
+    root: Event[Any],
+    caused: Mapping[str, Sequence[Event[Any]]],
+    occurrence: Callable[[Event[Any], Sequence[Occurrence]], Occurrence],
+) -> Occurrence:
+    """The tree below a root, without calling itself: a chain may be thousands of events long."""
+    path: list[tuple[Event[Any], Iterator[Event[Any]], list[Occurrence]]] = []
+    above: set[str] = set()
+    effect: Event[Any] | None = root
+    while True:
+        if effect is not None:
+            path.append((effect, iter(caused.get(effect.id, ())), []))
+            above.add(effect.id)
+        event, below, effects = path[-1]
+        effect = next((it for it in below if it.id not in above), None)
+        if effect is None:
+            path.pop()
+            above.discard(event.id)
+            whole = occurrence(event, effects)
+            if not path:
+                return whole
+            path[-1][2].append(whole)
 
 
 def emitter_of(

@@ -221,3 +221,7 @@ def _within(work: Any, variables: Variables) -> Generator[Any, Any, None]:
             answer = yield waits_for
         except BaseException as raised:  # noqa: BLE001  # it belongs to the work, which may catch it
             error = raised
+
+
+WITHIN: Final = _within.__code__
+"""Whose frame, while it waits, has the work in `work`: for those who look into tasks."""

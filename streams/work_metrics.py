@@ -16,7 +16,7 @@ from schemas.topics import priority_of
 from streams.errors import BreakerOpen
 from streams.event_in_work import bound_to
 from streams.histogram import RECORDS, SECONDS, Histogram
-from streams.parking.lot import Backlog
+from streams.parking.lot import READ, Backlog
 from streams.records import RawRecord
 
 OTHER: Final = "other"
@@ -55,6 +55,8 @@ class WorkMetrics:
         self.table_batches = Histogram(RECORDS)
         self.parked: Callable[[], Backlog] | None = None
         """Asked when somebody wants to know; set by whoever parks."""
+        self.dead: Callable[[], int] | None = None
+        """How many are parked, or stand behind one that is; set by whoever parks."""
         self._tallies: dict[tuple[str, tuple[str, ...], bool], Tally] = {}
 
     def tally(self, event_type: str, handlers: Sequence[str], *, is_copied: bool = False) -> Tally:
@@ -145,4 +147,7 @@ class WorkMetrics:
     def failure_ratio(self, handler: str, handled: int) -> float:
         """The share of the handler's tries that raised; 0 before there was any."""
         tries = handled + self.retries[handler]
+        if handler == READ:
+            # Whatever was delivered has been read, and what could not be read was not delivered.
+            tries += sum(self.events_by_type().values()) + self.failures[READ]
         return min(1.0, self.failures[handler] / tries) if tries else 0.0

@@ -13,7 +13,7 @@ from streams.failures import FailedEvent
 DEAD_LETTERS: Final = "dead letters"
 RETRIES: Final = "retries"
 OVERDUE_MS: Final = 15 * 60 * 1_000
-"""A retry that has waited for so long was due before: nobody works on it."""
+"""A retry that was due so long ago: nobody works on it."""
 
 
 def failure_findings(failed: Iterable[FailedEvent], now_ms: int) -> Iterator[Finding]:
@@ -54,11 +54,17 @@ def _waiting(by_app: Mapping[str, list[FailedEvent]], now_ms: int) -> Iterator[F
     if not by_app:
         yield Finding(check=RETRIES, message="none")
     for app, failed in sorted(by_app.items()):
-        age_ms = now_ms - min(it.at_ms for it in failed)
-        is_overdue = age_ms > OVERDUE_MS
+        due = [it.due_at_ms for it in failed if it.due_at_ms is not None]
+        behind = len(failed) - len(due)
+        message = f"{len(due):,} of {app} wait for another try"
+        if behind:
+            message += f", {behind:,} behind others"
+        late_ms = now_ms - min(due, default=now_ms)
+        is_overdue = late_ms > OVERDUE_MS
         yield Finding(
             check=RETRIES,
-            message=f"{len(failed):,} of {app} wait for another try, the oldest since "
-            f"{lasting(age_ms)}",
+            message=f"{message}; the first was due {lasting(late_ms)} ago"
+            if is_overdue
+            else message,
             remedy=f"see that a worker of {app} runs: wundr status" if is_overdue else None,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,13 +11,16 @@ import aiohttp
 import psutil
 
 from infra.finding import Finding
+from infra.process_pages import NotedProcess
 from infra.stack.processes import RecordedProcess, Verdict, verdict_on
+from streams.breaker import BreakerState
 
 CHECK: Final = "processes"
 PAGES: Final = ("/ready", "/live")
 ANSWER_S: Final = 2.0
 """A loop that answers later does not go on with its work either."""
 
+CLOSED: Final = BreakerState.CLOSED.value
 NOT_FOUND: Final = 404
 FIRST_ERROR: Final = 400
 
@@ -50,14 +53,22 @@ def answer_findings(answers: Sequence[Answer]) -> Iterator[Finding]:
         yield Finding(check=CHECK, message=f"ready: {names}")
 
 
-async def ask_all(recorded: Mapping[str, RecordedProcess]) -> list[Answer]:
-    """Ask each running process for its page; those without one are left out."""
-    found = [(name, it.pid, listening_ports(it.pid)) for name, it in running(recorded).items()]
+async def ask_all(
+    recorded: Mapping[str, RecordedProcess], noted: Iterable[NotedProcess] = ()
+) -> list[Answer]:
+    """Ask each process for its pages: those that tell where they answer, and recorded ones.
+
+    Recorded ones that listen nowhere are left out.
+    """
+    asked = [(it.name, it.pid, [it.url]) for it in noted]
+    told = {pid for _, pid, _ in asked}
+    for name, it in running(recorded).items():
+        ports = [] if it.pid in told else listening_ports(it.pid)
+        if ports:
+            asked.append((name, it.pid, [f"http://127.0.0.1:{port}" for port in ports]))
     async with aiohttp.ClientSession() as http:
         return list(
-            await asyncio.gather(
-                *(_ask(http, name, pid, ports) for name, pid, ports in found if ports)
-            )
+            await asyncio.gather(*(_ask(http, name, pid, urls) for name, pid, urls in asked))
         )
 
 
@@ -70,12 +81,15 @@ def listening_ports(pid: int) -> list[int]:
     return sorted({it.laddr.port for it in connections if it.status == psutil.CONN_LISTEN})
 
 
-async def _ask(http: aiohttp.ClientSession, name: str, pid: int, ports: Sequence[int]) -> Answer:
-    for port in ports:
-        for page in PAGES:
-            answer = await _get(http, f"http://127.0.0.1:{port}{page}")
-            if answer is not None and answer[0] != NOT_FOUND:
-                return Answer(name=name, pid=pid, status=answer[0], page=answer[1])
+async def _ask(http: aiohttp.ClientSession, name: str, pid: int, urls: Sequence[str]) -> Answer:
+    for url in urls:
+        answers = [await _get(http, f"{url}{page}") for page in PAGES]
+        found = [answer for answer in answers if answer is not None and answer[0] != NOT_FOUND]
+        if found:
+            status, _ = found[0]
+            # `/live` says more; where both say something, `/ready` judges.
+            page = {name: it for _, content in found[::-1] for name, it in content.items()}
+            return Answer(name=name, pid=pid, status=status, page=page)
     return Answer(name=name, pid=pid)
 
 
@@ -111,13 +125,13 @@ def _reason(answer: Answer) -> Finding | None:
 
 def _told(page: Mapping[str, Any]) -> str:
     """Why a process does not go on, as its page says it."""
-    if page.get("reasons"):
+    if isinstance(page.get("reasons"), dict) and page["reasons"]:
         return "; ".join(f"{name}: {why}" for name, why in page["reasons"].items())
     if page.get("alarms"):
         return "; ".join(map(str, page["alarms"]))
-    pause = page.get("pause")
-    if isinstance(pause, dict):
-        return f"it waits for {pause.get('waiting_for')} ({pause.get('reason')})"
+    waits = [*_pauses(page), *(_breaker(it) for it in _held_up(page))]
+    if waits:
+        return "; ".join(waits)
     if page.get("waiting_for"):
         return f"it waits ({page['waiting_for']})"
     if page.get("ready") is False:
@@ -125,8 +139,39 @@ def _told(page: Mapping[str, Any]) -> str:
     return ""
 
 
+def _pauses(page: Mapping[str, Any]) -> list[str]:
+    """What its subscriptions wait for, each by its name where the page has names."""
+    paused = page.get("paused")
+    if isinstance(paused, dict) and paused:
+        named = [(f"{name} ", it) for name, it in paused.items()]
+    else:
+        named = [("it ", page.get("pause"))]
+    return [
+        f"{name}waits for {it.get('waiting_for')} ({it.get('reason')})"
+        for name, it in named
+        if isinstance(it, dict)
+    ]
+
+
+def _held_up(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The breakers that are not closed by themselves."""
+    breakers = page.get("breakers")
+    return [
+        it
+        for it in (breakers if isinstance(breakers, list) else [])
+        if isinstance(it, dict) and (it.get("state") != CLOSED or it.get("forced"))
+    ]
+
+
+def _breaker(told: Mapping[str, Any]) -> str:
+    held = "is held" if told.get("forced") else "is"
+    return f"breaker {told.get('name')} {held} {told.get('state')} ({told.get('reason')})"
+
+
 def _next(page: Mapping[str, Any]) -> str:
-    pause = page.get("pause")
-    if isinstance(pause, dict):
+    forced = [it for it in _held_up(page) if it.get("forced")]
+    if forced:
+        return f"wundr breaker release APP {forced[0].get('name')}, when that is over"
+    if _pauses(page) or _held_up(page):
         return "bring back what it waits for; it goes on by itself then"
     return "wait a moment, then wundr doctor again; look at its log if it stays so"

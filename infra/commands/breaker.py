@@ -140,11 +140,15 @@ async def _states(address: str) -> Mapping[str, str]:
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
             session.get(f"{address.rstrip('/')}/live") as response,
         ):
-            live = await response.json()
-    except (aiohttp.ClientError, TimeoutError) as error:
+            live = await response.json(content_type=None)
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         sys.stderr.write(f"{address} does not answer: {type(error).__name__}\n")
         return {}
-    return {it["name"]: it["state"] for it in live["breakers"]}
+    try:
+        return {it["name"]: it["state"] for it in live["breakers"]}
+    except (KeyError, TypeError):
+        sys.stderr.write(f"{address} is no worker: its page /live names no breakers\n")
+        return {}
 
 
 def _kafka() -> KafkaSettings:

@@ -31,6 +31,7 @@ from schemas.key_ring import KeyRing
 from streams.runtime.loading import load_app
 from streams.sagas.store import SagaStore
 from streams.settings import KafkaSettings
+from streams.stall import STALL_AFTER_S
 from streams.table_store import TableStore
 
 if TYPE_CHECKING:
@@ -71,6 +72,15 @@ RestartWhenStalled = Annotated[
         help="End with exit code 75 when a partition stands still, for a supervisor to restart.",
     ),
 ]
+StallAfter = Annotated[
+    float,
+    typer.Option(
+        "--stall-after",
+        min=1,
+        help="Seconds after which a partition that stands still is named; what its handler's "
+        "TimeOut allows is waited for.",
+    ),
+]
 
 app = typer.Typer(add_completion=False)
 
@@ -88,6 +98,7 @@ def worker(
     store: Store = TableStore.MEMORY,
     rebuild_tables: Rebuild = False,
     restart_when_stalled: RestartWhenStalled = False,
+    stall_after: StallAfter = STALL_AFTER_S,
 ) -> None:
     """Join the app's groups and work until SIGTERM; it drains, commits and exits with 0.
 
@@ -112,6 +123,7 @@ def worker(
         keys=keys,
         alert_hooks=alert_hooks(load_settings()),
         restart_when_stalled=restart_when_stalled,
+        stall_after_s=stall_after,
     )
     with open_tracing(load_settings(), f"wundr-worker-{target}") as tracing:
         _run(target, replace(settings, tracing=tracing))

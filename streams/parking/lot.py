@@ -92,6 +92,8 @@ class ParkingLot:
         self._number = count()
         self._held_bytes = 0
         self._states: Counter[LetterState] = Counter()
+        self.dead_letters = 0
+        """How many are parked, or stand behind one that is."""
         self.orders: dict[str, Order] = {}
         self.changed = asyncio.Event()
         self.finished: Callable[[TopicPartition], int | None] = everything_is_finished
@@ -227,6 +229,7 @@ class ParkingLot:
                 self.kept(entry, entry.letter, entry.kept_at)
         for line in self._lines.values():
             for sequence in line.blocked.values():
+                self.dead_letters += sequence.recounted()
                 self.schedule(sequence)
 
     def forget(self) -> None:
@@ -235,6 +238,7 @@ class ParkingLot:
         self._due.clear()
         self._states.clear()
         self._held_bytes = 0
+        self.dead_letters = 0
 
     def release(self, sequence: LetterSequence, done: Sequence[Entry]) -> None:
         """The first entries are done; an empty sequence ends."""
@@ -252,6 +256,7 @@ class ParkingLot:
         for entry in islice(sequence.entries, BATCH_ENTRIES):
             if not entry.held_bytes and entry.kept_at is not None:
                 entry.letter = replace(entry.letter, record=_bare(entry.letter.record))
+        self.dead_letters += sequence.recounted()
         if sequence.entries:
             self.schedule(sequence)
         else:
@@ -305,6 +310,7 @@ class ParkingLot:
         """In memory at once, so that what comes next waits behind it."""
         entry = Entry(letter)
         sequence.add(entry)
+        self.dead_letters += sequence.recounted()
         self._states[letter.state] += 1
         self._count(entry, len(letter.record.value or b""))
         receipt = await self.send(letter.encode())

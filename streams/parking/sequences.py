@@ -45,6 +45,7 @@ class Sequence:
 
     __slots__ = (
         "began",
+        "dead",
         "entries",
         "furthest",
         "is_hastened",
@@ -60,6 +61,7 @@ class Sequence:
         self.entries: deque[Entry] = deque()
         self.began = BEYOND
         self.furthest = -1
+        self.dead = 0
         self.is_in_work = False
         self.is_hastened = False
         self.order: Order | None = None
@@ -78,6 +80,13 @@ class Sequence:
         if letter.state is LetterState.PARKED:
             return None
         return AT_ONCE if letter.due_at is None else letter.due_at.timestamp()
+
+    def recounted(self) -> int:
+        """How many more than before `dead` has: the entries while the head is parked, else none."""
+        before = self.dead
+        is_dead = bool(self.entries) and self.head.letter.state is LetterState.PARKED
+        self.dead = len(self.entries) if is_dead else 0
+        return self.dead - before
 
     def add(self, entry: Entry) -> None:
         """At the end; before all others where it was read before them."""

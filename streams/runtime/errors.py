@@ -48,6 +48,13 @@ class AppNotFound(StreamsError):
     remedy = "Name a module that holds `app = App(...)`, or `module:attribute`."
 
 
+class AppNotImported(AppNotFound):
+    """The module of the app raises an error when it is imported."""
+
+    code = "streams.app_not_imported"
+    remedy = "Mend the line that is named; `python -c 'import MODULE'` shows how it was reached."
+
+
 class NoSuchSubscription(StreamsError):
     """The app has no subscription of this name."""
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -66,6 +66,10 @@ class Run:
     process: CountingProcess
     lot: ParkingLot
     metrics: WorkMetrics
+    time_limits: Mapping[str, float] = field(default_factory=dict)
+    """How long a try of each handler may take, in seconds; infinite without a limit."""
+    ends: dict[TopicPartition, int] = field(default_factory=dict)
+    """Where the partitions end, as whoever watches for stalls was told last."""
 
     def not_ready(self) -> str | None:
         """Why the subscription cannot work; None when it can.

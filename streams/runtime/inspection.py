@@ -14,23 +14,32 @@ from typing import Any, Final
 
 from schemas.event import Event
 from schemas.headers import CE_ID
+from streams.attempts import WAITING
 from streams.deadline import CONTINUED
 from streams.handler import Reaction
 from streams.handling import Delivered
 from streams.projection import Projection
 from streams.records import RawRecord
+from streams.traced import WITHIN
 
 DEEPEST: Final = 200
 """Frames that are looked at, at most."""
 
+DRIVERS: Final = frozenset({CONTINUED, WITHIN})
+"""Whose frames have the work that they drive in `work`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkInHand:
-    """What a lane works on; None for what its frames do not say."""
+    """What a lane works on; None for what its frames do not say.
+
+    `waits` when it is between two tries: for infrastructure, or until it is tried again.
+    """
 
     handler: str | None
     event_id: str | None
     offset: int | None
+    waits: bool = False
 
 
 NOTHING: Final = WorkInHand(handler=None, event_id=None, offset=None)
@@ -49,6 +58,8 @@ def work_in(frames: Iterable[FrameType]) -> WorkInHand:
     """What is in hand according to these frames, outermost first: the innermost says most."""
     found = NOTHING
     for frame in frames:
+        if frame.f_code is WAITING:
+            found = replace(found, waits=True)
         for value in list(frame.f_locals.values()):
             found = _with(found, value)
     return found
@@ -98,8 +109,8 @@ def stack_of_thread(thread_id: int) -> list[FrameType]:
 
 
 def _driven(frame: FrameType) -> Any:
-    """Work under a time limit is driven by hand, not awaited."""
-    return frame.f_locals.get("work") if frame.f_code is CONTINUED else None
+    """Work under a time limit, or inside a span, is driven by hand, not awaited."""
+    return frame.f_locals.get("work") if frame.f_code in DRIVERS else None
 
 
 def _id_of(record: RawRecord) -> str | None:

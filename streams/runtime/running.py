@@ -196,7 +196,7 @@ async def run_all(
         ),
     )
     with_tables = next((run.member for run in runs if run.member.tables), runs[0].member)
-    show_stalls(lambda: watch.stalls, shown)
+    show_stalls(watch.stall_watch, shown)
     pages = WorkerPages(shown, MemberTables(with_tables), stored)
     port = await pages.start(settings.http_port, settings.http_host)
     url = f"http://{settings.http_host}:{port}"

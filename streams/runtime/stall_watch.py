@@ -6,10 +6,11 @@ within, as if there were nothing to do.
 
 import asyncio
 import faulthandler
+import math
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -19,7 +20,6 @@ from streams.errors import InfrastructureError
 from streams.lane import Lanes
 from streams.log import PartitionFetcher
 from streams.pages import Pages
-from streams.processor import Process
 from streams.records import TopicPartition
 from streams.runtime.inspection import WorkInHand, stack_of, work_of
 from streams.stall import Stall, StallDetector, Standing
@@ -29,6 +29,9 @@ LOOK_S: Final = 2.0
 
 ENDS_S: Final = 5.0
 """How long the broker may take to say where its partitions end."""
+
+MARGIN_S: Final = 5.0
+"""How much longer than its time limit a handler may take before nothing is expected of it."""
 
 MOST_STACKS: Final = 100
 """Tasks whose stacks are written into the log, at most."""
@@ -56,12 +59,20 @@ class Reads(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedRun:
-    """One subscription: who reads, the lanes, and what may pause."""
+    """One subscription: who reads, the lanes, and how long each handler may take for a try."""
 
     name: str
     member: Reads
     lanes: Lanes
-    process: Process
+    time_limits: Mapping[str, float] = field(default_factory=dict)
+    """In seconds, infinite without a limit."""
+    ends: dict[TopicPartition, int] = field(default_factory=dict)
+    """Told where the partitions end, each time that the broker was asked."""
+
+    def limit_of(self, work: WorkInHand) -> float | None:
+        """The time limit of the handler that works; None where there is none."""
+        limit_s = self.time_limits.get(work.handler or "", math.inf)
+        return None if limit_s == math.inf else limit_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +82,13 @@ class NamedStall:
     stall: Stall
     work: WorkInHand
     since: datetime
+    limit_s: float | None = None
+    """How long the handler may take by its own TimeOut; None without one."""
+
+    @property
+    def is_within_limit(self) -> bool:
+        """Whether the handler may still end by itself, at the latest by its time limit."""
+        return self.limit_s is not None and self.stall.for_s < self.limit_s + MARGIN_S
 
     def page(self) -> dict[str, Any]:
         """As shown on pages and in the log."""
@@ -84,6 +102,7 @@ class NamedStall:
             "lag": standing.lag,
             "since": self.since.isoformat(timespec="seconds"),
             "for_s": round(self.stall.for_s, 1),
+            "limit_s": self.limit_s,
         }
 
     def sentence(self) -> str:
@@ -96,7 +115,7 @@ class NamedStall:
 
 
 class StallWatch:
-    """Looks again and again; `stalls` is what stands still at the moment."""
+    """Looks again and again; `standing` is what stands still at the moment."""
 
     def __init__(
         self,
@@ -106,11 +125,21 @@ class StallWatch:
         now: Callable[[], datetime],
     ) -> None:
         """`open_fetcher`: one that is not started, to ask for ends with."""
-        self.stalls: Sequence[NamedStall] = ()
+        self.standing: Sequence[NamedStall] = ()
         self._watched = [(run, StallDetector(stall_after_s)) for run in runs]
         self._ends = _Ends(open_fetcher)
         self._now = now
-        self._told: set[tuple[str, TopicPartition, int]] = set()
+        self._told: set[Hashable] = set()
+
+    @property
+    def stalls(self) -> Sequence[NamedStall]:
+        """What stands still for longer than its handler may take."""
+        return [it for it in self.standing if not it.is_within_limit]
+
+    @property
+    def slow(self) -> Sequence[NamedStall]:
+        """What stands still, and may still end by its handler's time limit."""
+        return [it for it in self.standing if it.is_within_limit]
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -126,36 +155,43 @@ class StallWatch:
         found: list[NamedStall] = []
         for run, detector in self._watched:
             found += await self._look_at(run, detector)
-        self.stalls = found
+        self.standing = found
         told = {_identity(it) for it in found}
         new = [it for it in found if _identity(it) not in self._told]
         self._told = told
         for named in new:
-            log.error("a partition stands still", **named.page())
+            if named.is_within_limit:
+                log.warning("a handler takes long, within its time limit", **named.page())
+            else:
+                log.error("a partition stands still", **named.page())
         if new:
             dump_stacks()
 
     async def _look_at(self, run: WatchedRun, detector: StallDetector) -> Sequence[NamedStall]:
         starts = run.member.starts if run.member.is_ready else {}
-        if not starts or run.process.pause is not None:
+        if not starts:
             detector.forget()
             return ()
         ends = await self._ends.of(starts)
         if ends is None:
-            detector.forget()
-            return ()
+            detector.skip(time.monotonic())
+            return [it for it in self.standing if it.stall.standing.subscription == run.name]
+        run.ends.clear()
+        run.ends.update(ends)
         work = {source: work_of(run.lanes.tasks(source)) for source in starts}
         standings = [
-            await _standing(run, source, ends.get(source, 0), work[source]) for source in starts
+            await _standing(run, source, ends.get(source, 0), work[source])
+            for source in starts
+            if not work[source].waits
         ]
         return [
-            NamedStall(
-                stall=stall,
-                work=work[stall.standing.source],
-                since=self._now() - timedelta(seconds=stall.for_s),
-            )
+            self._named(run, stall, work[stall.standing.source])
             for stall in detector.look(standings, time.monotonic())
         ]
+
+    def _named(self, run: WatchedRun, stall: Stall, work: WorkInHand) -> NamedStall:
+        since = self._now() - timedelta(seconds=stall.for_s)
+        return NamedStall(stall=stall, work=work, since=since, limit_s=run.limit_of(work))
 
 
 class _Ends:
@@ -186,14 +222,20 @@ class _Ends:
             await fetcher.close()
 
 
-def show_stalls(stalls: Callable[[], Sequence[NamedStall]], pages: Pages) -> None:
-    """A worker that stands still is not ready, and its pages say where."""
+def show_stalls(watch: StallWatch, pages: Pages) -> None:
+    """A worker that stands still is not ready, and its pages say where.
+
+    What is slow within its handler's time limit is shown, and is no reason.
+    """
 
     def facts() -> Mapping[str, Any]:
-        return {"stalled": [stall.page() for stall in stalls()]}
+        return {
+            "stalled": [stall.page() for stall in watch.stalls],
+            "slow": [stall.page() for stall in watch.slow],
+        }
 
     def not_ready() -> str | None:
-        return "; ".join(stall.sentence() for stall in stalls()) or None
+        return "; ".join(stall.sentence() for stall in watch.stalls) or None
 
     pages.show(facts)
     pages.readiness.show(facts)
@@ -211,7 +253,7 @@ async def _standing(
         subscription=run.name,
         source=source,
         position=position,
-        in_hand=(work.offset, work.event_id),
+        in_hand=(work.offset, work.event_id, work.handler),
         end=end,
     )
 
@@ -230,6 +272,6 @@ def dump_threads() -> None:
         faulthandler.dump_traceback(sys.__stderr__, all_threads=True)
 
 
-def _identity(named: NamedStall) -> tuple[str, TopicPartition, int]:
+def _identity(named: NamedStall) -> Hashable:
     standing = named.stall.standing
-    return standing.subscription, standing.source, standing.position
+    return standing.subscription, standing.source, standing.position, named.is_within_limit

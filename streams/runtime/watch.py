@@ -50,10 +50,16 @@ class Watch:
         self._settings = settings
         self._end_process = end_process
         watched = [
-            WatchedRun(name=run.name, member=run.member, lanes=run.lanes, process=run.process)
+            WatchedRun(
+                name=run.name,
+                member=run.member,
+                lanes=run.lanes,
+                time_limits=run.time_limits,
+                ends=run.ends,
+            )
             for run in runs
         ]
-        self._stalls = StallWatch(
+        self.stall_watch = StallWatch(
             watched,
             lambda: KafkaFetcher(settings.kafka),
             settings.stall_after_s,
@@ -67,7 +73,7 @@ class Watch:
 
     async def __aenter__(self) -> Self:
         """Begin to watch."""
-        self._looking = asyncio.create_task(self._stalls.run(), name="stall watch")
+        self._looking = asyncio.create_task(self.stall_watch.run(), name="stall watch")
         self._loop.start()
         return self
 
@@ -85,8 +91,8 @@ class Watch:
 
     @property
     def stalls(self) -> Sequence[NamedStall]:
-        """The partitions that stand still."""
-        return self._stalls.stalls
+        """The partitions that stand still for longer than their handlers may take."""
+        return self.stall_watch.stalls
 
     def raise_failure(self) -> None:
         """Raise WorkerStalled when the worker is to end, WorkerFailed when the watch has ended."""

@@ -255,7 +255,8 @@ def _prepared(
     if workload.projections:
         member.rebuild_by(_rebuild(workload, edges, settings).rebuild)
     processor = AppProcessor(workload, edges, member.tables)
-    return prepared(subscription, member, processor, lot, turns, metrics)
+    run = prepared(subscription, member, processor, lot, turns, metrics)
+    return replace(run, time_limits={it.name: it.deadline_s for it in workload.reactions})
 
 
 def _subscription(workload: Workload, catalog: Catalog, settings: WorkerSettings) -> Subscription:
@@ -289,6 +290,7 @@ def _lot(
     edges = LotEdges(sender=sender, clock=system_clock, listener=listener)
     lot = ParkingLot(app, metrics.subscription, edges)
     metrics.parked = lambda: lot.backlog
+    metrics.dead = lambda: lot.dead_letters
     connections.control.orders.listen(order_prefix(app), partial(take_order, lot))
     return lot
 

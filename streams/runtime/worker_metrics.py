@@ -66,8 +66,10 @@ class WorkerMetrics:
     def _lag(self, run: Run) -> Iterator[Sample]:
         name, feed = run.metrics.subscription, run.member.feed
         ends = dict(feed.known_ends())
-        for source, end in self._asked.get(run.name, {}).items():
-            ends[source] = max(end, ends.get(source, 0))
+        # A partition that is no longer fetched is known only to those who ask.
+        for told in (run.ends, self._asked.get(run.name, {})):
+            for source, end in told.items():
+                ends[source] = max(end, ends.get(source, 0))
         lags = lag_by_topic(ends, feed.positions(), run.lanes.backlogs(), time.time() * 1_000)
         for topic, lag in lags.items():
             priority = priority_of(topic).label

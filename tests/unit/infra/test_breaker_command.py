@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from aiohttp import web
 from typer.testing import CliRunner
 
 from infra.cli import run
@@ -82,3 +83,21 @@ def test_a_worker_that_stands_still_ends_with_75_and_says_where(
     monkeypatch.setattr(module, "_places", places)
     assert run(["worker", "shop.app", "--restart-when-stalled"]) == 75
     assert "main stands still at events.domain.low/2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", "<html>", '{"breakers": null}'])
+async def test_a_page_that_names_no_breakers_is_told_in_a_sentence(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def live(request: web.Request) -> web.Response:
+        return web.Response(text=text)
+
+    app = web.Application()
+    app.router.add_get("/live", live)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    _, port = runner.addresses[0]
+    assert await breaker._states(f"http://127.0.0.1:{port}") == {}
+    await runner.cleanup()
+    assert f"http://127.0.0.1:{port}" in capsys.readouterr().err

@@ -7,6 +7,10 @@ import json
 from rich.console import Console
 
 from infra.event_tree import event_tree, since, timeline_mapping
+from schemas.catalog import Catalog
+from schemas.event import EventFactory
+from schemas.events.plugin import PluginMetricRecorded
+from streams.timeline import Evidence, timeline
 from tests.unit.infra.courses import FAILED, STARTED, VALIDATE, full_course
 
 
@@ -46,3 +50,15 @@ def test_the_mapping_is_json_with_depths_and_times() -> None:
     dead = [it for it in content["events"][1]["sightings"] if it["stage"] == "dead letter"]
     assert [it["sinceMs"] for it in dead] == [5_100]
     assert content["unsearched"]
+
+
+def test_a_chain_of_thousands_of_events_is_shown_and_its_flattened_end_is_told() -> None:
+    create = EventFactory(Catalog.load(), source="tests").create
+    data = PluginMetricRecorded(plugin="p", metric="m", value=1.0, project_id=None)
+    chain = [create(data, id=f"e{at}", causation_id=f"e{at - 1}") for at in range(3_000)]
+    console = Console(width=200, color_system=None)
+    with console.capture() as captured:
+        console.print(event_tree(timeline(chain, "e7", Evidence())))
+    lines = captured.get().splitlines()
+    assert "more than 12 causes deep" in lines[0]
+    assert [line.split()[-1] for line in lines[1:]] == [event.id for event in chain]

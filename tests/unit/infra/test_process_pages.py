@@ -69,3 +69,28 @@ async def test_an_answer_of_somebody_else_on_that_port_is_not_believed(
         file.write_text(json.dumps({**told, "pid": os.getppid()}))
         ((_, state),) = await asyncio.to_thread(lambda: [*process_states(tmp_path / ".wundr")])
     assert state.reasons == {"pages": "somebody else answers there"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"no http at all\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\n[1, 2]",
+        b"HTTP/1.0 200 OK\r\n\r\n<html>",
+        f'HTTP/1.0 200 OK\r\n\r\n{{"pid": {os.getpid()}, "paused": [1]}}'.encode(),
+    ],
+)
+async def test_whoever_answers_something_else_is_not_ready(
+    settings: Settings, tmp_path: Path, answer: bytes
+) -> None:
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(reply, LOOPBACK, 0)
+    note(note_of(settings, "sink"), LOOPBACK, server.sockets[0].getsockname()[1])
+    ((_, state),) = await asyncio.to_thread(lambda: [*process_states(tmp_path / ".wundr")])
+    server.close()
+    assert not state.ready

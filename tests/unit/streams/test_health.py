@@ -11,11 +11,15 @@ from typing import Any, cast
 
 from streams.attempts import Pause
 from streams.breaker import BreakerState, BreakerStatus
+from streams.memory.fetcher import MemoryFetcher
+from streams.memory.log import MemoryLog
+from streams.metric_names import LAG_RECORDS
 from streams.records import TopicPartition
 from streams.runtime.health import Run, live_page
 from streams.runtime.inspection import WorkInHand
 from streams.runtime.running import Workings, pages_of
-from streams.runtime.stall_watch import NamedStall, show_stalls
+from streams.runtime.stall_watch import NamedStall, StallWatch, show_stalls
+from streams.runtime.worker_metrics import WorkerMetrics
 from streams.stall import Stall, Standing
 from streams.work_metrics import WorkMetrics
 from tests.unit.streams.idle import idle_lot
@@ -58,6 +62,7 @@ def run(name: str = "main", *, is_ready: bool = True, pause: Pause | None = None
         process=SimpleNamespace(processed=0, pause=pause),
         lot=idle_lot(),
         metrics=WorkMetrics(f"shop.{name}"),
+        ends={},
     )
     parts.not_ready = partial(Run.not_ready, cast(Run, parts))
     return cast(Run, parts)
@@ -66,7 +71,9 @@ def run(name: str = "main", *, is_ready: bool = True, pause: Pause | None = None
 def ready(*runs: Run, stalls: Sequence[NamedStall] = ()) -> Mapping[str, Any]:
     """What `/ready` answers."""
     pages = pages_of(Workings(app="shop", runs=runs), ())
-    show_stalls(lambda: stalls, pages)
+    watch = StallWatch([], lambda: MemoryFetcher(MemoryLog()), 20, lambda: datetime.now(UTC))
+    watch.standing = stalls
+    show_stalls(watch, pages)
     return pages.readiness.as_mapping()
 
 
@@ -79,7 +86,7 @@ def test_a_worker_is_ready_when_all_its_subscriptions_are() -> None:
 
 def test_a_worker_that_pauses_is_ready_and_says_for_what() -> None:
     page = ready(run(), run("mailer", pause=PAUSE))
-    assert (page["ready"], page["stalled"]) == (True, [])
+    assert (page["ready"], page["stalled"], page["slow"]) == (True, [], [])
     assert page["paused"] == {"mailer": {"reason": PAUSE.reason, "waiting_for": PAUSE.waiting_for}}
 
 
@@ -100,6 +107,7 @@ def test_a_worker_that_stands_still_is_not_ready_and_names_it() -> None:
             "lag": 2,
             "since": "2026-01-01T00:00:00+00:00",
             "for_s": 21,
+            "limit_s": None,
         }
     ]
 
@@ -114,3 +122,15 @@ def test_the_live_page_shows_breakers_with_their_reason_and_since_when() -> None
         "forced": False,
         "waiting": 4,
     }
+
+
+def test_the_lag_of_a_partition_that_is_no_longer_fetched_is_what_the_watch_was_told() -> None:
+    stalled, source = run(), TopicPartition("events.domain.low", 2)
+    feed = SimpleNamespace(positions=lambda: {source: 5}, known_ends=lambda: {source: 5})
+    cast(Any, stalled.member).feed = feed
+    cast(Any, stalled.lanes).backlogs = dict
+    stalled.ends[source] = 9
+    lags = [
+        it.value for it in WorkerMetrics([stalled], ())._lag(stalled) if it.metric is LAG_RECORDS
+    ]
+    assert lags == [4]

@@ -187,6 +187,24 @@ async def test_an_order_about_what_is_behind_or_gone_changes_nothing(world: Worl
     assert world.bench.lot.orders == {}
 
 
+async def test_only_what_stands_behind_a_parked_event_counts_as_a_dead_letter(world: World) -> None:
+    world.journal.failing = {"a1", "b1"}
+    await world.work(*(world.record(name[0], name) for name in ("a1", "a2", "a3")))
+    assert world.bench.lot.dead_letters == 0, "its head waits for a retry"
+    await world.bench.redo()
+    assert world.bench.lot.dead_letters == 3
+    await world.work(world.record("a", "a4"), world.record("b", "b1"), world.record("b", "b2"))
+    assert world.bench.lot.dead_letters == 4
+    await world.restart()
+    assert world.bench.lot.dead_letters == 4
+    letter = next(iter(world.live("dlq.team")))
+    await world.order(OrderKind.DROP, letter)
+    await world.bench.redo()
+    assert world.bench.lot.dead_letters == 2, "those of b"
+    world.bench.lot.forget()
+    assert world.bench.lot.dead_letters == 0
+
+
 async def test_another_worker_goes_on_where_one_ended(world: World) -> None:
     world.journal.failing = {"a1"}
     records = [world.record("a", "a1"), world.record("a", "a2"), world.record("b", "b1")]

@@ -18,7 +18,7 @@ from streams.app import App
 from streams.context import Context
 from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemorySender
-from streams.parking.letter import Letter
+from streams.parking.letter import Letter, LetterState
 from streams.parking.loading import load_entries
 from streams.parking.orders import Order, OrderKind
 from streams.processor import AppProcessor
@@ -160,6 +160,14 @@ class ParkingAmongCrashes(RuleBasedStateMachine):
 
         asyncio.run(load())
         self.bench.lot.orders.update(orders)
+
+    @invariant()
+    def dead_letters_are_counted(self) -> None:
+        lot = self.bench.lot
+        waiting = [it for line in lot._lines.values() for it in line.blocked.values()]
+        assert lot.dead_letters == sum(
+            len(it.entries) for it in waiting if it.head.letter.state is LetterState.PARKED
+        )
 
     @invariant()
     def first_successes_are_in_order(self) -> None:

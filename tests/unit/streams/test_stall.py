@@ -75,11 +75,22 @@ def test_a_partition_that_went_away_begins_anew_when_it_comes_back() -> None:
     assert detector.look([at(5, 9)], 40) != []
 
 
-def test_a_pause_counts_for_nothing() -> None:
+def test_what_is_forgotten_begins_anew() -> None:
     detector = StallDetector(20)
     detector.look([at(5, 9)], 0)
     detector.forget()
     assert detector.look([at(5, 9)], 25) == []
+
+
+def test_time_in_which_nobody_knows_the_ends_counts_for_nothing_and_the_rest_is_kept() -> None:
+    detector = StallDetector(20)
+    detector.look([at(5, 9)], 100)
+    detector.look([at(5, 9)], 115)
+    detector.skip(120)
+    detector.skip(200)
+    assert detector.look([at(5, 9)], 204) == []
+    (stall,) = detector.look([at(5, 9)], 205)
+    assert stall.for_s == 20
 
 
 @given(st.lists(st.tuples(st.floats(0, 9), st.integers(0, 3), st.integers(0, 3)), max_size=50))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -14,19 +16,19 @@ import structlog
 from schemas.event import Event
 from schemas.events.domain import AnalysisStarted
 from streams.app import App
-from streams.attempts import Pause
 from streams.context import Context
 from streams.errors import BrokerUnavailable
 from streams.keyed_lane import KeyedLane
 from streams.lane import Lanes, OpenLane
 from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemoryLog
+from streams.pages import Pages
 from streams.policies import DeadLetter, Retry
-from streams.processor import AppProcessor
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
-from streams.runtime.inspection import frames_of, work_in, work_of
-from streams.runtime.stall_watch import StallWatch, WatchedRun
+from streams.runtime.inspection import frames_of, stack_of, work_in, work_of
+from streams.runtime.stall_watch import StallWatch, WatchedRun, show_stalls
 from streams.serial_lane import SerialLane
+from streams.traced import _within
 from streams.turns import AtOnce
 from tests.unit.streams.bench import Bench
 
@@ -62,6 +64,7 @@ class Rig:
     def __init__(self, bench: Bench, started: MakeEvent, concurrency: int = 1) -> None:
         self.bench, self.started = bench, started
         self.hanging = asyncio.Event()
+        self.time_limits: dict[str, float] = {}
         self.processor = bench.processor(self._app())
         self.log = MemoryLog(partitions=1)
         self.source = TopicPartition(started("x").topic, 0)
@@ -70,8 +73,9 @@ class Rig:
             lane = partial(KeyedLane, self.processor, AtOnce(), concurrency)
         self.lanes = Lanes(lane)
         self.member = Member(self.source)
-        self.paused = Paused(self.processor)
-        run = WatchedRun(name="main", member=self.member, lanes=self.lanes, process=self.paused)
+        run = WatchedRun(
+            name="main", member=self.member, lanes=self.lanes, time_limits=self.time_limits
+        )
         self.watch = StallWatch(
             [run], lambda: Ends(self.log), 0.05, lambda: datetime(2026, 1, 1, tzinfo=UTC)
         )
@@ -83,6 +87,8 @@ class Rig:
         async def hang(event: Event[AnalysisStarted], context: Context) -> None:
             if event.data.analysis_id.startswith("bad"):
                 await self.hanging.wait()
+            if event.data.analysis_id.startswith("out"):
+                raise BrokerUnavailable("away")
 
         return app
 
@@ -108,21 +114,17 @@ class Rig:
             await asyncio.sleep(0.01)
 
 
-class Paused:
-    """A process that can be made to say that it pauses."""
-
-    def __init__(self, processor: AppProcessor) -> None:
-        self._processor = processor
-        self.pause: Pause | None = None
-
-    async def process(self, *arguments: Any) -> None:
-        await self._processor.process(*arguments)
-
-
 @pytest.fixture(params=[1, 4], ids=["in order", "by keys"])
 async def rig(
-    request: pytest.FixtureRequest, bench: Bench, started: MakeEvent
+    request: pytest.FixtureRequest,
+    bench: Bench,
+    started: MakeEvent,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Rig]:
+    async def outage(seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(bench, "sleep", outage)
     rig = Rig(bench, started, request.param)
     yield rig
     Ends.is_away = False
@@ -169,11 +171,74 @@ async def test_a_partition_that_nobody_reads_is_named_without_a_handler(rig: Rig
 
 
 async def test_a_subscription_that_pauses_does_not_stand_still(rig: Rig) -> None:
+    rig.write("out")
+    rig.read()
+    await rig.look_for(0.2)
+    assert rig.processor.pause is not None
+    assert rig.watch.standing == []
+
+
+async def test_the_pause_of_one_partition_does_not_hide_another_one_that_stands_still(
+    rig: Rig,
+) -> None:
     rig.write("bad")
     rig.read()
-    rig.paused.pause = Pause(reason="BreakerOpen: x", waiting_for="handler hang")
+    await rig.look_for(0.03)
+    other = rig.bench.record(rig.started("out"))._replace(partition=1)
+    rig.member.starts[other.source] = 0
+    rig.lanes.offer(other.source, [other])
+    await rig.look_for(0.03)
+    assert rig.processor.pause is not None
+    await rig.look_for(0.03)
+    assert [it.stall.standing.source for it in rig.watch.stalls] == [rig.source]
+
+
+@pytest.mark.parametrize(("limit_s", "is_slow"), [(60.0, True), (math.inf, False)])
+async def test_a_handler_within_its_time_limit_is_named_and_is_no_stall(
+    rig: Rig, limit_s: float, is_slow: bool
+) -> None:
+    rig.time_limits["hang"] = limit_s
+    rig.write("bad")
+    rig.read()
+    with structlog.testing.capture_logs() as logged:
+        await rig.look_for(0.2)
+    assert (len(rig.watch.slow), len(rig.watch.stalls)) == ((1, 0) if is_slow else (0, 1))
+    pages = Pages(dict)
+    show_stalls(rig.watch, pages)
+    assert pages.readiness.as_mapping()["ready"] is is_slow
+    assert len(pages.readiness.as_mapping()["slow"]) == int(is_slow)
+    lines = [it for it in logged if it["event"] == "a handler takes long, within its time limit"]
+    assert [it["limit_s"] for it in lines] == ([limit_s] if is_slow else [])
+
+
+async def test_a_handler_that_has_passed_its_time_limit_is_a_stall(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.runtime.stall_watch.MARGIN_S", 0.1)
+    rig.time_limits["hang"] = 0.1
+    rig.write("bad")
+    rig.read()
+    with structlog.testing.capture_logs() as logged:
+        await rig.look_for(0.4)
+    assert len(rig.watch.stalls) == 1
+    told = [it["event"] for it in logged if it["event"] != "stack of a task"]
+    assert told == ["a handler takes long, within its time limit", "a partition stands still"]
+
+
+async def test_what_stands_still_is_not_forgotten_while_no_broker_answers(rig: Rig) -> None:
+    rig.write("bad")
+    rig.read()
     await rig.look_for(0.2)
-    assert rig.watch.stalls == []
+    Ends.is_away = True
+    await rig.look_for(0.05)
+    assert len(rig.watch.stalls) == 1
+
+
+async def test_the_ends_that_were_asked_for_are_told(rig: Rig) -> None:
+    rig.write("good")
+    await rig.look_for(0.02)
+    (run, _) = rig.watch._watched[0]
+    assert run.ends == {rig.source: 1}
 
 
 async def test_holes_at_the_end_of_the_log_are_no_work(rig: Rig) -> None:
@@ -214,9 +279,8 @@ async def test_handlers_that_are_slow_one_after_the_other_get_on(
         ticks.clear()
         await ticks.wait()
 
-    rig.paused._processor = bench.processor(app)
-    rig.lanes = Lanes(partial(SerialLane, rig.paused._processor, AtOnce()))
-    run = WatchedRun(name="main", member=rig.member, lanes=rig.lanes, process=rig.paused)
+    rig.lanes = Lanes(partial(SerialLane, bench.processor(app), AtOnce()))
+    run = WatchedRun(name="main", member=rig.member, lanes=rig.lanes)
     rig.watch = StallWatch(
         [run], lambda: Ends(rig.log), 0.5, lambda: datetime(2026, 1, 1, tzinfo=UTC)
     )
@@ -256,3 +320,17 @@ async def test_a_batch_in_hand_is_named_by_its_first_event(
 def test_frames_of_what_does_not_wait_are_none() -> None:
     assert list(frames_of(None)) == []
     assert work_in([]).handler is None
+
+
+async def test_a_handler_that_hangs_inside_its_span_is_in_the_stack() -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    async def handle() -> None:
+        await _within(hang(), copy_context())
+
+    task = asyncio.create_task(handle())
+    await asyncio.sleep(0)
+    assert stack_of(task)[-2].endswith("hang")
+    task.cancel()
+    await asyncio.wait([task])

@@ -50,6 +50,12 @@ def test_who_led_to_himself_is_there_once(cause: str) -> None:
     assert [it.event.id for _, it in course.occurrences()] == ["a", "b"]
 
 
+def test_a_chain_of_thousands_of_events_is_followed_to_its_end() -> None:
+    events = [metric("0"), *(metric(str(at), str(at - 1)) for at in range(1, 5_000))]
+    found = [(depth, it.event.id) for depth, it in timeline(events, "0", Evidence()).occurrences()]
+    assert found == [(at, str(at)) for at in range(5_000)]
+
+
 def test_a_cause_that_is_not_stored_makes_its_effect_a_root() -> None:
     course = timeline([metric("a", "gone")], "a", Evidence())
     assert [it.event.id for it in course.roots] == ["a"]

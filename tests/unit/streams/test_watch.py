@@ -104,7 +104,7 @@ def test_a_loop_that_is_blocked_again_is_told_again() -> None:
 
 def test_a_stall_ends_the_worker_only_when_asked_for() -> None:
     watching, _ = watch(restarts=False)
-    watching._stalls.stalls = [stalled()]
+    watching.stall_watch.standing = [stalled()]
     watching.raise_failure()
     assert [it.page()["event_id"] for it in watching.stalls] == ["e1"]
 
@@ -114,7 +114,7 @@ def test_the_worker_that_ends_names_partition_handler_event_and_since(
 ) -> None:
     monkeypatch.setattr("streams.runtime.watch.END_S", 0.01)
     watching, ended = watch(restarts=True)
-    watching._stalls.stalls = [stalled()]
+    watching.stall_watch.standing = [stalled()]
     named = (
         "main stands still at events.domain.low/2 since 2026-01-01T00:00:00\\+00:00: "
         "handler hang, event e1"

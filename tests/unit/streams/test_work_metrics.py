@@ -18,7 +18,7 @@ from streams.context import BatchContext, Context
 from streams.errors import BrokerUnavailable
 from streams.event_metrics import event_metrics
 from streams.metrics import Sample
-from streams.parking.lot import Backlog
+from streams.parking.lot import READ, Backlog
 from streams.parking.orders import Order, OrderKind
 from streams.policies import Breaker, DeadLetter, Retry, TimeOut
 from streams.records import RawRecord, TopicPartition
@@ -244,5 +244,15 @@ def test_what_is_parked_is_asked_for_when_it_is_shown() -> None:
     assert event_metrics([metrics], {}).dead_letter_queue_size == 1, "nobody parks"
     metrics.parked = lambda: Backlog(waiting=1, parked=lot[0], behind=2)
     assert values(metrics, "wundr_parked_events") == {"waiting": 1, "parked": 3, "behind": 2}
-    lot[0] = 4
-    assert event_metrics([metrics], {}).dead_letter_queue_size == 6
+    metrics.dead = lambda: lot[0] + 1
+    assert event_metrics([metrics], {}).dead_letter_queue_size == 4
+
+
+def test_reading_has_failed_as_often_as_it_was_tried() -> None:
+    metrics = WorkMetrics("team.main")
+    for _ in range(50):
+        metrics.failed(READ)
+    assert values(metrics, "wundr_handler_failure_ratio") == {READ: 1.0}
+    assert event_metrics([metrics], {}).failure_rate == 1.0
+    metrics.tally("analysis.started", ("look",)).events += 150
+    assert values(metrics, "wundr_handler_failure_ratio") == {READ: 0.25, "look": 0.0}

@@ -14,7 +14,7 @@ from streams.errors import BrokerUnavailable, PartitionMismatch, RecordRefused
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord, TopicPartition
 from streams.retry import RetrySchedule
-from streams.runtime.errors import AppNotFound
+from streams.runtime.errors import AppNotFound, AppNotImported
 from streams.runtime.loading import load_app
 from streams.runtime.patience import PatientSender
 from streams.runtime.preflight import check_partition_counts
@@ -40,7 +40,10 @@ def test_an_app_is_found_by_its_module_or_by_its_name_in_it(
         ("no.such.module", "no module 'no.such.module'"),
         ("json", "no app named 'app'"),
         ("json:loads", "no app named 'loads'"),
-        ("", "no import path"),
+        ("", "'' is no import path"),
+        (":app", "':app' is no import path"),
+        (".app", "'.app' is no import path"),
+        ("..", "'..' is no import path"),
     ],
 )
 def test_a_path_that_leads_to_no_app_is_named(path: str, said: str) -> None:
@@ -48,13 +51,32 @@ def test_a_path_that_leads_to_no_app_is_named(path: str, said: str) -> None:
         load_app(path)
 
 
-def test_a_module_that_lacks_a_library_says_which(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "source", "kind", "cause"),
+    [
+        ("needy", "\nimport absent_library\n", "ModuleNotFoundError", "absent_library"),
+        ("torn", "\ndef f(:\n", "SyntaxError", "invalid syntax"),
+        ("wrong", "\nraise ValueError('no')\n", "ValueError", "no"),
+        ("ends", "\nimport sys; sys.exit('no')\n", "SystemExit", "no"),
+        ("deep", "import json\njson.loads('{')\n", "JSONDecodeError", "double quotes"),
+    ],
+)
+def test_a_module_that_does_not_import_is_named_with_the_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    source: str,
+    kind: str,
+    cause: str,
 ) -> None:
-    (tmp_path / "needy_of_this_test.py").write_text("import absent_library\n")
+    file = tmp_path / f"{name}_of_this_test.py"
+    file.write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="absent_library"):
-        load_app("needy_of_this_test")
+    with pytest.raises(AppNotImported) as raised:
+        load_app(f"{name}_of_this_test")
+    said = f"module '{name}_of_this_test' does not import: {kind} at {file}:2"
+    assert raised.value.message == said
+    assert cause in str(raised.value.__cause__)
 
 
 def test_every_topic_with_another_partition_count_is_named() -> None:

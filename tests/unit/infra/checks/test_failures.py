@@ -13,7 +13,7 @@ from streams.records import Origin
 NOW_MS = 10_000_000
 
 
-def failed(app: str, age_ms: int, *, is_parked: bool) -> FailedEvent:
+def failed(app: str, age_ms: int, *, is_parked: bool, due_at_ms: int | None = None) -> FailedEvent:
     return FailedEvent(
         app=app,
         is_parked=is_parked,
@@ -26,6 +26,7 @@ def failed(app: str, age_ms: int, *, is_parked: bool) -> FailedEvent:
         origin=Origin("events.domain.low", 0, 1),
         event_id="e",
         event_type="analysis.started",
+        due_at_ms=due_at_ms,
     )
 
 
@@ -49,10 +50,20 @@ def test_without_failures_nothing_is_wrong() -> None:
     assert [it.remedy for found in by_check().values() for it in found] == [None, None]
 
 
-@pytest.mark.parametrize(("age_ms", "is_wrong"), [(1_000, False), (OVERDUE_MS + 1, True)])
-def test_a_retry_is_wrong_only_when_it_was_due_long_ago(age_ms: int, *, is_wrong: bool) -> None:
-    (finding,) = by_check(failed("team", age_ms, is_parked=False))["retries"]
+@pytest.mark.parametrize(
+    ("due_for_ms", "is_wrong"), [(-OVERDUE_MS, False), (1_000, False), (OVERDUE_MS + 1, True)]
+)
+def test_a_retry_is_wrong_only_when_it_was_due_long_ago(due_for_ms: int, *, is_wrong: bool) -> None:
+    waiting = failed("team", 10 * OVERDUE_MS, is_parked=False, due_at_ms=NOW_MS - due_for_ms)
+    (finding,) = by_check(waiting)["retries"]
     assert (finding.remedy is not None) is is_wrong
+
+
+def test_what_stands_behind_others_is_told_apart_and_is_never_overdue() -> None:
+    waiting = failed("team", 0, is_parked=False, due_at_ms=NOW_MS)
+    (finding,) = by_check(waiting, failed("team", 10 * OVERDUE_MS, is_parked=False))["retries"]
+    assert finding.message == "1 of team wait for another try, 1 behind others"
+    assert finding.remedy is None
 
 
 def test_a_topic_that_is_too_long_is_named() -> None:

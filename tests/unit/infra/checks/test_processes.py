@@ -11,7 +11,9 @@ import pytest
 from aiohttp import web
 
 from infra.checks.processes import Answer, answer_findings, ask_all, listening_ports
+from infra.process_pages import NotedProcess
 from infra.stack.processes import RecordedProcess, observe
+from streams.pages import LOOPBACK, Pages, PagesPlace, served
 
 Page = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -29,6 +31,24 @@ def answer(page: Mapping[str, Any] | None, status: int = 200) -> Answer:
         (
             answer({"ready": True, "pause": {"waiting_for": "handler mail", "reason": "away"}}),
             "handler mail",
+        ),
+        (
+            answer(
+                {
+                    "ready": True,
+                    "reasons": {},
+                    "paused": {"mailer": {"waiting_for": "handler mail", "reason": "away"}},
+                }
+            ),
+            "mailer waits for handler mail (away)",
+        ),
+        (
+            answer({"ready": True, "breakers": [{"name": "m", "state": "open", "reason": "away"}]}),
+            "breaker m is open (away)",
+        ),
+        (
+            answer({"breakers": [{"name": "m", "state": "closed", "forced": True, "reason": "x"}]}),
+            "breaker m is held closed (x)",
         ),
         (answer({"status": "waiting", "waiting_for": "broker"}), "broker"),
         (answer({"waiting_for": {}, "alarms": ["old rows"]}), "old rows"),
@@ -53,7 +73,7 @@ def test_without_processes_there_is_nothing_to_say() -> None:
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[Callable[[Page], Awaitable[None]]]:
+async def serving() -> AsyncIterator[Callable[[Page], Awaitable[None]]]:
     runners: list[web.AppRunner] = []
 
     async def serve(page: Page) -> None:
@@ -77,18 +97,29 @@ def this_process() -> dict[str, RecordedProcess]:
 
 
 async def test_a_process_is_asked_on_the_port_where_it_listens(
-    served: Callable[[Page], Awaitable[None]],
+    serving: Callable[[Page], Awaitable[None]],
 ) -> None:
     async def live(request: web.Request) -> web.Response:
         return web.json_response({"ready": False})
 
-    await served(live)
+    await serving(live)
     (found,) = await ask_all(this_process())
     assert found.page == {"ready": False}
 
 
+async def test_a_process_that_tells_where_it_answers_is_asked_for_both_pages() -> None:
+    pages = Pages(lambda: {"breakers": [{"name": "m", "state": "open", "reason": "away"}]})
+    pages.readiness.show(lambda: {"paused": {"main": {"waiting_for": "x", "reason": "away"}}})
+    async with served(pages, PagesPlace(port=0, host=LOOPBACK, note=None)) as url:
+        noted = NotedProcess(name="worker-7", pid=os.getpid(), url=url)
+        found = await ask_all(this_process(), [noted])
+    (finding,) = answer_findings(found)
+    assert "worker-7" in finding.message
+    assert "main waits for x (away); breaker m is open (away)" in finding.message
+
+
 async def test_a_process_that_never_answers_has_stalled(
-    served: Callable[[Page], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+    serving: Callable[[Page], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.checks.processes.ANSWER_S", 0.05)
     forever = asyncio.Event()
@@ -97,7 +128,7 @@ async def test_a_process_that_never_answers_has_stalled(
         await forever.wait()
         return web.Response()
 
-    await served(silent)
+    await serving(silent)
     (found,) = await ask_all(this_process())
     forever.set()
     assert found.page is None
