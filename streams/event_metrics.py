@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from streams.parking.lot import READ
+from streams.parking.letter import READ
 from streams.work_metrics import WorkMetrics
 
 

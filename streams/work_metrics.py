@@ -16,7 +16,8 @@ from schemas.topics import priority_of
 from streams.errors import BreakerOpen
 from streams.event_in_work import bound_to
 from streams.histogram import RECORDS, SECONDS, Histogram
-from streams.parking.lot import READ, Backlog
+from streams.parking.letter import READ
+from streams.parking.lot import Backlog
 from streams.records import RawRecord
 
 OTHER: Final = "other"

@@ -121,11 +121,17 @@ def worker(
         store=store,
         rebuilds_tables=rebuild_tables,
         keys=keys,
-        alert_hooks=alert_hooks(load_settings()),
         restart_when_stalled=restart_when_stalled,
         stall_after_s=stall_after,
     )
-    with open_tracing(load_settings(), f"wundr-worker-{target}") as tracing:
+    _run_watched(target, settings)
+
+
+def _run_watched(target: str, settings: WorkerSettings) -> None:
+    """With the hooks and traces that the settings of the process ask for."""
+    of_process = load_settings()
+    settings = replace(settings, alert_hooks=alert_hooks(of_process))
+    with open_tracing(of_process, f"wundr-worker-{target}") as tracing:
         _run(target, replace(settings, tracing=tracing))
 
 

@@ -18,7 +18,8 @@ from streams.context import BatchContext, Context
 from streams.errors import BrokerUnavailable
 from streams.event_metrics import event_metrics
 from streams.metrics import Sample
-from streams.parking.lot import READ, Backlog
+from streams.parking.letter import READ
+from streams.parking.lot import Backlog
 from streams.parking.orders import Order, OrderKind
 from streams.policies import Breaker, DeadLetter, Retry, TimeOut
 from streams.records import RawRecord, TopicPartition
