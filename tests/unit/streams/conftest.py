@@ -11,6 +11,7 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
 from tests.unit.streams.bench import NOW, Bench
+from tests.unit.streams.parked import Parked
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +55,9 @@ def started(factory: EventFactory) -> Callable[..., Event[Any]]:
         )
 
     return make
+
+
+@pytest.fixture
+def parked(bench: Bench, started: Callable[..., Event[Any]]) -> Parked:
+    """A partition whose events fail."""
+    return Parked(bench, started)
