@@ -12,8 +12,7 @@ from schemas.event import Event
 from streams.app import App
 from streams.attempts import Attempts
 from streams.context import Context
-from streams.errors import BrokerUnavailable, LaneStopped, RecordRefused
-from streams.handler import InvalidHandler
+from streams.errors import BrokerUnavailable, InvalidHandler, LaneStopped, RecordRefused
 from streams.memory.fetcher import MemoryFetcher
 from streams.parking.orders import OrderKind
 from streams.parking.redoing import Redoing
