@@ -25,10 +25,13 @@ from tests.unit.streams.parked import SOURCE, Parked, until
 
 async def test_an_outage_in_the_middle_of_a_fold_makes_no_dead_letter(parked: Parked) -> None:
     outages = [ConnectionError("the keys are away")] * 2
+    has_begun = False
     parked.bench.healed.set()
 
     def fold(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
-        if event.metadata.user_id == "2" and outages:
+        nonlocal has_begun
+        has_begun = has_begun or event.metadata.user_id == "2"
+        if has_begun and outages:
             raise outages.pop()
         return parked.journal.fold(state, event)
 
