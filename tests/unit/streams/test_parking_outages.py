@@ -14,6 +14,7 @@ from streams.attempts import Attempts
 from streams.context import Context
 from streams.errors import BrokerUnavailable, InvalidHandler, LaneStopped, RecordRefused
 from streams.memory.fetcher import MemoryFetcher
+from streams.parking.letter import READ
 from streams.parking.orders import OrderKind
 from streams.parking.redoing import Redoing
 from streams.policies import DeadLetter, Retry
@@ -162,8 +163,18 @@ async def test_a_try_that_is_cancelled_from_within_ends_the_worker(
 
 
 def test_no_handler_has_the_name_of_what_cannot_be_read() -> None:
-    async def read(event: Event[Any], context: Context) -> None:
+    async def handle(event: Event[Any], context: Context) -> None:
         """Do nothing."""
 
     with pytest.raises(InvalidHandler):
-        App("team").on("analysis.*")(read)
+        App("team").on("analysis.*", name=READ)(handle)
+
+
+async def test_a_handler_named_read_that_fails_holds_up_no_other(parked: Parked) -> None:
+    @parked.app.on("analysis.*")
+    async def read(event: Event[Any], context: Context) -> None:
+        raise ValueError("no")
+
+    parked.app.on("analysis.*", name="other", order=9)(parked.journal.handle)
+    await parked.processor().process(SOURCE, parked.records("a", ["1", "2"]))
+    assert parked.journal.seen == ["1", "2"]
