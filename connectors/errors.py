@@ -71,7 +71,7 @@ class NotMigrated(DatabaseRefused):
     """The database lacks a table or column that this version needs."""
 
     code = "connectors.not_migrated"
-    remedy = "Run `wundr up`, which applies the migrations."
+    remedy = "Start `wundr sink` or `wundr relay`: each applies the migrations."
 
 
 class InvalidPostgresSettings(ConnectorsError):

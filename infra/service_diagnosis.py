@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from dataclasses import dataclass
 from typing import Final
 
+from connectors.errors import NotMigrated
 from connectors.postgres.database import Database
 from connectors.postgres.outbox import PostgresOutbox
 from connectors.postgres.projection_store import PostgresProjectionStore
@@ -85,6 +86,8 @@ def service_findings(settings: Settings, endpoints: Endpoints) -> Iterator[Findi
     for name, check in checks:
         try:
             yield from asyncio.run(_awaited(check(services)))
+        except NotMigrated:
+            yield Finding(check=name, message="no tables yet: the first sink or relay makes them")
         except WundrError as error:
             yield not_examined(name, error)
 

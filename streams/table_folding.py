@@ -91,6 +91,9 @@ class Folding:
                 undone = changes.fold_in_order(projection, source, given.records[begin:end], events)
                 took = (perf_counter() - began) / len(events)
                 self._edges.metrics.ran(projection.name, took, len(events))
+                if undone:
+                    # What an outage has taken back stands before these.
+                    await self.settle(changes, receipts)
                 for record, event in undone:
                     if self._parking.line(source).holds(name, record):
                         await self._follow(name, record, receipts)

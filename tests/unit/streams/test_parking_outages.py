@@ -47,7 +47,7 @@ async def test_an_outage_in_the_middle_of_a_fold_makes_no_dead_letter(parked: Pa
     ]
     await parked.processor().process(copies[0].source, copies)
     assert parked.live("dlq.team") == []
-    assert (outages, sorted(parked.folded())) == ([], ["1", "2", "3"])
+    assert (outages, parked.folded()) == ([], ["1", "2", "3"])
 
 
 async def test_a_letter_that_the_lane_has_not_sent_is_not_ended_before_it(parked: Parked) -> None:
