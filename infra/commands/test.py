@@ -21,7 +21,8 @@ app = typer.Typer(add_completion=False)
 ROOT: Final = Path(__file__).resolve().parents[2]
 FAST_TESTS: Final = ("tests/unit", "tests/architecture")
 PARTS_TESTS: Final = (*FAST_TESTS, "tests/contracts")
-INTEGRATION_TESTS: Final = ("tests/integration",)
+WORKER_TESTS: Final = ("tests/integration/runtime", "tests/integration/streams")
+"""They wait for sessions of killed members to end, one after the other."""
 ACCEPTANCE_TESTS: Final = ("tests/acceptance",)
 
 
@@ -63,13 +64,18 @@ def pytest_runs(scope: Scope, tests: Sequence[str] = ()) -> tuple[Check, ...]:
     else:
         selections = {
             "pytest, parts": PARTS_TESTS,
-            "pytest, integration": INTEGRATION_TESTS,
+            "pytest, integration": ("tests/integration", *_without(WORKER_TESTS)),
+            "pytest, workers": WORKER_TESTS,
             "pytest, acceptance": ACCEPTANCE_TESTS,
         }
     return tuple(
         Check(name=name, command=(sys.executable, "-m", "pytest", *selected))
         for name, selected in selections.items()
     )
+
+
+def _without(folders: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"--ignore={folder}" for folder in folders)
 
 
 @app.command()
