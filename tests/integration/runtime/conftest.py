@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from infra.topics import apply, plan
-from schemas.topics import TopicSpec, platform_topics
+from schemas.topics import TopicSpec, failure_topics, platform_topics
 from streams.attempts import Pause
 from streams.kafka.sender import KafkaSender
 from streams.lane import Lanes
@@ -140,6 +140,12 @@ class Recorder:
         return {(record.partition, record.offset) for record in self.handled}
 
 
+async def make_failure_topics(kafka: KafkaSettings, app: str) -> None:
+    """Where a member looks for what waits, before it reads anything."""
+    specs = failure_topics(app, PARTITIONS)
+    await asyncio.to_thread(lambda: apply(kafka.bootstrap, plan(kafka.bootstrap, specs)))
+
+
 @asynccontextmanager
 async def running_member(
     kafka: KafkaSettings,
@@ -151,9 +157,11 @@ async def running_member(
     instance: str | None = None,
 ) -> AsyncIterator[GroupMember]:
     """A member that has its first assignment; it leaves at the end of the block."""
+    app = group.partition(".")[0]
+    await make_failure_topics(kafka, app)
     member = GroupMember(group, Membership(kafka=kafka, data_dir=data_dir, instance=instance), {})
     lanes = Lanes(partial(SerialLane, process, AtOnce()))
-    member.read_into(lanes, topics, idle_lot(app=group.partition(".")[0]), NothingToRedo())
+    member.read_into(lanes, topics, idle_lot(app=app), NothingToRedo())
     await member.start()
     try:
         yield member

@@ -14,7 +14,7 @@ from streams.serial_lane import SerialLane
 from streams.settings import KafkaSettings
 from streams.table import Table
 from streams.turns import AtOnce
-from tests.integration.runtime.conftest import Recorder, until
+from tests.integration.runtime.conftest import Recorder, make_failure_topics, until
 from tests.integration.runtime.team import PARTITIONS
 from tests.unit.streams.idle import NothingToRedo, idle_lot
 
@@ -29,6 +29,7 @@ async def test_partitions_are_rebuilt_before_their_work_begins(
 ) -> None:
     topic, changelog = f"{unique}-events", f"{unique}-changelog"
     await make_topics(topic, changelog)
+    await make_failure_topics(kafka, "team")
     membership = Membership(kafka=kafka, data_dir=tmp_path, rebuilds_tables=rebuilds)
     member = GroupMember(unique, membership, {"counts": changelog})
     rebuilt: list[int] = []
