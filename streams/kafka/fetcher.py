@@ -34,6 +34,8 @@ class KafkaFetcher:
         for source, offset in starts.items():
             consumer.seek(KafkaPartition(*source), offset)
         self._consumer = consumer
+        # Its own task must have begun: cancelled before that, it keeps the client from closing.
+        await asyncio.sleep(0)
 
     async def fetch(
         self, sources: Collection[TopicPartition], max_records: int, timeout_s: float

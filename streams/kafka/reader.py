@@ -35,6 +35,8 @@ class KafkaReader:
             raise
         consumer.assign(self._partitions)
         self._consumer = consumer
+        # Its own task must have begun: cancelled before that, it keeps the client from closing.
+        await asyncio.sleep(0)
 
     async def partitions(self) -> tuple[TopicPartition, ...]:
         """All partitions of the topics, as they were at the start."""
