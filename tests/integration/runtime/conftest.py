@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from infra.topics import apply, plan
-from schemas.topics import TopicSpec, failure_topics, platform_topics
+from schemas.topics import CONTROL_TOPIC, TopicSpec, failure_topics, platform_topics
 from streams.attempts import Pause
 from streams.kafka.sender import KafkaSender
 from streams.lane import Lanes
@@ -142,7 +142,8 @@ class Recorder:
 
 async def make_failure_topics(kafka: KafkaSettings, app: str) -> None:
     """Where a member looks for what waits, before it reads anything."""
-    specs = failure_topics(app, PARTITIONS)
+    platform = platform_topics(CATALOG, PARTITIONS)
+    specs = [*failure_topics(app, PARTITIONS), *(it for it in platform if it.name == CONTROL_TOPIC)]
     await asyncio.to_thread(lambda: apply(kafka.bootstrap, plan(kafka.bootstrap, specs)))
 
 

@@ -19,7 +19,7 @@ from streams.records import OutgoingRecord
 from streams.runtime.running import WorkerSettings
 from streams.runtime.worker import run_app_worker
 from streams.settings import KafkaSettings
-from tests.integration.runtime.conftest import until
+from tests.integration.runtime.conftest import make_failure_topics, until
 from tests.integration.runtime.tally import OneTopicApp
 from tests.integration.runtime.team import send_all
 from tests.integration.runtime.test_subscriptions import processed
@@ -77,6 +77,7 @@ async def test_a_stock_agent_and_a_handler_share_a_group_and_both_commit(
 ) -> None:
     seen, settings = Seen(unique), WorkerSettings(kafka=kafka, data_dir=tmp_path)
     await make_topics(seen.app.topic, seen.legacy)
+    await make_failure_topics(kafka, seen.app.name)
     plain = [
         OutgoingRecord(topic=seen.legacy, key=b"k", value=b"%d" % number, partition=number % 4)
         for number in range(EVENTS)

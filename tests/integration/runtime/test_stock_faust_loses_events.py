@@ -22,7 +22,7 @@ from streams.app import MAIN
 from streams.kafka.sender import KafkaSender
 from streams.records import OutgoingRecord
 from streams.settings import KafkaSettings
-from tests.integration.runtime.conftest import until
+from tests.integration.runtime.conftest import make_failure_topics, until
 from tests.integration.runtime.stuck import STUCK, Runtime, Work
 from tests.integration.runtime.team import CATALOG, CODEC, FACTORY, PARTITIONS, send_all
 
@@ -106,6 +106,7 @@ async def contestants(
     specs = platform_topics(CATALOG, PARTITIONS)
     await asyncio.to_thread(lambda: apply(kafka.bootstrap, plan(kafka.bootstrap, specs)))
     await make_topics(unique)
+    await make_failure_topics(kafka, f"{unique}-{Runtime.OURS.value}")
     both = {}
     for runtime in Runtime:
         work = Work(folder=tmp_path / runtime.value)

@@ -17,7 +17,7 @@ from streams.records import OutgoingRecord
 from streams.runtime.running import WorkerSettings
 from streams.runtime.worker import run_app_worker
 from streams.settings import KafkaSettings
-from tests.integration.runtime.conftest import Recorder, running_member, until
+from tests.integration.runtime.conftest import Recorder, make_failure_topics, running_member, until
 from tests.integration.runtime.tally import OneTopicApp
 from tests.integration.runtime.team import CODEC, FACTORY, send_all
 from tests.integration.runtime.test_offsets import committed
@@ -65,6 +65,7 @@ async def test_what_hangs_in_one_subscription_holds_up_no_other_of_the_same_work
         counted.add(event.data.lines)
 
     await make_topics(app.topic)
+    await make_failure_topics(kafka, app.name)
     await send_all(sender, [processed(app.topic, number) for number in range(EVENTS)])
     stop = asyncio.Event()
     worker = asyncio.create_task(
