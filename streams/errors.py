@@ -12,6 +12,7 @@ WundrError
     │   ├── StoreFailed         the files of a table cannot be read or written
     │   │   ├── StoreCorrupt    they are damaged: the next start rebuilds them
     │   │   └── StoreInUse      another process has them
+    │   ├── LetterNotFound      a failed event no longer stands where it was kept
     │   └── TopicMissing        a topic does not exist on this cluster
     ├── CommitRefused           a partition went to another member before a commit
     ├── RecordRefused           the broker will never take this record
@@ -338,6 +339,13 @@ class InvalidBatchLimits(StreamsError):
 
     code = "streams.invalid_batch_limits"
     remedy = "Give numbers above zero, and room for at least one batch."
+
+
+class LetterNotFound(InfrastructureError):
+    """A failed event no longer stands where it was kept: another letter about it came later."""
+
+    code = "streams.letter_not_found"
+    remedy = "Start the worker again: it begins with the last letter about each event."
 
 
 class TopicMissing(InfrastructureError):

@@ -1,6 +1,6 @@
 """Reading what waits: the last letter of each key in `retry.<app>` and `dlq.<app>`."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
@@ -106,8 +106,11 @@ async def held_back(
     return HeldBack(folded_from, rekeyed)
 
 
-async def load_values(open_fetcher: OpenFetcher, entries: Iterable[Entry]) -> None:
-    """Read the bytes of entries again that were left on Kafka. Raises InfrastructureError."""
+async def load_values(open_fetcher: OpenFetcher, entries: Sequence[Entry]) -> None:
+    """Read the bytes of entries again that were left on Kafka: of the first, and some ahead.
+
+    Raises InfrastructureError.
+    """
     bare = [it for it in entries if it.letter.record.value is None and it.kept_at is not None]
     by_partition: dict[TopicPartition, dict[int, Entry]] = {}
     for entry in bare[:VALUES_AT_ONCE]:
@@ -115,17 +118,18 @@ async def load_values(open_fetcher: OpenFetcher, entries: Iterable[Entry]) -> No
         topic, partition, offset = entry.kept_at
         by_partition.setdefault(TopicPartition(topic, partition), {})[offset] = entry
     for source, wanted in by_partition.items():
-        await _load_values_of(open_fetcher, source, wanted)
+        await _load_values_of(open_fetcher, source, wanted, entries[0])
 
 
 async def _load_values_of(
-    open_fetcher: OpenFetcher, source: TopicPartition, wanted: dict[int, Entry]
+    open_fetcher: OpenFetcher, source: TopicPartition, wanted: dict[int, Entry], due: Entry
 ) -> None:
     last, left = max(wanted), AHEAD_BYTES
     async for records in _read(open_fetcher, {source: min(wanted)}, {source: last + 1}):
         for record in records:
             entry = wanted.get(record.offset)
-            if entry is not None and left > 0:
+            # One that was tried stands behind those that wait for it.
+            if entry is not None and (left > 0 or entry is due):
                 left -= len(record.value or b"")
                 whole = entry.letter.record._replace(value=record.value)
                 entry.letter = replace(entry.letter, record=whole)
@@ -144,6 +148,10 @@ class _Room:
         self._left -= len(value)
         return True
 
+    def give_back(self, entry: Entry) -> None:
+        """The letter has ended, or another one has taken its place."""
+        self._left += len(entry.letter.record.value or b"")
+
 
 async def _last_of_each(
     open_fetcher: OpenFetcher, topic: str, partitions: Sequence[int], group: str, room: _Room
@@ -153,9 +161,11 @@ async def _last_of_each(
     async for records in _read(open_fetcher, starts, None):
         for record in records:
             key = record.key or b""
+            if key in found:
+                room.give_back(found.pop(key))
             if record.value is None:
-                found.pop(key, None)
-            elif first_header(record.headers, SUBSCRIPTION) == group.encode():
+                continue
+            if first_header(record.headers, SUBSCRIPTION) == group.encode():
                 _take(found, key, record, room)
     return found
 
@@ -176,11 +186,12 @@ async def _read(
     starts: Mapping[TopicPartition, int],
     ends: Mapping[TopicPartition, int] | None,
 ) -> AsyncIterator[Sequence[RawRecord]]:
-    """All records from `starts` to `ends`, or else to where the partitions end now."""
+    """All records from `starts` to `ends`, and no further than where the partitions end now."""
     if not starts:
         return
     async with _started(open_fetcher, starts) as fetcher:
-        until = ends or await fetcher.ends(list(starts))
+        known = await fetcher.ends(list(starts))
+        until = known if ends is None else {it: min(ends[it], known[it]) for it in starts}
         at = dict(starts)
         while pending := [source for source in starts if at[source] < until[source]]:
             fetched = await fetcher.fetch(pending, FETCH_RECORDS, FETCH_S)

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import structlog
 
 from streams.attempts import Failed
-from streams.errors import InfrastructureError, LaneStopped, NoSuchHandler
+from streams.errors import InfrastructureError, LaneStopped, LetterNotFound, NoSuchHandler
 from streams.lane import STOP_S
 from streams.log import PartitionFetcher
 from streams.parking.letter import Letter, LetterState, source_of
@@ -243,9 +243,14 @@ class Redoing:
             return Failed(error=error, tries=1)
 
     async def _whole(self, ahead: list[Entry], entry: Entry) -> RawRecord:
-        """The record with its bytes, which may have been left on Kafka; then the next ones, too."""
+        """The record with its bytes, which may have been left on Kafka; then the next ones, too.
+
+        Raises LetterNotFound.
+        """
         if entry.letter.record.value is None:
             await load_values(self._open_fetcher, ahead)
+        if entry.letter.record.value is None:
+            raise LetterNotFound(f"{entry.letter.id} no longer stands at {entry.kept_at}")
         return entry.letter.record
 
     async def _settle(self, outcomes: list[_Outcome]) -> None:

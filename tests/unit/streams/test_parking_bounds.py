@@ -9,6 +9,7 @@ import pytest
 from schemas.event import Event
 from schemas.events.domain import AnalysisStarted
 from streams.context import Context
+from streams.errors import LetterNotFound
 from streams.parking.loading import load_entries
 from streams.parking.orders import Order, OrderKind
 from streams.policies import DeadLetter, Retry
@@ -75,6 +76,56 @@ async def test_values_are_read_ahead_no_further_than_the_bound(
     await parked.order(OrderKind.REDRIVE, parked.letter)
     assert journal.seen == MANY
     assert 0 < max(held) <= 2 * LITTLE_BYTES
+
+
+async def test_a_head_that_was_tried_is_read_though_much_stands_before_it(
+    parked: Parked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.parking.lot.HELD_BYTES", 0)
+    monkeypatch.setattr("streams.parking.loading.AHEAD_BYTES", LITTLE_BYTES)
+    parked.journal.failing = {"0"}
+    parked.app.on("analysis.*", policies=(Retry(tries=9), DeadLetter()))(parked.journal.handle)
+    await parked.processor().process(SOURCE, parked.records("a", MANY))
+    parked.bench.lot.hasten()
+    await parked.bench.redoing.redo_due()
+    parked.journal.failing.clear()
+    parked.journal.seen.clear()
+    await parked.bench.redo()
+    assert parked.journal.seen == MANY
+
+
+async def test_letters_that_have_ended_take_no_room_when_letters_are_read(
+    parked: Parked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.parking.loading.HELD_BYTES", LITTLE_BYTES)
+    parked.app.on("analysis.*", policies=ONCE)(parked.journal.handle)
+    parked.journal.failing = set(MANY)
+    processor = parked.processor()
+    for offset, name in enumerate(MANY[:20]):
+        await processor.process(SOURCE, [parked.record("a", name, offset)])
+        await parked.order(OrderKind.DROP, parked.letter)
+    await processor.process(SOURCE, [parked.record("a", MANY[20], 20)])
+    (entry,) = await load_entries(parked.fetcher, "team", "team.main", {0})
+    assert entry.letter.record.value
+
+
+async def test_a_letter_that_is_not_where_it_was_kept_is_told_and_not_taken_for_done(
+    parked: Parked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.parking.lot.HELD_BYTES", 0)
+    monkeypatch.setattr("streams.parking.redoing.AGAIN_S", 0)
+    parked.app.on("analysis.*")(parked.journal.handle)
+    parked.journal.failing = {"0"}
+    await parked.processor().process(SOURCE, parked.records("a", MANY[:2]))
+    await asyncio.sleep(0)
+    line = parked.bench.lot.line(SOURCE)
+    (sequence,) = line.blocked.values()
+    assert sequence.head.kept_at is not None
+    sequence.head.kept_at = sequence.head.kept_at._replace(offset=99)
+    parked.bench.lot.hasten()
+    with pytest.raises(LetterNotFound, match="no longer stands"):
+        await parked.bench.redoing.redo_due()
+    assert parked.bench.lot.backlog == (1, 0, 1)
 
 
 async def test_orders_do_not_overtake_a_retry_that_is_due(
