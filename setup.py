@@ -2,11 +2,11 @@
 
 from setuptools import Extension, setup
 
+SHARED = ["schemas/_varint.h"]
+
 setup(
     ext_modules=[
-        Extension("schemas._native_reading", ["schemas/_native_reading.c"], optional=True),
-        Extension(
-            "streams.kafka._native_records", ["streams/kafka/_native_records.c"], optional=True
-        ),
+        Extension(name, [f"{name.replace('.', '/')}.c"], depends=SHARED, optional=True)
+        for name in ("schemas._native_reading", "streams.kafka._native_records")
     ]
 )

@@ -1,7 +1,7 @@
 """Puts a catch-up subscription together from real parts: history in Postgres, the tail in Kafka."""
 
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from connectors.catch_up import CatchUp, CatchUpEdges
@@ -13,8 +13,7 @@ from schemas.key_ring import KeyRing
 from schemas.topics import STORE_EVENTS
 from streams.impatient_schemas import ImpatientSchemas
 from streams.kafka.fetcher import KafkaFetcher
-from streams.kafka.schema_topic import KafkaWriterSchemas
-from streams.kafka.sender import KafkaSender
+from streams.kafka.schema_topic import open_schemas
 from streams.reading import EventReading
 from streams.settings import KafkaSettings
 
@@ -41,11 +40,7 @@ class CatchUpPlan:
 async def catch_up(plan: CatchUpPlan, database: Database) -> AsyncIterator[CatchUp]:
     """A subscription that is ready to be read; closes its connections to Kafka behind the block."""
     codec = Codec(plan.catalog, keys=plan.keys)
-    async with AsyncExitStack() as closing:
-        sender = KafkaSender(plan.kafka)
-        closing.push_async_callback(sender.close)
-        schemas = KafkaWriterSchemas(plan.kafka, sender, codec)
-        closing.push_async_callback(schemas.close)
+    async with open_schemas(plan.kafka, codec) as (schemas, _):
         edges = CatchUpEdges(
             stored=PostgresStoredRecords(database),
             reading=EventReading(codec, ImpatientSchemas(schemas), plan.wants),

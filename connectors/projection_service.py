@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from connectors.first_error import first_error
@@ -12,39 +11,20 @@ from connectors.postgres.database import Database
 from connectors.postgres.history import PostgresHistory
 from connectors.postgres.projection_store import PostgresProjectionStore
 from connectors.projector import Projector
-from connectors.settings import PostgresSettings
+from connectors.store_plan import StorePlan
 from connectors.version_fold import ProjectionEdges
-from schemas.catalog import Catalog
 from schemas.codec import Codec
-from schemas.key_ring import KeyRing
 from streams.app import App
 from streams.impatient_schemas import ImpatientSchemas
-from streams.kafka.schema_topic import KafkaWriterSchemas
-from streams.kafka.sender import KafkaSender
+from streams.kafka.schema_topic import open_schemas
 from streams.projection import KeptIn
-from streams.settings import KafkaSettings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectionPlan:
-    """Which Kafka, which Postgres, which schemas."""
-
-    kafka: KafkaSettings
-    postgres: PostgresSettings
-    catalog: Catalog
-    keys: KeyRing | None = None
 
 
 @asynccontextmanager
-async def projection_edges(plan: ProjectionPlan) -> AsyncIterator[ProjectionEdges]:
+async def projection_edges(plan: StorePlan) -> AsyncIterator[ProjectionEdges]:
     """History and rows; Kafka is asked for nothing but schemas that this release does not have."""
     codec = Codec(plan.catalog, keys=plan.keys)
-    async with AsyncExitStack() as closing:
-        sender = KafkaSender(plan.kafka)
-        closing.push_async_callback(sender.close)
-        schemas = KafkaWriterSchemas(plan.kafka, sender, codec)
-        closing.push_async_callback(schemas.close)
-        database = await closing.enter_async_context(Database(plan.postgres))
+    async with open_schemas(plan.kafka, codec) as (schemas, _), Database(plan.postgres) as database:
         yield ProjectionEdges(
             history=PostgresHistory(database, codec, ImpatientSchemas(schemas)),
             store=PostgresProjectionStore(database),

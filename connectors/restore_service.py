@@ -1,7 +1,7 @@
 """Puts a restore together from real parts: Kafka on one side, Postgres on the other."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from connectors.postgres.database import Database
@@ -14,8 +14,7 @@ from schemas.codec import Codec
 from schemas.topics import STORE_EVENTS
 from streams.impatient_schemas import ImpatientSchemas
 from streams.kafka.fetcher import KafkaFetcher
-from streams.kafka.schema_topic import KafkaWriterSchemas
-from streams.kafka.sender import KafkaSender
+from streams.kafka.schema_topic import open_schemas
 from streams.reading import EventReading
 from streams.records import TopicPartition
 from streams.settings import KafkaSettings
@@ -45,12 +44,7 @@ async def store_restore(
 ) -> AsyncIterator[StoreRestore]:
     """A restore that is ready to run; closes its connections behind the block."""
     codec = Codec(plan.catalog)
-    async with AsyncExitStack() as closing:
-        sender = KafkaSender(plan.kafka)
-        closing.push_async_callback(sender.close)
-        schemas = KafkaWriterSchemas(plan.kafka, sender, codec)
-        closing.push_async_callback(schemas.close)
-        database = await closing.enter_async_context(Database(plan.postgres))
+    async with open_schemas(plan.kafka, codec) as (schemas, _), Database(plan.postgres) as database:
         reading = EventReading(codec, ImpatientSchemas(schemas), wants=lambda _type: True)
         edges = RestoreEdges(
             fetchers=lambda: KafkaFetcher(plan.kafka),

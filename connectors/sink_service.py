@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -19,8 +19,7 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from streams.impatient_schemas import ImpatientSchemas
 from streams.kafka.group import KafkaGroupReader
-from streams.kafka.schema_topic import KafkaWriterSchemas
-from streams.kafka.sender import KafkaSender
+from streams.kafka.schema_topic import open_schemas
 from streams.reading import EventReading
 from streams.settings import KafkaSettings
 from streams.tracing import Tracing
@@ -47,12 +46,10 @@ async def store_sink(
 ) -> AsyncIterator[StoreSink]:
     """A sink that is ready to run; closes its connections behind the block."""
     codec = Codec(plan.catalog)
-    async with AsyncExitStack() as closing:
-        sender = KafkaSender(plan.kafka)
-        closing.push_async_callback(sender.close)
-        schemas = KafkaWriterSchemas(plan.kafka, sender, codec)
-        closing.push_async_callback(schemas.close)
-        database = await closing.enter_async_context(Database(plan.postgres))
+    async with (
+        open_schemas(plan.kafka, codec) as (schemas, sender),
+        Database(plan.postgres) as database,
+    ):
         reading = EventReading(codec, ImpatientSchemas(schemas), wants=lambda _type: True)
         edges = SinkEdges(
             readers=lambda listener: KafkaGroupReader(

@@ -22,8 +22,9 @@ from connectors.postgres.database import Database
 from connectors.postgres.erasure import PostgresErasure
 from connectors.postgres.migrations import migrate
 from connectors.projection_rebuild import Rebuild
-from connectors.projection_service import ProjectionPlan, projection_edges
+from connectors.projection_service import projection_edges
 from connectors.projection_store import KnownProjection
+from connectors.store_plan import StorePlan
 from connectors.version_fold import ProjectionEdges
 from infra.errors import KeysNotConfigured
 from infra.stored_projections import find_projection
@@ -37,7 +38,7 @@ _HANDED_OVER_WITHIN_S: Final = 30.0
 _LOOK_AGAIN_S: Final = 0.5
 
 
-async def forget_subject(plan: ProjectionPlan, subject: str, settle: timedelta) -> ErasureReport:
+async def forget_subject(plan: StorePlan, subject: str, settle: timedelta) -> ErasureReport:
     """Delete the key; `settle` later, when no process has it any more, clean what was folded.
 
     May be done again, and goes on where it stopped. Raises KeysNotConfigured, InvalidEventData for

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,7 @@ from streams.failures import is_failure_topic
 from streams.kafka.fetcher import KafkaFetcher
 from streams.kafka.offsets import committed_offsets
 from streams.kafka.reader import KafkaReader
-from streams.kafka.schema_topic import KafkaWriterSchemas
-from streams.kafka.sender import KafkaSender
+from streams.kafka.schema_topic import open_schemas
 from streams.progress_evidence import (
     Checkpoints,
     Placed,
@@ -76,15 +76,16 @@ async def course_of(plan: CoursePlan, event_id: str) -> Timeline:
 async def place_of(plan: CoursePlan, event_id: str) -> tuple[Event[Any], Origin | None]:
     """A stored event and its place in `events.*`, None before it has come back from Kafka."""
     async with Database(plan.postgres) as database:
-        event = await _stored(plan, database).get_event(event_id)
+        async with _stored(plan, database) as stored:
+            event = await stored.get_event(event_id)
         search = _evidence(plan, database)
         found = await search.run([event], [])
     return event, found.origins.get(event_id)
 
 
 async def _caused_events(plan: CoursePlan, event_id: str) -> list[Event[Any]]:
-    async with Database(plan.postgres) as database:
-        events = await _stored(plan, database).get_events_by_causation(event_id)
+    async with Database(plan.postgres) as database, _stored(plan, database) as stored:
+        events = await stored.get_events_by_causation(event_id)
     if not events:
         raise EventNotFound(event_id)
     return events
@@ -117,7 +118,8 @@ def _evidence(plan: CoursePlan, database: Database) -> EvidenceSearch:
     )
 
 
-def _stored(plan: CoursePlan, database: Database) -> PostgresEventStore:
+@asynccontextmanager
+async def _stored(plan: CoursePlan, database: Database) -> AsyncIterator[PostgresEventStore]:
     codec = Codec(plan.catalog)
-    schemas = KafkaWriterSchemas(plan.kafka, KafkaSender(plan.kafka), codec)
-    return PostgresEventStore(database, codec, schemas)
+    async with open_schemas(plan.kafka, codec) as (schemas, _):
+        yield PostgresEventStore(database, codec, schemas)

@@ -6,18 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.projection_errors import UnknownProjection
-from connectors.projection_service import ProjectionPlan
 from connectors.projection_store import KnownProjection
-from connectors.settings import PostgresSettings
 from connectors.version_fold import ProjectionEdges
-from infra.keys import open_keys
-from infra.settings import load_settings
-from infra.stack.local import require_endpoints
-from schemas.catalog import Catalog
 from streams.app import App
 from streams.projection import KeptIn, Projection
 from streams.runtime.loading import load_app
-from streams.settings import KafkaSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +21,6 @@ class Found:
     module: str
     projection: Projection
     known: KnownProjection | None
-
-
-def projection_plan(client_id: str) -> ProjectionPlan:
-    """Where this installation keeps things. Raises StackNotRunning, SettingsInvalid."""
-    settings = load_settings()
-    endpoints = require_endpoints(settings)
-    return ProjectionPlan(
-        kafka=KafkaSettings(bootstrap=endpoints.kafka_bootstrap, client_id=client_id),
-        postgres=PostgresSettings(dsn=endpoints.postgres_dsn),
-        catalog=Catalog.load(),
-        keys=open_keys(settings, endpoints),
-    )
 
 
 async def find_projection(edges: ProjectionEdges, name: str, module: str | None) -> Found:

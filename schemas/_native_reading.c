@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <structmember.h>
 
+#include "_varint.h"
+
 /* What native_program.py must speak; raised with every change of the programs. */
 #define PROGRAM_FORMAT 1
 
@@ -86,28 +88,7 @@ left(const Cursor *cursor)
     return cursor->end - cursor->at;
 }
 
-/* Up to ten bytes, the lowest seven bits first; as written, before zigzag. */
-static int
-read_long_varint(Cursor *cursor, uint64_t *number)
-{
-    uint64_t found = 0;
-    for (int shift = 0; shift < 70; shift += 7) {
-        if (cursor->at == cursor->end) {
-            return -1;
-        }
-        uint64_t byte = *cursor->at++;
-        if (shift == 63 && byte > 1) {
-            return -1;
-        }
-        found |= (byte & 127) << shift;
-        if (byte < 128) {
-            *number = found;
-            return 0;
-        }
-    }
-    return -1;
-}
-
+/* Most numbers are one byte. */
 static inline int
 read_varint(Cursor *cursor, uint64_t *number)
 {
@@ -115,7 +96,7 @@ read_varint(Cursor *cursor, uint64_t *number)
         *number = *cursor->at++;
         return 0;
     }
-    return read_long_varint(cursor, number);
+    return read_varint_at(&cursor->at, cursor->end, number);
 }
 
 static inline int64_t

@@ -43,7 +43,8 @@ class BatchHandling:
             for delivered in batch:
                 await self._handle_alone(handler, delivered, receipts)
         else:
-            await self._fail(handler, batch[0], failed, receipts)
+            record = batch[0].record
+            receipts += await self._parking.fail(handler.name, record, failed, handler.retry)
 
     async def redo(
         self, handler: BatchHandler, delivered: Delivered, receipts: list[Receipt]
@@ -64,17 +65,10 @@ class BatchHandling:
     ) -> None:
         """Unless an earlier one of its aggregate has failed: then it waits behind that."""
         record = delivered.record
-        if not self._parking.line(record.source).holds(handler.name, record):
+        if self._parking.line(record.source).holds(handler.name, record):
+            receipts += await self._parking.follow(handler.name, record)
+        else:
             await self.handle(handler, [delivered], receipts)
-            return
-        kept = await self._parking.follow(handler.name, record)
-        receipts += [] if kept is None else [kept]
-
-    async def _fail(
-        self, handler: BatchHandler, delivered: Delivered, failed: Failed, receipts: list[Receipt]
-    ) -> None:
-        kept = await self._parking.fail(handler.name, delivered.record, failed, handler.retry)
-        receipts += [] if kept is None else [kept]
 
 
 class _BatchTrial:

@@ -157,8 +157,7 @@ class Handling:
             error, trial.run, waiting_for=f"handler {handler.name}", schedule=handler.retry
         )
         if failed is not None:
-            kept = await self._parking.fail(handler.name, record, failed, handler.retry)
-            return [] if kept is None else [kept]
+            return await self._parking.fail(handler.name, record, failed, handler.retry)
         return [await self.send(outgoing) for outgoing in trial.emitted]
 
     def _marked(self, event: Event[Any], emission: Emission) -> OutgoingRecord:

@@ -167,11 +167,11 @@ class AppProcessor:
         for taker in self._takers.find(record.topic, event.type).all:
             failed = None
             if line.holds(taker.name, record):
-                await self._follow(taker.name, record, receipts)
+                receipts += await self._parking.follow(taker.name, record)
             else:
                 failed = await self._redo_one(taker.name, record, event, receipts)
             if failed is not None:
-                await self._fail(taker.name, record, failed, receipts)
+                receipts += await self._fail(taker.name, record, failed)
 
     async def _react(
         self, source: TopicPartition, records: Sequence[RawRecord], more: More, work: _Work
@@ -233,7 +233,7 @@ class AppProcessor:
         """Look closer at bytes or a schema not understood at once; park what cannot be read."""
         event = await self._read_closely(record)
         if isinstance(event, Failed):
-            await self._fail(READ, record, event, work.receipts)
+            work.receipts += await self._fail(READ, record, event)
             return None
         return event
 
@@ -302,7 +302,7 @@ class AppProcessor:
         begin: Begin = partial(self._handling.begin_timed, len(records))
         for record in records:
             if line.blocked and line.holds(READ, record):
-                await self._follow(READ, record, work.receipts)
+                work.receipts += await self._parking.follow(READ, record)
                 continue
             try:
                 event = view(record)
@@ -331,7 +331,7 @@ class AppProcessor:
         takers.tally.events += 1
         for taker in takers.all:
             if line.holds(taker.name, record):
-                await self._follow(taker.name, record, work.receipts)
+                work.receipts += await self._parking.follow(taker.name, record)
             elif isinstance(taker, Handler):
                 unfinished = self._handling.begin(taker, record, event)
                 if unfinished is not None:
@@ -356,7 +356,7 @@ class AppProcessor:
     ) -> None:
         failed = await self._rekey(projection, record, event, receipts)
         if failed is not None:
-            await self._fail(projection.name, record, failed, receipts)
+            receipts += await self._fail(projection.name, record, failed)
 
     async def _rekey(
         self,
@@ -385,12 +385,5 @@ class AppProcessor:
             self.metrics.failed(projection.name)
         return failed
 
-    async def _follow(self, name: str, record: RawRecord, receipts: list[Receipt]) -> None:
-        kept = await self._parking.follow(name, record)
-        receipts += [] if kept is None else [kept]
-
-    async def _fail(
-        self, name: str, record: RawRecord, failed: Failed, receipts: list[Receipt]
-    ) -> None:
-        kept = await self._parking.fail(name, record, failed, self.schedule_of(name))
-        receipts += [] if kept is None else [kept]
+    async def _fail(self, name: str, record: RawRecord, failed: Failed) -> list[Receipt]:
+        return await self._parking.fail(name, record, failed, self.schedule_of(name))

@@ -96,7 +96,7 @@ class Folding:
                     await self.settle(changes, receipts)
                 for record, event in undone:
                     if self._parking.line(source).holds(name, record):
-                        await self._follow(name, record, receipts)
+                        receipts += await self._parking.follow(name, record)
                     else:
                         await self._fold_singly(projection, record, event, changes, receipts)
 
@@ -105,11 +105,11 @@ class Folding:
         for undone in changes.settle():
             name, record = undone.projection.name, undone.record
             if self._parking.line(record.source).holds(name, record):
-                await self._follow(name, record, receipts)
+                receipts += await self._parking.follow(name, record)
                 continue
             failed = await self._fold_after_outage(undone, changes)
             if failed is not None:
-                await self._fail(name, record, failed, receipts)
+                receipts += await self._fail(name, record, failed)
 
     async def _fold_after_outage(self, undone: FailedFold, changes: TableBatch) -> Failed | None:
         """Where something was away, the event is folded once that is back; None when it is."""
@@ -177,15 +177,8 @@ class Folding:
         )
         if failed is not None:
             changes.leave_out(projection, record)
-            await self._fail(projection.name, record, failed, receipts)
+            receipts += await self._fail(projection.name, record, failed)
 
-    async def _follow(self, name: str, record: RawRecord, receipts: list[Receipt]) -> None:
-        kept = await self._parking.follow(name, record)
-        receipts += [] if kept is None else [kept]
-
-    async def _fail(
-        self, name: str, record: RawRecord, failed: Failed, receipts: list[Receipt]
-    ) -> None:
+    async def _fail(self, name: str, record: RawRecord, failed: Failed) -> list[Receipt]:
         self._edges.metrics.failed(name)
-        kept = await self._parking.fail(name, record, failed, FOLDED_ONCE)
-        receipts += [] if kept is None else [kept]
+        return await self._parking.fail(name, record, failed, FOLDED_ONCE)

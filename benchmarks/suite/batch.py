@@ -44,6 +44,7 @@ BENCH: Final = Bench(
             module="benchmarks.systems.publish_singly",
             environment=Environment.PROJECT,
             settings={**_SETTINGS, "linger_ms": 0, "unacknowledged": 1},
+            options={"open": 0},
             rate=600,
         ),
         System(

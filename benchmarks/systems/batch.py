@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import uvloop
-
 from benchmarks.contract import Meter, RunConfig
 from benchmarks.systems.nothing_stored import NothingStored
-from benchmarks.systems.publish import LINGER_MS, publish_through
+from benchmarks.systems.publish import LINGER_MS, publish_through, run_publisher
 from schemas.catalog import Catalog
 from streams.batcher import BatchLimits
 from streams.bus.batching import BatchingBus
@@ -26,11 +22,7 @@ async def publish(config: RunConfig, meter: Meter) -> None:
 
 def main() -> None:
     """Measure and print."""
-    config = RunConfig.from_arguments()
-    meter = Meter(config.events, config.warm_up)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(publish(config, meter))
-    meter.measurement().print()
+    run_publisher(publish)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from itertools import cycle, islice
 from typing import Any
 
@@ -58,13 +58,18 @@ async def publish_through(bus: EventBus, config: RunConfig, meter: Meter) -> Non
     await bus.close()
 
 
-def main() -> None:
-    """Measure and print."""
+def run_publisher(publish: Callable[[RunConfig, Meter], Coroutine[Any, Any, None]]) -> None:
+    """Publish, measure and print."""
     config = RunConfig.from_arguments()
     meter = Meter(config.events, config.warm_up)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(publish(config, meter))
     meter.measurement().print()
+
+
+def main() -> None:
+    """Measure and print."""
+    run_publisher(publish)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,8 @@ import asyncio
 from collections import deque
 from typing import Any
 
-import uvloop
-
 from benchmarks.contract import Meter, RunConfig
-from benchmarks.systems.publish import LINGER_MS, new_events
+from benchmarks.systems.publish import LINGER_MS, new_events, run_publisher
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event
@@ -49,11 +47,7 @@ async def publish(config: RunConfig, meter: Meter) -> None:
 
 def main() -> None:
     """Measure and print."""
-    config = RunConfig.from_arguments()
-    meter = Meter(config.events, config.warm_up)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(publish(config, meter))
-    meter.measurement().print()
+    run_publisher(publish)
 
 
 if __name__ == "__main__":

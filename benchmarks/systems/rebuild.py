@@ -10,8 +10,9 @@ import uvloop
 from benchmarks.contract import Meter, RunConfig
 from benchmarks.folding import NAME, Stopwatch, counting
 from connectors.projection_rebuild import Rebuild
-from connectors.projection_service import ProjectionPlan, projection_edges
+from connectors.projection_service import projection_edges
 from connectors.settings import PostgresSettings
+from connectors.store_plan import StorePlan
 from schemas.catalog import Catalog
 from streams.runtime.collecting import collect_garbage_less_often
 from streams.settings import KafkaSettings
@@ -19,7 +20,7 @@ from streams.settings import KafkaSettings
 
 async def rebuild(config: RunConfig, meter: Meter) -> None:
     """Rebuild once and print what it took; the first run of a database has nothing to compare."""
-    plan = ProjectionPlan(
+    plan = StorePlan(
         kafka=KafkaSettings(bootstrap=config.bootstrap),
         postgres=PostgresSettings(dsn=config.options["dsn"]),
         catalog=Catalog.load(),

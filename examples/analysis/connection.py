@@ -21,8 +21,7 @@ from streams.bus.port import EventBus
 from streams.event_store import CommandAppender
 from streams.journal import FileJournal
 from streams.journalled_appender import JournalledAppender
-from streams.kafka.schema_topic import KafkaWriterSchemas
-from streams.kafka.sender import KafkaSender
+from streams.kafka.schema_topic import open_schemas
 from streams.settings import KafkaSettings
 
 PRODUCER_LINGER_MS: Final = 20
@@ -51,9 +50,11 @@ async def connect(endpoints: Endpoints, app: str, journal: Path) -> AsyncIterato
     kafka = KafkaSettings(
         bootstrap=endpoints.kafka_bootstrap, client_id=app, linger_ms=PRODUCER_LINGER_MS
     )
-    schemas = KafkaWriterSchemas(kafka, KafkaSender(kafka), codec)
     with closing(FileJournal(journal)) as kept, open_tracing(load_settings(), app) as tracing:
-        async with Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database:
+        async with (
+            open_schemas(kafka, codec) as (schemas, _),
+            Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database,
+        ):
             store = PostgresEventStore(database, codec, schemas)
             appender = JournalledAppender(
                 PostgresEventAppender(database, catalog, codec), codec, kept

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 import typer
@@ -28,8 +28,7 @@ from schemas.codec import Codec
 from schemas.event import Event, EventFactory
 from schemas.pattern import matches, validate_pattern
 from streams.kafka.reader import KafkaReader
-from streams.kafka.schema_topic import KafkaWriterSchemas
-from streams.kafka.sender import KafkaSender
+from streams.kafka.schema_topic import open_schemas
 from streams.publisher import EventPublisher
 from streams.reading import EventReading, Unreadable
 from streams.settings import KafkaSettings
@@ -100,9 +99,10 @@ async def _stored(
 ) -> list[Event[Any]]:
     endpoints = _endpoints()
     kafka = KafkaSettings(bootstrap=endpoints.kafka_bootstrap, client_id="wundr-get")
+    codec = Codec(Catalog.load())
     async with (
         Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database,
-        open_schemas(kafka, Codec(Catalog.load())) as (schemas, codec, _),
+        open_schemas(kafka, codec) as (schemas, _),
     ):
         store = PostgresEventStore(database, codec, schemas)
         if event_id is not None:
@@ -125,7 +125,8 @@ async def _arriving(pattern: str, *, from_start: bool) -> AsyncIterator[Event[An
     kafka = KafkaSettings(bootstrap=_endpoints().kafka_bootstrap, client_id="wundr-tail")
     catalog = Catalog.load()
     async with AsyncExitStack() as closing:
-        schemas, codec, _ = await closing.enter_async_context(open_schemas(kafka, Codec(catalog)))
+        codec = Codec(catalog)
+        schemas, _ = await closing.enter_async_context(open_schemas(kafka, codec))
         reader = KafkaReader(kafka, catalog.topics_for([pattern]))
         closing.push_async_callback(reader.close)
         await reader.start()
@@ -143,20 +144,6 @@ async def _arriving(pattern: str, *, from_start: bool) -> AsyncIterator[Event[An
                         yield event
 
 
-@asynccontextmanager
-async def open_schemas(
-    kafka: KafkaSettings, codec: Codec
-) -> AsyncIterator[tuple[KafkaWriterSchemas, Codec, KafkaSender]]:
-    """What reading events of newer releases needs; closed behind the block."""
-    sender = KafkaSender(kafka)
-    schemas = KafkaWriterSchemas(kafka, sender, codec)
-    try:
-        yield schemas, codec, sender
-    finally:
-        await schemas.close()
-        await sender.close()
-
-
 async def _publish(event_type: str, data: dict[str, Any], aggregate: str | None) -> Event[Any]:
     catalog = Catalog.load()
     event = EventFactory(catalog, source="wundr-events-publish").create_from_mapping(
@@ -165,7 +152,8 @@ async def _publish(event_type: str, data: dict[str, Any], aggregate: str | None)
     kafka = KafkaSettings(bootstrap=_endpoints().kafka_bootstrap, client_id="wundr-publish")
     settings = load_settings()
     keys = open_keys(settings, require_endpoints(settings))
-    async with open_schemas(kafka, Codec(catalog, keys=keys)) as (schemas, codec, sender):
+    codec = Codec(catalog, keys=keys)
+    async with open_schemas(kafka, codec) as (schemas, sender):
         with open_tracing(settings, "wundr-events-publish") as tracing:
             publisher = EventPublisher(catalog, codec, traced_sender(sender, tracing), schemas)
             event = in_trace(event, tracing)

@@ -9,14 +9,15 @@ from typing import Annotated
 import structlog
 import typer
 
-from connectors.projection_service import ProjectionPlan, projection_edges, run_projectors
+from connectors.projection_service import projection_edges, run_projectors
 from connectors.projector import Projector, ProjectorSettings
 from connectors.sink_service import migrate_when_available
 from connectors.status_pages import projection_pages
+from connectors.store_plan import StorePlan
 from infra.process_pages import HttpHost, HttpPort, pages_place
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
-from infra.stored_projections import projection_plan
+from infra.store_plan import store_plan
 from streams.app import App
 from streams.pages import LOOPBACK, PagesPlace, served
 from streams.projection import KeptIn
@@ -39,13 +40,13 @@ def project(
     """
     team_app = load_app(target)
     collect_garbage_less_often()
-    plan = projection_plan("wundr-project")
+    plan = store_plan("wundr-project")
     place = pages_place(load_settings(), f"project-{team_app.name}", http_port, http_host)
     run_until_signalled(lambda stop: run_project(team_app, target, plan, place, stop))
 
 
 async def run_project(
-    team_app: App, module: str, plan: ProjectionPlan, place: PagesPlace, stop: asyncio.Event
+    team_app: App, module: str, plan: StorePlan, place: PagesPlace, stop: asyncio.Event
 ) -> None:
     """Run all Postgres projections of an app with their pages until `stop`."""
     await migrate_when_available(plan.postgres, stop)

@@ -20,7 +20,8 @@ from connectors.projection_rebuild import Rebuild, RebuildProgress, RebuildRepor
 from connectors.projection_service import projection_edges
 from connectors.projection_store import KnownProjection
 from infra.progress_bar import progress_bar
-from infra.stored_projections import Found, find_projection, known_projections, projection_plan
+from infra.store_plan import store_plan
+from infra.stored_projections import Found, find_projection, known_projections
 from infra.times import as_of, point_in_time
 from streams.runtime.collecting import collect_garbage_less_often
 
@@ -92,7 +93,7 @@ def rebuild(
 
 
 async def _listed(app_path: str | None) -> list[Mapping[str, Any]]:
-    async with projection_edges(projection_plan("wundr-projections")) as edges:
+    async with projection_edges(store_plan("wundr-projections")) as edges:
         ends = await edges.history.ends()
         listed: list[Mapping[str, Any]] = []
         for known in await known_projections(edges, app_path):
@@ -121,7 +122,7 @@ async def _listed(app_path: str | None) -> list[Mapping[str, Any]]:
 
 
 async def _got(name: str, key: str, moment: AsOf | None, app_path: str | None) -> Mapping[str, Any]:
-    async with projection_edges(projection_plan("wundr-projections")) as edges:
+    async with projection_edges(store_plan("wundr-projections")) as edges:
         found = await find_projection(edges, name, app_path)
         if moment is None and found.known is not None:
             live = await edges.store.live_row(found.app.name, name, key)
@@ -137,7 +138,7 @@ async def _got(name: str, key: str, moment: AsOf | None, app_path: str | None) -
 async def _rebuilt(
     name: str, app_path: str | None, since: datetime | None, *, switches: bool
 ) -> RebuildReport:
-    async with projection_edges(projection_plan("wundr-rebuild")) as edges:
+    async with projection_edges(store_plan("wundr-rebuild")) as edges:
         found = await find_projection(edges, name, app_path)
         with progress_bar() as advance:
 
@@ -155,7 +156,7 @@ def _rows_of(found: Found) -> KnownProjection:
 
 
 async def _back(name: str, app_path: str | None) -> Mapping[str, Any]:
-    async with projection_edges(projection_plan("wundr-rebuild")) as edges:
+    async with projection_edges(store_plan("wundr-rebuild")) as edges:
         found = await find_projection(edges, name, app_path)
         known = await go_back(_rows_of(found), edges)
         return {"name": name, "live": known.live, "previous": known.previous}

@@ -13,18 +13,18 @@ import typer
 
 from connectors.projected_rows import ChangedRows
 from connectors.projection_errors import UnknownHandler
-from connectors.projection_service import ProjectionPlan, projection_edges
+from connectors.projection_service import projection_edges
 from connectors.replay import Replay, ReplayEdges, ReplayProgress, ReplayReport, Selection
+from connectors.store_plan import StorePlan
 from infra.progress_bar import progress_bar
-from infra.stored_projections import projection_plan
+from infra.store_plan import store_plan
 from infra.times import offsets, point_in_time
 from schemas.codec import Codec
 from schemas.event import EventFactory
 from schemas.pattern import validate_pattern
 from streams.app import App
 from streams.handler import BatchHandler, Handler
-from streams.kafka.schema_topic import KafkaWriterSchemas
-from streams.kafka.sender import KafkaSender
+from streams.kafka.schema_topic import open_schemas
 from streams.projection import KeptIn
 from streams.publisher import EventPublisher
 from streams.rehearsal import Rehearsal
@@ -96,7 +96,7 @@ def _handler(team_app: App, name: str) -> Handler | BatchHandler:
 async def _replayed(
     team_app: App, handler: Handler | BatchHandler, selection: Selection, *, dry_run: bool
 ) -> ReplayReport:
-    plan = projection_plan("wundr-replay")
+    plan = store_plan("wundr-replay")
     rehearsal = Rehearsal(team_app.name, handler, EventFactory(plan.catalog, team_app.name))
     async with AsyncExitStack() as closing:
         edges = await closing.enter_async_context(projection_edges(plan))
@@ -112,15 +112,10 @@ async def _replayed(
 
 
 @asynccontextmanager
-async def _publisher(plan: ProjectionPlan) -> AsyncIterator[EventPublisher]:
+async def _publisher(plan: StorePlan) -> AsyncIterator[EventPublisher]:
     codec = Codec(plan.catalog, keys=plan.keys)
-    sender = KafkaSender(plan.kafka)
-    schemas = KafkaWriterSchemas(plan.kafka, sender, codec)
-    try:
+    async with open_schemas(plan.kafka, codec) as (schemas, sender):
         yield EventPublisher(plan.catalog, codec, sender, schemas)
-    finally:
-        await schemas.close()
-        await sender.close()
 
 
 def _show(report: ReplayReport, *, dry_run: bool, as_json: bool) -> None:

@@ -16,7 +16,8 @@ from connectors.errors import CourseNotFound
 from connectors.postgres.database import Database
 from connectors.saga_overview import CourseOverview, Wanted, list_courses
 from connectors.saga_service import saga_store
-from infra.sagas import saga_plan
+from connectors.settings import WRITER_ROLE
+from infra.store_plan import store_plan
 from schemas.event import Event
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -60,7 +61,7 @@ def show(
 
 
 async def _listed(wanted: Wanted) -> list[CourseOverview]:
-    async with Database(saga_plan("wundr-sagas").postgres) as database:
+    async with Database(store_plan("wundr-sagas", WRITER_ROLE).postgres) as database:
         return await list_courses(database, wanted)
 
 
@@ -72,7 +73,7 @@ async def _shown(
     courses = await _listed(wanted)
     if not courses:
         raise CourseNotFound(saga, key)
-    async with saga_store(saga_plan("wundr-sagas")) as store:
+    async with saga_store(store_plan("wundr-sagas", WRITER_ROLE)) as store:
         found = [await store.find(course.address) for course in courses]
     return [
         (course, () if stored is None else stored.taken_in)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from connectors.erasure import ErasureReport
 from infra.erasing import forget_subject
-from infra.stored_projections import projection_plan
+from infra.store_plan import store_plan
 from schemas.key_cache import KEY_CACHE_S
 
 
@@ -35,7 +35,7 @@ def forget(
 
     Example: wundr store forget user-4711 --json
     """
-    plan = projection_plan("wundr-forget")
+    plan = store_plan("wundr-forget")
     report = asyncio.run(forget_subject(plan, subject, timedelta(seconds=settle)))
     if as_json:
         sys.stdout.write(json.dumps(report.as_mapping()) + "\n")

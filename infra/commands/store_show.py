@@ -15,7 +15,7 @@ import typer
 from connectors.postgres.database import Database
 from connectors.postgres.event_store import PostgresEventStore
 from connectors.settings import PostgresSettings
-from infra.commands.events import event_mapping, open_schemas, show_events
+from infra.commands.events import event_mapping, show_events
 from infra.settings import load_settings
 from infra.stack.local import require_endpoints
 from schemas.catalog import Catalog
@@ -27,6 +27,7 @@ from streams.aggregate_replay import replayed
 from streams.decider import AggregateModel, Decider
 from streams.errors import AggregateNotFound
 from streams.event_store import LAST_VERSION
+from streams.kafka.schema_topic import open_schemas
 from streams.settings import KafkaSettings
 
 
@@ -131,9 +132,10 @@ async def _shown(
     endpoints = require_endpoints(load_settings())
     kafka = KafkaSettings(bootstrap=endpoints.kafka_bootstrap, client_id="wundr-show")
     catalog = Catalog.load()
+    codec = Codec(catalog)
     async with (
         Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database,
-        open_schemas(kafka, Codec(catalog)) as (schemas, codec, _),
+        open_schemas(kafka, codec) as (schemas, _),
     ):
         store = PostgresEventStore(database, codec, schemas, lift=Upcasting(catalog).lift)
         found = await store.get_events(aggregate_type, aggregate_id, None, target.version)

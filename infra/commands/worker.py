@@ -15,15 +15,15 @@ import typer
 
 from connectors.projection_service import StoredReads, projection_edges
 from connectors.saga_service import saga_store
+from connectors.settings import WRITER_ROLE
 from connectors.sink_service import migrate_when_available
 from infra.alert_webhook import alert_hooks
 from infra.keys import open_keys
 from infra.process_pages import HttpHost, HttpPort, note_of
-from infra.sagas import saga_plan
 from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
-from infra.stored_projections import projection_plan
+from infra.store_plan import store_plan
 from infra.topics import topic_ids
 from infra.traces import open_tracing
 from schemas.envelope import Priority
@@ -153,7 +153,7 @@ def _run_until_signalled(target: str, settings: WorkerSettings) -> None:
         return
     team_app = load_app(target)
     settings = replace(settings, log_ids=_log_ids(team_app, settings))
-    reads = StoredReads(team_app, partial(projection_edges, projection_plan("wundr-reads")))
+    reads = StoredReads(team_app, partial(projection_edges, store_plan("wundr-reads")))
 
     async def run(stop: asyncio.Event) -> None:
         async with aclosing(reads), _sagas(team_app, stop) as sagas:
@@ -171,7 +171,7 @@ async def _sagas(team_app: App, stop: asyncio.Event) -> AsyncIterator[SagaStore 
     if not team_app.sagas:
         yield None
         return
-    plan = saga_plan("wundr-sagas")
+    plan = store_plan("wundr-sagas", WRITER_ROLE)
     await migrate_when_available(plan.postgres, stop)
     async with saga_store(plan) as store:
         yield store

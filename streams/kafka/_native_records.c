@@ -10,6 +10,8 @@
 #include <Python.h>
 #include <stdint.h>
 
+#include "../../schemas/_varint.h"
+
 /* What record_batches.py must speak; raised when the arguments of `unpack` change. */
 #define UNPACK_FORMAT 1
 
@@ -42,22 +44,12 @@ typedef struct {
 static inline int
 read_varint(Cursor *cursor, int64_t *value)
 {
-    uint64_t number = 0;
-    for (int shift = 0; shift < 70; shift += 7) {
-        if (cursor->at == cursor->end) {
-            return -1;
-        }
-        uint64_t byte = *cursor->at++;
-        if (shift == 63 && byte > 1) {
-            return -1;
-        }
-        number |= (byte & 127) << shift;
-        if (byte < 128) {
-            *value = (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
-            return 0;
-        }
+    uint64_t number;
+    if (read_varint_at(&cursor->at, cursor->end, &number) < 0) {
+        return -1;
     }
-    return -1;
+    *value = (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
+    return 0;
 }
 
 /* The length of bytes that are all there, -1 for none of them. */

@@ -112,21 +112,20 @@ class ParkingLot:
         """The same, None where the partition is not ours or nothing was ever read of it."""
         return self._lines.get(source)
 
-    async def follow(self, handler: str, record: RawRecord) -> Receipt | None:
-        """Line a record up behind others of its aggregate. None when it is there, or done, already.
+    async def follow(self, handler: str, record: RawRecord) -> list[Receipt]:
+        """Line a record up behind others of its aggregate.
 
-        Its work is done once the receipt is kept.
+        Its work is done once the receipt is kept; there is none when it is there, or done, already.
         """
         found = self.line(record.source).find(handler, record)
         assert found is not None, "only what waits is followed"
         if found.covers(record.offset):
-            return None
-        letter = self._letter(handler, record, LetterState.BEHIND)
-        return await self._add(found, letter)
+            return []
+        return [await self._add(found, self._letter(handler, record, LetterState.BEHIND))]
 
     async def fail(
         self, handler: str, record: RawRecord, failed: Failed, schedule: RetrySchedule
-    ) -> Receipt | None:
+    ) -> list[Receipt]:
         """Keep a record that has failed; later ones of its aggregate wait behind it from now on.
 
         Its work is done once the receipt is kept.
@@ -137,14 +136,14 @@ class ParkingLot:
         waiting = self._letter(handler, record, LetterState.WAITING)
         is_foreign = handler == READ and isinstance(failed.error, NotAnEvent)
         letter = replace(self._judged(waiting, failed, schedule), is_alone=is_foreign)
-        return None if line.knows(letter) else await self._open(letter)
+        return await self._opened(letter)
 
-    async def park_alone(self, handler: str, record: RawRecord, failed: Failed) -> Receipt | None:
+    async def park_alone(self, handler: str, record: RawRecord, failed: Failed) -> list[Receipt]:
         """Keep a record for which nothing must wait, without another try unless it is ordered."""
         waiting = self._letter(handler, record, LetterState.WAITING)
         letter = self._judged(waiting, failed, RetrySchedule(tries=1))
         letter = replace(letter, is_alone=True, tries=failed.tries)
-        return None if self.line(record.source).knows(letter) else await self._open(letter)
+        return await self._opened(letter)
 
     def failed_again(self, entry: Entry, failed: Failed, schedule: RetrySchedule) -> Letter:
         """The letter of a head after one more try; it is for the caller to keep it.
@@ -301,10 +300,14 @@ class ParkingLot:
             behind=self._states[LetterState.BEHIND],
         )
 
-    async def _open(self, letter: Letter) -> Receipt:
-        receipt = await self._add(self.line(letter.record.source).opened(letter), letter)
+    async def _opened(self, letter: Letter) -> list[Receipt]:
+        """Begin a sequence with a letter, unless its record waits already, or is done."""
+        line = self.line(letter.record.source)
+        if line.knows(letter):
+            return []
+        receipt = await self._add(line.opened(letter), letter)
         self._tell(self._edges.listener.failed, letter)
-        return receipt
+        return [receipt]
 
     async def _add(self, sequence: LetterSequence, letter: Letter) -> Receipt:
         """In memory at once, so that what comes next waits behind it."""

@@ -77,7 +77,7 @@ class PlatformProcessor:
                 if failed is None:
                     routable.append(record)
                 else:
-                    await self._park(ARCHIVE, record, failed, receipts)
+                    receipts += await self._edges.parking.park_alone(ARCHIVE, record, failed)
             self._ran(ARCHIVE, began, len(records))
             records = more()
         began = perf_counter()
@@ -106,13 +106,7 @@ class PlatformProcessor:
     async def _route_or_park(self, record: RawRecord, receipts: list[Receipt]) -> None:
         failed = await self._route(record, receipts)
         if failed is not None:
-            await self._park(ROUTE, record, failed, receipts)
-
-    async def _park(
-        self, handler: str, record: RawRecord, failed: Failed, receipts: list[Receipt]
-    ) -> None:
-        kept = await self._edges.parking.park_alone(handler, record, failed)
-        receipts += [] if kept is None else [kept]
+            receipts += await self._edges.parking.park_alone(ROUTE, record, failed)
 
     async def _archive(self, record: RawRecord, receipts: list[Receipt]) -> Failed | None:
         """Send the archive record, unless these bytes are no event of ours."""

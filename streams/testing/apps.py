@@ -32,6 +32,7 @@ from streams.testing.events import (
     data_of,
     difference,
     packaged_catalog,
+    whole_event,
 )
 
 Tables = Mapping[str, Mapping[str, State]]
@@ -74,13 +75,7 @@ class AppScenario:
         return outcome
 
     def _event(self, told: Told) -> Event[Any]:
-        """A whole event; one without an id of its aggregate gets that of the only one."""
-        if isinstance(told, Event):
-            return told
-        known = self._catalog.get(told.event_type)
-        if known.aggregate_type is None or known.key is not None:
-            return self._factory.create(told)
-        return self._factory.create(told, aggregate_id=f"{known.aggregate_type}-1")
+        return whole_event(told, self._catalog, self._factory)
 
 
 class AppOutcome:

@@ -37,6 +37,16 @@ def counting_factory(catalog: Catalog) -> EventFactory:
     return EventFactory(catalog, "test", clock, ids)
 
 
+def whole_event(told: Told, catalog: Catalog, factory: EventFactory) -> Event[Any]:
+    """A whole event; one without an id of its aggregate gets that of the only one."""
+    if isinstance(told, Event):
+        return told
+    known = catalog.get(told.event_type)
+    if known.aggregate_type is None or known.key is not None:
+        return factory.create(told)
+    return factory.create(told, aggregate_id=f"{known.aggregate_type}-1")
+
+
 def difference(what: str, expected: Iterable[object], found: Iterable[object]) -> str:
     """The text of a failed comparison, one line each."""
     return "\n".join([f"{what}", "expected:", *_lines(expected), "but there was:", *_lines(found)])

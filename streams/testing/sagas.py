@@ -23,6 +23,7 @@ from streams.testing.events import (
     data_of,
     difference,
     packaged_catalog,
+    whole_event,
 )
 
 StateT = TypeVar("StateT")
@@ -172,13 +173,8 @@ class _Story(Generic[StateT]):
         self._waiting: dict[str, DueDeadline] = {}
 
     def event(self, told: Told) -> Event[Any]:
-        """A whole event; one without an id of its aggregate gets that of the only one."""
-        if isinstance(told, Event):
-            return told
-        known = self._catalog.get(told.event_type)
-        if known.aggregate_type is None or known.key is not None:
-            return self._factory.create(told)
-        return self._factory.create(told, aggregate_id=f"{known.aggregate_type}-1")
+        """See whole_event."""
+        return whole_event(told, self._catalog, self._factory)
 
     def due(self, deadline: str) -> DueDeadline:
         """A deadline that is waited for. Raises AssertionError."""

@@ -24,9 +24,10 @@ from connectors.postgres.key_ring import PostgresKeyRing
 from connectors.postgres.migrations import migrate
 from connectors.postgres.snapshots import PostgresSnapshots
 from connectors.projection_rebuild import Rebuild
-from connectors.projection_service import ProjectionPlan, projection_edges
+from connectors.projection_service import projection_edges
 from connectors.restore_service import RestorePlan, store_restore
 from connectors.settings import PostgresSettings
+from connectors.store_plan import StorePlan
 from infra.erasing import forget_subject
 from infra.stored_projections import find_projection
 from infra.topics import topic_ids
@@ -64,8 +65,8 @@ class Shop:
     keys: PostgresKeyRing
 
     @property
-    def plan(self) -> ProjectionPlan:
-        return ProjectionPlan(
+    def plan(self) -> StorePlan:
+        return StorePlan(
             kafka=KafkaSettings(bootstrap=self.archive.bootstrap, schema_wait_s=0.5),
             postgres=PostgresSettings(dsn=self.dsn),
             catalog=CATALOG,
