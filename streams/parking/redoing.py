@@ -94,27 +94,34 @@ class Redoing:
         self._lot.finished, self._lot.committed = finished, committed
 
     async def begin(self, sources: Collection[TopicPartition]) -> None:
-        """Read what waits in these partitions, before anything else is read of them.
+        """Take up what waits in these partitions, before anything else is read of them, and work.
 
         Raises InfrastructureError. Nothing comes of it when they are asked back meanwhile.
+        """
+        if not await self.take_up(sources):
+            return
+        self._is_draining = False
+        self._task = asyncio.create_task(self._run(), name=f"redoing {self._lot.group}")
+        self._task.add_done_callback(self._ended)
+
+    async def take_up(self, sources: Collection[TopicPartition]) -> bool:
+        """Read what waits in these partitions; False when they were asked back meanwhile.
+
+        Raises InfrastructureError.
         """
         self._number += 1
         number, lot = self._number, self._lot
         partitions = {source.partition for source in sources}
         waiting = await load_waiting(self._open_fetcher, lot.app, lot.group, partitions)
         if number != self._number:
-            return
+            return False
         ours = [it for it in waiting.entries if it.letter.record.source in sources]
         lot.restore(ours, sources)
-        # What was about to move is where it was going: else it would come back once it is done.
-        for letter in waiting.moved:
-            if letter.record.source in sources:
-                await lot.send(letter.ended())
-        if number != self._number:
-            return
-        self._is_draining = False
-        self._task = asyncio.create_task(self._run(), name=f"redoing {lot.group}")
-        self._task.add_done_callback(self._ended)
+        # What was about to move is where it was going. Were that not kept before it is dropped
+        # there, it would come back, after what stands behind it.
+        moved = [letter for letter in waiting.moved if letter.record.source in sources]
+        await self._acknowledged([letter.ended() for letter in moved])
+        return number == self._number
 
     async def drain(self, deadline_s: float) -> None:
         """Take up nothing more, and finish the records that are in work, for a bounded time."""

@@ -16,10 +16,8 @@ from schemas.envelope import Metadata
 from schemas.event import Event, EventFactory
 from streams.app import App
 from streams.context import Context
-from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemorySender
 from streams.parking.letter import Letter, LetterState
-from streams.parking.loading import load_entries
 from streams.parking.orders import Order, OrderKind
 from streams.processor import AppProcessor
 from streams.receipt import Receipt
@@ -125,9 +123,9 @@ class ParkingAmongCrashes(RuleBasedStateMachine):
     def mend(self, data: st.DataObject) -> None:
         self.failing.discard(data.draw(st.sampled_from(sorted(self.failing))))
 
-    @rule()
-    def rebalance(self) -> None:
-        self.take_over()
+    @rule(life=st.sampled_from([10**9, 10**9, 0, 1]))
+    def rebalance(self, life: int) -> None:
+        self.take_over(life)
 
     def letters(self) -> list[Letter]:
         last = {it.key: it for it in self.bench.log.topic("dlq.team")}
@@ -147,19 +145,12 @@ class ParkingAmongCrashes(RuleBasedStateMachine):
             return False
         return True
 
-    def take_over(self) -> None:
+    def take_over(self, life: int = 10**9) -> None:
         orders = dict(self.bench.lot.orders)
         self.sender = MortalSender(self.bench.log)
         self.processor = self.bench.processor(self.app, sender=self.sender)
-
-        async def load() -> None:
-            entries = await load_entries(
-                lambda: MemoryFetcher(self.bench.log), "team", "team.main", {0}
-            )
-            self.bench.lot.restore(entries, [SOURCE])
-
-        asyncio.run(load())
         self.bench.lot.orders.update(orders)
+        self.lives(life, lambda: self.bench.redoing.take_up([SOURCE]))
 
     @invariant()
     def dead_letters_are_counted(self) -> None:

@@ -96,6 +96,35 @@ async def test_an_emission_that_was_not_acknowledged_is_sent_by_the_next_owner(
     assert len(parked.bench.log.topic("events.domain.normal")) == 2
 
 
+async def test_a_letter_that_has_moved_is_gone_where_it_was_before_anything_is_done_with_it(
+    parked: Parked,
+) -> None:
+    journal = parked.journal
+    journal.failing = {"1"}
+    parked.app.on("analysis.*", name="notify")(journal.handle)
+    records = parked.records("a", ["1", "2"])
+    await parked.processor().process(SOURCE, records)
+
+    def crash(record: OutgoingRecord) -> None:
+        if record.topic == "retry.team" and record.value is None:
+            raise Crashed
+
+    parked.sender.before = crash
+    with pytest.raises(Crashed):
+        await parked.bench.redo()
+    moved = parked.letter
+    parked.bench.processor(parked.app, sender=UnansweredSender(parked.bench.log))
+    taking_up = asyncio.create_task(parked.bench.redoing.take_up([SOURCE]))
+    await asyncio.wait({taking_up}, timeout=0.05)
+    is_early = taking_up.done()
+    taking_up.cancel()
+    await parked.take_over()
+    await parked.order(OrderKind.DROP, moved)
+    await parked.take_over()
+    await parked.bench.redo()
+    assert (is_early, parked.live("retry.team"), journal.seen) == (False, [], ["2"])
+
+
 async def test_bytes_that_are_no_event_are_parked_once(parked: Parked) -> None:
     parked.app.on("analysis.*")(parked.journal.handle)
     garbage = parked.record("a", "1", 0)._replace(value=b"garbage")
