@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,15 @@ PARTS_TESTS: Final = (*FAST_TESTS, "tests/contracts")
 WORKER_TESTS: Final = ("tests/integration/runtime", "tests/integration/streams")
 """They wait for sessions of killed members to end, one after the other."""
 ACCEPTANCE_TESTS: Final = ("tests/acceptance",)
+
+SESSION_S: Final = 2_400
+"""After so long a run of pytest begins no further test: each of them may be waiting in vain."""
+
+LIMIT_S: Final = SESSION_S + 300
+"""When a run that does not end is stopped, so that what it printed is seen."""
+
+LAST_WORDS_S: Final = 20
+"""How long a run that is stopped has to print where its threads stand."""
 
 
 class Scope(StrEnum):
@@ -69,9 +79,11 @@ def pytest_runs(scope: Scope, tests: Sequence[str] = ()) -> tuple[Check, ...]:
             "pytest, acceptance": ACCEPTANCE_TESTS,
         }
     return tuple(
-        Check(name=name, command=(sys.executable, "-m", "pytest", *selected))
-        for name, selected in selections.items()
+        Check(name=name, command=(*_PYTEST, *selected)) for name, selected in selections.items()
     )
+
+
+_PYTEST: Final = (sys.executable, "-m", "pytest", f"--session-timeout={SESSION_S}")
 
 
 def _without(folders: Sequence[str]) -> tuple[str, ...]:
@@ -88,7 +100,7 @@ def run_checks(
     Example: wundr test fast
     """
     failed = [check.name for check in static_checks() if not _pass(check)]
-    failed += _failing(pytest_runs(scope, tests or ()))
+    failed += failing(pytest_runs(scope, tests or ()))
     sys.stderr.write(f"wundr test: failed: {', '.join(failed)}\n" if failed else "")
     if failed:
         raise typer.Exit(1)
@@ -96,10 +108,10 @@ def run_checks(
 
 
 def _pass(check: Check) -> bool:
-    return not _failing([check])
+    return not failing([check])
 
 
-def _failing(side_by_side: Sequence[Check]) -> list[str]:
+def failing(side_by_side: Sequence[Check]) -> list[str]:
     """Run checks at the same time; the names of those that failed.
 
     What the first prints is seen at once, what the others print when they have ended.
@@ -125,12 +137,13 @@ def _start(check: Check, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
         for name, value in os.environ.items()
         if not name.startswith("WUNDR_") or name in kept
     }
+    environment["PYTHONFAULTHANDLER"] = "1"
     return subprocess.Popen(check.command, cwd=ROOT, env=environment, stdout=output, stderr=output)
 
 
 def _ended(check: Check, started: _Started, begun: float) -> bool:
     process, output = started
-    code = process.wait()
+    code = _code_of(process, begun)
     if output is not None:
         output.seek(0)
         sys.stdout.buffer.write(output.read())
@@ -138,6 +151,20 @@ def _ended(check: Check, started: _Started, begun: float) -> bool:
     verdict = "ok" if code == 0 else f"FAILED ({code})"
     sys.stderr.write(f"wundr test: {check.name} {verdict}, {time.monotonic() - begun:.1f} s\n")
     return code == 0
+
+
+def _code_of(process: subprocess.Popen[bytes], begun: float) -> int:
+    """With what it ends; one that does not end says where it stands and is stopped."""
+    try:
+        return process.wait(max(0.0, begun + LIMIT_S - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        sys.stderr.write(f"wundr test: no end within {LIMIT_S} s, stopped\n")
+        process.send_signal(signal.SIGABRT)
+    try:
+        return process.wait(LAST_WORDS_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 _Started = tuple[subprocess.Popen[bytes], IO[bytes] | None]
