@@ -7,6 +7,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from connectors.settings import PostgresSettings
 from infra.topics import apply, plan
 from schemas.catalog import Catalog
 from schemas.codec import Codec
+from schemas.errors import UnknownSchemaId
 from schemas.event import Event, EventFactory
 from schemas.events.domain import SetupSessionStarted
 from schemas.topics import SCHEMAS_TOPIC, all_events_topics, platform_topics
@@ -124,8 +126,10 @@ class Installation:
         while any(following[source] < end for source, end in ends.items()):
             for source, records in (await reader.read(timeout_s=0.2)).items():
                 following[source] = records[-1].offset + 1
-                events = [codec.view(record.value or b"") for record in records]
-                found |= {event.id: event for event in events}
+                for record in records:
+                    with suppress(UnknownSchemaId):  # Other tests publish types of their own.
+                        event = codec.view(record.value or b"")
+                        found[event.id] = event
         await reader.close()
         by_session: defaultdict[str, list[Event[Any]]] = defaultdict(list)
         for event in found.values():
