@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
@@ -95,11 +95,27 @@ async def take(store: SagaStore, steps: SagaSteps[Any], event: Event[Any]) -> No
     await store.take(steps.address(event), lambda course: steps.step(course, event))
 
 
-def crash(dsn: str, stories: Sequence[tuple[str, str]], die_at: int | None) -> int:
-    """Run the stories in a process of its own; how it ended."""
-    asked = json.dumps({"dsn": dsn, "stories": stories, "die_at": die_at})
-    command = [sys.executable, "-m", "tests.integration.connectors.crashing_saga", asked]
-    return subprocess.run(command, cwd=ROOT, check=False, timeout=60).returncode
+Crash = Callable[[Sequence[tuple[str, str]], int | None], int]
+"""Run stories in a process of its own that dies at such a point; how it ended."""
+
+
+@pytest.fixture
+def crash(fresh_database: str) -> Iterator[Crash]:
+    """What runs stories on the database."""
+    command = [sys.executable, "-m", "tests.integration.connectors.crashing_saga"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as processes:
+        asks, answers = processes.stdin, processes.stdout
+        assert asks is not None
+        assert answers is not None
+
+        def run(stories: Sequence[tuple[str, str]], die_at: int | None) -> int:
+            asked = {"dsn": fresh_database, "stories": stories, "die_at": die_at}
+            asks.write(f"{json.dumps(asked)}\n")
+            asks.flush()
+            return int(answers.readline())
+
+        yield run
 
 
 def session_of(event: Event[Any]) -> str:
@@ -124,18 +140,18 @@ def emitted(dsn: str) -> dict[str, list[str]]:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("path", list(COURSES))
 async def test_a_power_cut_at_any_point_of_any_step_repeats_nothing_and_loses_nothing(
-    database: Database, fresh_database: str, path: str
+    database: Database, crash: Crash, fresh_database: str, path: str
 ) -> None:
     sessions: list[str] = []
     for die_at in count(1):
         sessions.append(f"s-{die_at}")
-        ended = await asyncio.to_thread(crash, fresh_database, [(sessions[-1], path)], die_at)
+        ended = await asyncio.to_thread(crash, [(sessions[-1], path)], die_at)
         if ended == 0:
             break
         assert ended == -signal.SIGKILL
     assert len(sessions) > 20, "every statement and every commit is a point"
     again = [(session_id, path) for session_id in sessions]
-    assert await asyncio.to_thread(crash, fresh_database, again, None) == 0
+    assert await asyncio.to_thread(crash, again, None) == 0
     status, types = COURSES[path]
     store, saga = store_on(database), "probe" if path == APPENDS else "setup-workflow"
     found = [await store.find(Address(it, saga, it)) for it in sessions]
