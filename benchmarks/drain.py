@@ -11,7 +11,7 @@ from benchmarks.errors import ChecksumMismatch
 from benchmarks.rounds import Size
 from benchmarks.samples import schema_files
 from benchmarks.sizing import Sizing
-from benchmarks.system import AGAIN, OURS, Stream, System
+from benchmarks.system import Stream, System
 from benchmarks.workload import AVRO_TOPIC, JSON_TOPIC, PARTITIONS, FilledTopic, fill
 from schemas.catalog import Catalog
 from schemas.topics import platform_topics
@@ -80,4 +80,4 @@ class Drain:
 
 def group_of(system: System, run: str) -> str:
     """The group of a run: an app of ours has its subscription in the name."""
-    return f"{run}.main" if system.name in (OURS, AGAIN) else run
+    return f"{run}.main" if system.is_ours else run

@@ -48,6 +48,11 @@ class System:
     min_warm_up: int = 0
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it is this platform, whatever it is called in a bench."""
+        return self.module.startswith("benchmarks.systems.")
+
+    @property
     def is_there(self) -> bool:
         """Whether the program stands in this tree."""
         try:

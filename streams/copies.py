@@ -1,23 +1,59 @@
 """Copies of an event: its id stood before in the same partition, as after a producer's resend."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from schemas.event import Event
 from streams.handler import Reaction
-from streams.records import RawRecord
+from streams.records import RawRecord, TopicPartition
 
-Place = tuple[str, int, int]
-"""Topic, partition, offset."""
+Offsets = dict[str, int]
+"""Where an id stood first."""
 
 
-@dataclass(slots=True)
+class _Generation:
+    """Ids that came one after the other, by partition."""
+
+    __slots__ = ("by_source", "size")
+
+    def __init__(self) -> None:
+        self.by_source: defaultdict[TopicPartition, Offsets] = defaultdict(dict)
+        self.size = 0
+
+
 class _Ids:
-    """The latest ids in two generations: the older one is forgotten when the younger is full."""
+    """The latest ids of a handler: the older ones are forgotten when the younger are enough."""
 
-    younger: dict[str, Place] = field(default_factory=dict)
-    older: dict[str, Place] = field(default_factory=dict)
+    def __init__(self, remember: int) -> None:
+        self._remember = remember
+        self._younger = _Generation()
+        self._older = _Generation()
+
+    def take_new(self, source: TopicPartition, places: Offsets) -> bool:
+        """Note ids in the order of their places; nothing, and False, where one is known already."""
+        younger = self._younger.by_source[source]
+        older = self._older.by_source.get(source, {})
+        if not (younger.keys().isdisjoint(places) and older.keys().isdisjoint(places)):
+            return False
+        younger.update(places)
+        self._grown(len(places))
+        return True
+
+    def first(self, source: TopicPartition, event_id: str, offset: int) -> int:
+        """Where the id stood first, as far as that is known: here, if nothing is."""
+        younger = self._younger.by_source[source]
+        known = younger.get(event_id)
+        if known is None:
+            known = self._older.by_source.get(source, {}).get(event_id, offset)
+            self._grown(1)
+        younger[event_id] = first = min(known, offset)
+        return first
+
+    def _grown(self, by: int) -> None:
+        self._younger.size += by
+        if self._younger.size >= self._remember:
+            self._older, self._younger = self._younger, _Generation()
 
 
 class Copies:
@@ -28,16 +64,36 @@ class Copies:
     """
 
     def __init__(self) -> None:
-        self._seen: defaultdict[str, _Ids] = defaultdict(_Ids)
+        self._seen: dict[str, _Ids] = {}
 
     def is_copy(self, handler: Reaction, record: RawRecord, event: Event[Any]) -> bool:
         """Whether the handler has had this event from an earlier place of the partition."""
-        ids, event_id = self._seen[handler.name], event.id
-        first = ids.younger.get(event_id) or ids.older.get(event_id)
-        place = record[:3]
-        if first is not None and first[:2] == place[:2] and first[2] < place[2]:
-            place = first
-        ids.younger[event_id] = place
-        if len(ids.younger) >= handler.policies.remembers:
-            ids.older, ids.younger = ids.younger, {}
-        return place is first
+        ids = self._of(handler)
+        return ids.first(record.source, event.id, record.offset) < record.offset
+
+    def are_new(
+        self,
+        handler: Reaction,
+        records: Sequence[RawRecord],
+        events: Sequence[Event[Any] | None],
+    ) -> bool:
+        """Whether there can be no copy among records of one partition: this is much to ask at once.
+
+        They are noted then. False where it has to be asked of each of them.
+        """
+        found = [event for event in events if event is not None]
+        types = {event.type for event in found}
+        if len(found) < len(records) or len(types) > 1:
+            return False
+        if not all(map(handler.wants, types)):
+            return True
+        offsets = [record.offset for record in records]
+        places = dict(zip([event.id for event in found], offsets, strict=True))
+        is_each_once = len(places) == len(records)
+        return is_each_once and self._of(handler).take_new(records[0].source, places)
+
+    def _of(self, handler: Reaction) -> _Ids:
+        ids = self._seen.get(handler.name)
+        if ids is None:
+            ids = self._seen[handler.name] = _Ids(handler.policies.remembers)
+        return ids

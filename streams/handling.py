@@ -5,7 +5,7 @@ an await.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -14,17 +14,20 @@ from streams import deadline
 from streams.attempts import Failed
 from streams.context import Context, Emitter
 from streams.copies import Copies
-from streams.deadline import Suspended
 from streams.edges import Edges
 from streams.emission import EMISSION, Emission
 from streams.errors import BreakerOpen
 from streams.event_in_work import AT_WORK
+from streams.guard import Guard, Unfinished
 from streams.handler import Handler
 from streams.receipt import Receipt
 from streams.records import Origin, OutgoingRecord, RawRecord
 
 Encode = Callable[[str, RawRecord, Context], tuple[OutgoingRecord, ...]]
 """Encodes what a try of a handler has emitted."""
+
+Begin = Callable[[Handler, RawRecord, Event[Any]], Awaitable[list[Receipt]] | None]
+"""Begins the work of a handler; see Handling.begin."""
 
 
 class Delivered(NamedTuple):
@@ -60,27 +63,52 @@ class Handling:
         Else the rest of its work: it gives the receipts of what was sent, and it is sent only when
         the handler has returned.
         """
+        guard: Guard | None = None
+        began = 0.0
         try:
             if not handler.can_handle(event):
                 return None
-            if handler.policies.remembers and self._copies.is_copy(handler, record, event):
-                return None
+            function = handler.function
+            if handler.guard is not None and handler.guard.is_calm:
+                guard = handler.guard
+                function, began = guard.function, guard.clock()
             AT_WORK.context = context = self.context(handler.name, event)
-            suspended = deadline.run(handler.function(event, context))
+            suspended: Unfinished | None = deadline.run(function(event, context))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged by Attempts
+            if guard is not None:
+                guard.judge(error, began)
             self.metrics.raised(handler.name, error)
             return self._again(handler, record, event, error)
         if suspended is None and not context.has_emitted:
             context.finish()
             return None
+        if suspended is not None and guard is not None:
+            suspended = guard.watch(suspended, began)
         return self._finish(handler, record, context, suspended)
 
-    def begin_timed(
-        self, stands_for: int, handler: Handler, record: RawRecord, event: Event[Any]
+    def begin_unless_copied(
+        self, handler: Handler, record: RawRecord, event: Event[Any]
     ) -> Awaitable[list[Receipt]] | None:
-        """`begin`, and note how long the handler took if it did not wait, for so many events."""
+        """`begin`, unless the handler leaves out copies and this is one."""
+        if self._is_copy(handler, record, event):
+            return None
+        return self.begin(handler, record, event)
+
+    def are_new(
+        self,
+        handler: Handler,
+        records: Sequence[RawRecord],
+        events: Sequence[Event[Any] | None],
+    ) -> bool:
+        """Whether none of these can be a copy that the handler leaves out; see Copies."""
+        return self._copies.are_new(handler, records, events)
+
+    def begin_timed(
+        self, begin: Begin, stands_for: int, handler: Handler, record: RawRecord, event: Event[Any]
+    ) -> Awaitable[list[Receipt]] | None:
+        """Begin, and note how long the handler took if it did not wait, for so many events."""
         began = perf_counter()
-        unfinished = self.begin(handler, record, event)
+        unfinished = begin(handler, record, event)
         if unfinished is None:
             self.metrics.ran(handler.name, perf_counter() - began, stands_for)
         return unfinished
@@ -92,7 +120,7 @@ class Handling:
 
         Other events of the partition came meanwhile, so what it emits has no place among theirs.
         """
-        if handler.policies.remembers and self._copies.is_copy(handler, record, event):
+        if self._is_copy(handler, record, event):
             return None
         trial = _Trial(self, handler, Delivered(record, event), self.encoded_late)
         failed = await self._attempts.run_once(
@@ -133,8 +161,11 @@ class Handling:
         """What a try has emitted that is out of the order of the partition: without a place."""
         return tuple(self._publisher.encode(new) for new in context.finish())
 
+    def _is_copy(self, handler: Handler, record: RawRecord, event: Event[Any]) -> bool:
+        return handler.policies.remembers > 0 and self._copies.is_copy(handler, record, event)
+
     async def _finish(
-        self, handler: Handler, record: RawRecord, context: Context, suspended: Suspended | None
+        self, handler: Handler, record: RawRecord, context: Context, suspended: Unfinished | None
     ) -> list[Receipt]:
         """The rest of a first try."""
         try:

@@ -4,7 +4,7 @@ The pump above may change, the meaning below does not.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -15,7 +15,7 @@ from streams.batch_handling import BatchHandling
 from streams.edges import Edges
 from streams.errors import NoSuchHandler
 from streams.handler import BatchHandler, Handler
-from streams.handling import Delivered, Handling
+from streams.handling import Begin, Delivered, Handling
 from streams.layering import layered
 from streams.parking.letter import READ
 from streams.parking.sequences import Line
@@ -69,10 +69,6 @@ class Process(Protocol):
         ...
 
 
-Begin = Callable[[Handler, RawRecord, Event[Any]], Awaitable[list[Receipt]] | None]
-"""Begins the work of a handler; see Handling.begin."""
-
-
 class _Work:
     """What the records of one call bring about."""
 
@@ -96,6 +92,7 @@ class AppProcessor:
         self._batch_handling = BatchHandling(self._handling, edges.attempts, self._parking)
         self._folding = Folding(workload.projections, edges, tables)
         self._takers = TakersByType(workload, edges.metrics)
+        self._remembering = [it for it in workload.handlers if it.policies.remembers]
 
     @property
     def metrics(self) -> WorkMetrics:
@@ -295,23 +292,16 @@ class AppProcessor:
     ) -> None:
         """To handlers one by one, to the rest at the end of the batch."""
         topic, line = source.topic, self._parking.line(source)
-        view, takers_of = self._edges.reading.view, self._takers.known(topic).get
-        collected = work.collected
+        takers_of, collected = self._takers.known(topic).get, work.collected
+        known = self._edges.reading.view_known(records)
+        handling = self._handling
+        are_new = all(handling.are_new(it, records, known) for it in self._remembering)
         # The first of them tells how long the handlers take that do not wait.
-        straight: Begin = self._handling.begin
-        begin: Begin = partial(self._handling.begin_timed, len(records))
-        for record in records:
-            if line.blocked and line.holds(READ, record):
-                work.receipts += await self._parking.follow(READ, record)
-                continue
-            try:
-                event = view(record)
-            except SchemaError:
-                event = await self._read(record, work)
-            if event is None:
-                continue
-            if line.blocked:
-                await self._deliver(line, record, event, work)
+        straight: Begin = handling.begin if are_new else handling.begin_unless_copied
+        begin: Begin = partial(handling.begin_timed, straight, len(records))
+        for record, event in zip(records, known, strict=True):
+            if event is None or line.blocked:
+                await self._deliver_closely(line, record, work)
                 continue
             takers = takers_of(event.type) or self._takers.find(topic, event.type)
             takers.tally.events += 1
@@ -325,6 +315,18 @@ class AppProcessor:
             if not takers.are_frequent:
                 await self._deliver_to(takers, record, event, work)
 
+    async def _deliver_closely(self, line: Line, record: RawRecord, work: _Work) -> None:
+        """What has to be looked at closer, or may have to wait."""
+        if line.blocked and line.holds(READ, record):
+            work.receipts += await self._parking.follow(READ, record)
+            return
+        try:
+            event = self._edges.reading.view(record)
+        except SchemaError:
+            event = await self._read(record, work)
+        if event is not None:
+            await self._deliver(line, record, event, work)
+
     async def _deliver(self, line: Line, record: RawRecord, event: Event[Any], work: _Work) -> None:
         """To all who take it; those who have something of its aggregate waiting keep it behind."""
         takers = self._takers.find(record.topic, event.type)
@@ -333,7 +335,7 @@ class AppProcessor:
             if line.holds(taker.name, record):
                 work.receipts += await self._parking.follow(taker.name, record)
             elif isinstance(taker, Handler):
-                unfinished = self._handling.begin(taker, record, event)
+                unfinished = self._handling.begin_unless_copied(taker, record, event)
                 if unfinished is not None:
                     work.receipts += await unfinished
             elif isinstance(taker, BatchHandler):

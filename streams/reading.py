@@ -67,6 +67,21 @@ class EventReading:
             return None
         return events if all(map(self._is_wanted, {event.type for event in events})) else None
 
+    def view_known(self, records: Sequence[RawRecord]) -> Sequence[Event[Any] | None]:
+        """The events of schemas that are known to be wanted; None for who needs `view`."""
+        view_of = self._views.get
+        values = [record.value for record in records]
+        try:
+            events = [
+                view(value)
+                if value is not None and (view := view_of(value[:HEADER_SIZE]))
+                else None
+                for value in values
+            ]
+        except SchemaError:
+            return [None] * len(records)
+        return events
+
     def _view_first(self, record: RawRecord, value: bytes) -> Event[Any] | None:
         """The header decides, until it is known that events of this schema are wanted."""
         if self._is_unwanted(record):

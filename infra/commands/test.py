@@ -22,8 +22,15 @@ app = typer.Typer(add_completion=False)
 ROOT: Final = Path(__file__).resolve().parents[2]
 FAST_TESTS: Final = ("tests/unit", "tests/architecture")
 PARTS_TESTS: Final = (*FAST_TESTS, "tests/contracts")
-WORKER_TESTS: Final = ("tests/integration/runtime", "tests/integration/streams")
-"""They wait for sessions of killed members to end, one after the other."""
+INTEGRATION_TESTS: Final = {
+    "pytest, connectors": ("tests/integration/connectors", "tests/integration/gateway"),
+    "pytest, workers": ("tests/integration/runtime", "tests/integration/streams"),
+    "pytest, commands": (
+        *("tests/integration/infra", "tests/integration/projections"),
+        "tests/integration/sagas",
+    ),
+}
+"""Each takes about as long as the others: they wait for sessions to end and processes to start."""
 ACCEPTANCE_TESTS: Final = ("tests/acceptance",)
 
 SESSION_S: Final = 2_400
@@ -74,8 +81,7 @@ def pytest_runs(scope: Scope, tests: Sequence[str] = ()) -> tuple[Check, ...]:
     else:
         selections = {
             "pytest, parts": PARTS_TESTS,
-            "pytest, integration": ("tests/integration", *_without(WORKER_TESTS)),
-            "pytest, workers": WORKER_TESTS,
+            **INTEGRATION_TESTS,
             "pytest, acceptance": ACCEPTANCE_TESTS,
         }
     return tuple(
@@ -84,10 +90,6 @@ def pytest_runs(scope: Scope, tests: Sequence[str] = ()) -> tuple[Check, ...]:
 
 
 _PYTEST: Final = (sys.executable, "-m", "pytest", f"--session-timeout={SESSION_S}")
-
-
-def _without(folders: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"--ignore={folder}" for folder in folders)
 
 
 @app.command()

@@ -52,6 +52,7 @@ async def stored_versions(database: Database) -> list[object]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_fifty_writers_of_one_aggregate_get_each_version_once_and_nobody_starves(
     fresh_database: str,
 ) -> None:

@@ -1,17 +1,14 @@
-"""Sagas on PostgreSQL: power cuts at every point of a step, races, and deadlines that fail."""
+"""Sagas on PostgreSQL: races, and deadlines that fail."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +24,14 @@ from connectors.settings import PostgresSettings
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
-from schemas.events.domain import AnalysisStarted
 from streams.expectation import ANY_VERSION
 from streams.memory.log import MemoryLog
 from streams.memory.schemas import MemoryWriterSchemas
-from streams.sagas.course import Address, SagaName, SagaStatus, SagaSteps
+from streams.sagas.course import SagaName, SagaSteps
 from streams.sagas.saga import DeadlinePassed, Emit, Reaction
 from streams.sagas.store import SagaStore
 from tests.contracts.probe_saga import ProbeSaga, analysis_of, reply, session
 from tests.integration.connectors.conftest import eventually
-from tests.integration.connectors.crashing_saga import APPENDS, INSTALL_FAILS, SUCCESS, TIMES_OUT
 
 pytestmark = pytest.mark.postgres
 
@@ -44,36 +39,6 @@ CATALOG = Catalog.load()
 FACTORY = EventFactory(CATALOG, "tests")
 ROOT = Path(__file__).parents[3]
 DEADLINES = 600
-
-COURSES = {
-    SUCCESS: (
-        SagaStatus.COMPLETED,
-        ["setup.session.completed", "setup.step.install.started", "setup.step.validate.started"],
-    ),
-    INSTALL_FAILS: (
-        SagaStatus.COMPENSATED,
-        [
-            "setup.session.failed",
-            "setup.step.install.started",
-            "setup.step.rollback.started",
-            "setup.step.validate.started",
-        ],
-    ),
-    TIMES_OUT: (
-        SagaStatus.COMPENSATED,
-        [
-            "setup.session.failed",
-            "setup.step.install.started",
-            "setup.step.rollback.started",
-            "setup.step.validate.started",
-            "system.saga.deadline.passed",
-        ],
-    ),
-    APPENDS: (
-        SagaStatus.COMPLETED,
-        ["analysis.started", "setup.session.completed", "setup.step.validate.started"],
-    ),
-}
 
 
 @pytest.fixture
@@ -93,72 +58,6 @@ def store_on(database: Database) -> PostgresSagaStore:
 
 async def take(store: SagaStore, steps: SagaSteps[Any], event: Event[Any]) -> None:
     await store.take(steps.address(event), lambda course: steps.step(course, event))
-
-
-Crash = Callable[[Sequence[tuple[str, str]], int | None], int]
-"""Run stories in a process of its own that dies at such a point; how it ended."""
-
-
-@pytest.fixture
-def crash(fresh_database: str) -> Iterator[Crash]:
-    """What runs stories on the database."""
-    command = [sys.executable, "-m", "tests.integration.connectors.crashing_saga"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as processes:
-        asks, answers = processes.stdin, processes.stdout
-        assert asks is not None
-        assert answers is not None
-
-        def run(stories: Sequence[tuple[str, str]], die_at: int | None) -> int:
-            asked = {"dsn": fresh_database, "stories": stories, "die_at": die_at}
-            asks.write(f"{json.dumps(asked)}\n")
-            asks.flush()
-            return int(answers.readline())
-
-        yield run
-
-
-def session_of(event: Event[Any]) -> str:
-    """The session that an event is about."""
-    match event.data:
-        case DeadlinePassed(key=key):
-            return key
-        case AnalysisStarted(package=package):
-            return package
-    return str(event.data.session_id)
-
-
-def emitted(dsn: str) -> dict[str, list[str]]:
-    """The types of what is in the outbox, by session; sorted."""
-    found = dict[str, list[str]]()
-    for event in outgoing(dsn):
-        found.setdefault(session_of(event), []).append(event.type)
-    return {session_id: sorted(types) for session_id, types in found.items()}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("path", list(COURSES))
-async def test_a_power_cut_at_any_point_of_any_step_repeats_nothing_and_loses_nothing(
-    database: Database, crash: Crash, fresh_database: str, path: str
-) -> None:
-    sessions: list[str] = []
-    for die_at in count(1):
-        sessions.append(f"s-{die_at}")
-        ended = await asyncio.to_thread(crash, [(sessions[-1], path)], die_at)
-        if ended == 0:
-            break
-        assert ended == -signal.SIGKILL
-    assert len(sessions) > 20, "every statement and every commit is a point"
-    again = [(session_id, path) for session_id in sessions]
-    assert await asyncio.to_thread(crash, again, None) == 0
-    status, types = COURSES[path]
-    store, saga = store_on(database), "probe" if path == APPENDS else "setup-workflow"
-    found = [await store.find(Address(it, saga, it)) for it in sessions]
-    assert [None if it is None else it.status for it in found] == [status] * len(sessions)
-    assert emitted(fresh_database) == dict.fromkeys(sessions, types)
-    with psycopg.connect(fresh_database) as connection:
-        assert connection.execute("SELECT count(*) FROM saga_deadlines").fetchone() == (0,)
 
 
 class SharedSaga(ProbeSaga):

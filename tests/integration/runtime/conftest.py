@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -39,6 +40,16 @@ async def until(condition: Callable[[], bool], what: str, deadline_s: float = DE
                 await asyncio.sleep(0.02)
     except TimeoutError:
         pytest.fail(f"not in {deadline_s} s: {what}")
+
+
+@pytest.fixture(autouse=True)
+async def left_connections_are_closed() -> AsyncIterator[None]:
+    """A client of aiokafka that is cancelled while it connects closes when it is collected.
+
+    That has to be while there is still an event loop.
+    """
+    yield
+    gc.collect()
 
 
 @pytest.fixture

@@ -1,0 +1,101 @@
+"""A handler's function behind a breaker: what comes of each try is told to its gate."""
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, Protocol
+
+from streams.breaker import Permit
+from streams.breakers import Gate
+from streams.policies import Function, PolicyStack
+
+TIMER_S: Final = 0.01
+"""How much too early an event loop may end a time limit: its timers count in milliseconds."""
+
+IsOutage = Callable[[BaseException], bool]
+
+
+class Unfinished(Protocol):
+    """Work of a team's code that waits for something."""
+
+    async def finish(self, deadline_s: float) -> None:
+        """Run it to its end. Cancels it and raises HandlerTimedOut when the time is over."""
+        ...
+
+
+class Guard:
+    """A try goes through the gate, and its outcome is told to it.
+
+    While the breaker is calm nothing is asked and no success is told. Then `function` may be called
+    as it is by whoever tells of the errors (`judge`) and has the guard watch what waits (`watch`):
+    that is each event's way, and costs it next to nothing.
+    """
+
+    __slots__ = ("_breaker", "_gate", "_is_outage", "_name", "_policies", "clock", "function")
+
+    def __init__(
+        self,
+        function: Function,
+        gate: Gate,
+        handler: tuple[str, PolicyStack],
+        is_outage: IsOutage,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`handler`: its name and what is around it."""
+        self.function = function
+        self.clock = clock
+        self._gate = gate
+        self._breaker = gate.breaker
+        self._name, self._policies = handler
+        self._is_outage = is_outage
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether all tries pass and none has failed since a success."""
+        return self._breaker.is_calm
+
+    async def __call__(self, event: Any, context: Any) -> None:
+        """Raises BreakerOpen, or what the function raises."""
+        breaker = self._breaker
+        permit = breaker.permit if breaker.is_calm else self._gate.admit()
+        await self._watched(partial(self.function, event, context), permit, self.clock())
+
+    def watch(self, work: Unfinished, began: float) -> Unfinished:
+        """The rest of a try that began then, while all was calm."""
+        return _Watched(partial(self._watched, permit=self._breaker.permit, began=began), work)
+
+    def judge(self, error: BaseException, began: float, permit: Permit | None = None) -> None:
+        """Tell the gate of a try that has raised; without `permit` one that has not waited."""
+        permit = self._breaker.permit if permit is None else permit
+        if self._is_outage(error):
+            self._gate.failed(permit, f"{type(error).__name__}: {error}")
+        elif self.clock() - began + TIMER_S >= self._policies.deadline_s:
+            limit = f"{self._policies.deadline_s:g} s"
+            self._gate.failed(permit, f"{self._name} took more than {limit}")
+        else:
+            self._gate.released(permit)
+
+    async def _watched(
+        self, work: Callable[[], Awaitable[None]], permit: Permit, began: float
+    ) -> None:
+        try:
+            await work()
+        except BaseException as error:
+            self.judge(error, began, permit)
+            raise
+        if not self._breaker.is_calm:
+            self._gate.succeeded(permit)
+
+
+class _Watched:
+    """What waits, and is watched by a guard."""
+
+    __slots__ = ("_watched", "_work")
+
+    def __init__(self, watched: Callable[..., Awaitable[None]], work: Unfinished) -> None:
+        self._watched = watched
+        self._work = work
+
+    async def finish(self, deadline_s: float) -> None:
+        """See Unfinished."""
+        await self._watched(partial(self._work.finish, deadline_s))
