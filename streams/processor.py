@@ -299,9 +299,11 @@ class AppProcessor:
         # The first of them tells how long the handlers take that do not wait.
         straight: Begin = handling.begin if are_new else handling.begin_unless_copied
         begin: Begin = partial(handling.begin_timed, straight, len(records))
-        for record, event in zip(records, known, strict=True):
+        for record, viewed in zip(records, known, strict=True):
+            event = viewed
             if event is None or line.blocked:
-                await self._deliver_closely(line, record, work)
+                event = await self._looked_at(line, record, event, work)
+            if event is None:
                 continue
             takers = takers_of(event.type) or self._takers.find(topic, event.type)
             takers.tally.events += 1
@@ -315,17 +317,21 @@ class AppProcessor:
             if not takers.are_frequent:
                 await self._deliver_to(takers, record, event, work)
 
-    async def _deliver_closely(self, line: Line, record: RawRecord, work: _Work) -> None:
-        """What has to be looked at closer, or may have to wait."""
+    async def _looked_at(
+        self, line: Line, record: RawRecord, viewed: Event[Any] | None, work: _Work
+    ) -> Event[Any] | None:
+        """What has to be looked at closer, or may have to wait; None when no more is to be done."""
         if line.blocked and line.holds(READ, record):
             work.receipts += await self._parking.follow(READ, record)
-            return
+            return None
         try:
-            event = self._edges.reading.view(record)
+            event = self._edges.reading.view(record) if viewed is None else viewed
         except SchemaError:
             event = await self._read(record, work)
-        if event is not None:
-            await self._deliver(line, record, event, work)
+        if event is None or not line.blocked:
+            return event
+        await self._deliver(line, record, event, work)
+        return None
 
     async def _deliver(self, line: Line, record: RawRecord, event: Event[Any], work: _Work) -> None:
         """To all who take it; those who have something of its aggregate waiting keep it behind."""
