@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -27,6 +26,7 @@ from streams.kafka.reader import KafkaReader
 from streams.kafka.sender import KafkaSender
 from streams.records import OutgoingRecord, RawRecord
 from streams.settings import KafkaSettings
+from tests.integration.forked import ForkedProcess, Program
 
 CATALOG = Catalog.load()
 CODEC = Codec(CATALOG)
@@ -51,7 +51,7 @@ class Team:
     folder: Path
     sender: KafkaSender
     module: str = "tests.integration.runtime.tally"
-    workers: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    workers: dict[str, ForkedProcess] = field(default_factory=dict)
     per_file: Counter[str] = field(default_factory=Counter)
     per_project: Counter[str] = field(default_factory=Counter)
 
@@ -65,16 +65,15 @@ class Team:
         folder = self.folder / worker
         folder.mkdir(exist_ok=True)
         (folder / "run.json").unlink(missing_ok=True)
-        with (folder / "log").open("ab") as output:
-            self.workers[worker] = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                self.module,
-                *(self.kafka.bootstrap, self.name, str(self.healed), str(folder), *options),
-                cwd=Path(__file__).parents[3],
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
+        places = (self.kafka.bootstrap, self.name, str(self.healed), str(folder))
+        self.workers[worker] = ForkedProcess(
+            Program(
+                module=self.module,
+                arguments=(*places, *options),
+                folder=Path(__file__).parents[3],
+                log=folder / "log",
             )
+        )
 
     async def stop(self, worker: str) -> int:
         """Ask a worker to drain; returns its exit code."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -32,6 +31,7 @@ from streams.sagas.saga import DeadlinePassed
 from streams.settings import KafkaSettings
 from tests.contracts.rigs import PARTITIONS, create_topics, unique
 from tests.integration.connectors.test_outbox_relay import relay_process
+from tests.integration.forked import ForkedProcess, Program
 from tests.integration.sagas.team_app import SILENT
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
@@ -50,9 +50,9 @@ class Installation:
     dsn: str
     app: str
     folder: Path
-    workers: list[asyncio.subprocess.Process] = field(default_factory=list)
+    workers: list[ForkedProcess] = field(default_factory=list)
 
-    async def start_worker(self) -> asyncio.subprocess.Process:
+    async def start_worker(self) -> ForkedProcess:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("WUNDR_")
         }
@@ -65,14 +65,15 @@ class Installation:
             "WUNDR_PARTITIONS": str(PARTITIONS),
             "WUNDR_STATE_DIR": str(self.folder / f"state-{len(self.workers)}"),
         }
-        with (self.folder / f"worker-{len(self.workers)}.log").open("ab") as output:
-            worker = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "infra", "worker", "tests.integration.sagas.team_app"),
-                cwd=self.folder,
-                env=environment,
-                stdout=output,
-                stderr=output,
+        worker = ForkedProcess(
+            Program(
+                module="infra",
+                arguments=("worker", "tests.integration.sagas.team_app"),
+                folder=self.folder,
+                log=self.folder / f"worker-{len(self.workers)}.log",
+                environment=environment,
             )
+        )
         self.workers.append(worker)
         return worker
 
