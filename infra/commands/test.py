@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Lock
 from typing import IO, Annotated, Final
 
 import typer
@@ -23,17 +24,20 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 FAST_TESTS: Final = ("tests/unit", "tests/architecture")
 PARTS_TESTS: Final = (*FAST_TESTS, "tests/contracts")
 INTEGRATION_TESTS: Final = {
-    "pytest, connectors": ("tests/integration/connectors", "tests/integration/gateway"),
-    "pytest, workers": ("tests/integration/runtime", "tests/integration/streams"),
     "pytest, commands": (
         *("tests/integration/infra", "tests/integration/projections"),
         "tests/integration/sagas",
     ),
+    "pytest, workers": ("tests/integration/runtime", "tests/integration/streams"),
+    "pytest, connectors": ("tests/integration/connectors", "tests/integration/gateway"),
 }
 """Each takes about as long as the others: they wait for sessions to end and processes to start."""
 ACCEPTANCE_TESTS: Final = ("tests/acceptance",)
 
-SESSION_S: Final = 2_400
+AT_ONCE: Final = 3
+"""Runs at a time: they wait much, but with more of them two cores let starts run into limits."""
+
+SESSION_S: Final = 1_500
 """After so long a run of pytest begins no further test: each of them may be waiting in vain."""
 
 LIMIT_S: Final = SESSION_S + 300
@@ -70,7 +74,7 @@ def static_checks() -> tuple[Check, ...]:
 
 
 def pytest_runs(scope: Scope, tests: Sequence[str] = ()) -> tuple[Check, ...]:
-    """The runs of pytest, which go side by side: tests of real parts wait most of their time.
+    """The runs of pytest, the longest first. Some go side by side: real parts make tests wait.
 
     `tests` are passed on to one run.
     """
@@ -80,14 +84,17 @@ def pytest_runs(scope: Scope, tests: Sequence[str] = ()) -> tuple[Check, ...]:
         selections = {"pytest": FAST_TESTS}
     else:
         selections = {
-            "pytest, parts": PARTS_TESTS,
-            **INTEGRATION_TESTS,
             "pytest, acceptance": ACCEPTANCE_TESTS,
+            **INTEGRATION_TESTS,
+            "pytest, parts": PARTS_TESTS,
         }
     return tuple(
         Check(name=name, command=(*_PYTEST, *selected)) for name, selected in selections.items()
     )
 
+
+_SPEAKING: Final = Lock()
+"""Held by the run that prints."""
 
 _PYTEST: Final = (sys.executable, "-m", "pytest", f"--session-timeout={SESSION_S}")
 
@@ -113,20 +120,41 @@ def _pass(check: Check) -> bool:
     return not failing([check])
 
 
-def failing(side_by_side: Sequence[Check]) -> list[str]:
-    """Run checks at the same time; the names of those that failed.
+def failing(checks: Sequence[Check]) -> list[str]:
+    """Run checks, some of them at the same time; the names of those that failed.
 
     What the first prints is seen at once, what the others print when they have ended.
     """
+    running: list[subprocess.Popen[bytes]] = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = [
+            pool.submit(_passes, check, number, running) for number, check in enumerate(checks)
+        ]
+        try:
+            return [
+                check.name for check, it in zip(checks, outcomes, strict=True) if not it.result()
+            ]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in running:
+                process.kill()
+            raise
+
+
+def _passes(check: Check, number: int, running: list[subprocess.Popen[bytes]]) -> bool:
     begun = time.monotonic()
-    with ExitStack() as running:
-        started = []
-        for number, check in enumerate(side_by_side):
-            output = running.enter_context(TemporaryFile()) if number else None
-            process = _start(check, output)
-            running.callback(process.kill)
-            started.append((check, (process, output)))
-        return [check.name for check, run in started if not _ended(check, run, begun)]
+    with TemporaryFile() as output:
+        process = _start(check, output if number else None)
+        running.append(process)
+        code = _code_of(process)
+        output.seek(0)
+        printed = output.read()
+    verdict = "ok" if code == 0 else f"FAILED ({code})"
+    with _SPEAKING:
+        sys.stdout.buffer.write(printed)
+        sys.stdout.flush()
+        sys.stderr.write(f"wundr test: {check.name} {verdict}, {time.monotonic() - begun:.1f} s\n")
+    return code == 0
 
 
 def _start(check: Check, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
@@ -143,22 +171,10 @@ def _start(check: Check, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
     return subprocess.Popen(check.command, cwd=ROOT, env=environment, stdout=output, stderr=output)
 
 
-def _ended(check: Check, started: _Started, begun: float) -> bool:
-    process, output = started
-    code = _code_of(process, begun)
-    if output is not None:
-        output.seek(0)
-        sys.stdout.buffer.write(output.read())
-        sys.stdout.flush()
-    verdict = "ok" if code == 0 else f"FAILED ({code})"
-    sys.stderr.write(f"wundr test: {check.name} {verdict}, {time.monotonic() - begun:.1f} s\n")
-    return code == 0
-
-
-def _code_of(process: subprocess.Popen[bytes], begun: float) -> int:
+def _code_of(process: subprocess.Popen[bytes]) -> int:
     """With what it ends; one that does not end says where it stands and is stopped."""
     try:
-        return process.wait(max(0.0, begun + LIMIT_S - time.monotonic()))
+        return process.wait(LIMIT_S)
     except subprocess.TimeoutExpired:
         sys.stderr.write(f"wundr test: no end within {LIMIT_S} s, stopped\n")
         process.send_signal(signal.SIGABRT)
@@ -167,6 +183,3 @@ def _code_of(process: subprocess.Popen[bytes], begun: float) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
-
-
-_Started = tuple[subprocess.Popen[bytes], IO[bytes] | None]

@@ -36,11 +36,3 @@ def test_poisoned_events_are_parked_named_redriven_and_everything_arrives_once(
     audited = wundr(demo_folder, "store", "audit", "--json")
     assert audited.returncode == 0, audited.stdout + audited.stderr
     assert json.loads(audited.stdout)["holes"] == 0
-
-
-def test_a_run_without_chaos_says_nothing_of_it(demo_folder: Path, source: Path) -> None:
-    with demo(demo_folder, source, "--once") as running:
-        summary = running.summary()
-        assert running.process.wait() == 0, running.terminal.text()
-    assert_whole(summary)
-    assert not {"poisoned", "parked", "redriven"} & summary.keys()
