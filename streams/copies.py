@@ -72,23 +72,14 @@ class Copies:
         return ids.first(record.source, event.id, record.offset) < record.offset
 
     def are_new(
-        self,
-        handler: Reaction,
-        records: Sequence[RawRecord],
-        events: Sequence[Event[Any] | None],
+        self, handler: Reaction, records: Sequence[RawRecord], events: Sequence[Event[Any]]
     ) -> bool:
-        """Whether there can be no copy among records of one partition: this is much to ask at once.
+        """Whether there can be no copy among events that the handler takes, all of one partition.
 
-        They are noted then. False where it has to be asked of each of them.
+        They are noted then. False where it has to be asked of each of them: this is much at once.
         """
-        found = [event for event in events if event is not None]
-        types = {event.type for event in found}
-        if len(found) < len(records) or len(types) > 1:
-            return False
-        if not all(map(handler.wants, types)):
-            return True
         offsets = [record.offset for record in records]
-        places = dict(zip([event.id for event in found], offsets, strict=True))
+        places = dict(zip([event.id for event in events], offsets, strict=True))
         is_each_once = len(places) == len(records)
         return is_each_once and self._of(handler).take_new(records[0].source, places)
 

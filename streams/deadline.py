@@ -21,6 +21,10 @@ class Suspended:
         self._work = work
         self._first = first
 
+    def rest(self) -> Awaitable[None]:
+        """What is left of it, without a limit."""
+        return _continued(self._work, self._first)
+
     async def finish(self, deadline_s: float) -> None:
         """Run it to its end. Cancels it and raises HandlerTimedOut when the time is over."""
         limit = asyncio.timeout(deadline_s)

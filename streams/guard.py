@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from streams.breaker import Permit
 from streams.breakers import Gate
@@ -13,14 +13,6 @@ TIMER_S: Final = 0.01
 """How much too early an event loop may end a time limit: its timers count in milliseconds."""
 
 IsOutage = Callable[[BaseException], bool]
-
-
-class Unfinished(Protocol):
-    """Work of a team's code that waits for something."""
-
-    async def finish(self, deadline_s: float) -> None:
-        """Run it to its end. Cancels it and raises HandlerTimedOut when the time is over."""
-        ...
 
 
 class Guard:
@@ -60,9 +52,9 @@ class Guard:
         permit = breaker.permit if breaker.is_calm else self._gate.admit()
         await self._watched(partial(self.function, event, context), permit, self.clock())
 
-    def watch(self, work: Unfinished, began: float) -> Unfinished:
+    def watch(self, rest: Callable[[], Awaitable[None]], began: float) -> Awaitable[None]:
         """The rest of a try that began then, while all was calm."""
-        return _Watched(partial(self._watched, permit=self._breaker.permit, began=began), work)
+        return self._watched(rest, self._breaker.permit, began)
 
     def judge(self, error: BaseException, began: float, permit: Permit | None = None) -> None:
         """Tell the gate of a try that has raised; without `permit` one that has not waited."""
@@ -85,17 +77,3 @@ class Guard:
             raise
         if not self._breaker.is_calm:
             self._gate.succeeded(permit)
-
-
-class _Watched:
-    """What waits, and is watched by a guard."""
-
-    __slots__ = ("_watched", "_work")
-
-    def __init__(self, watched: Callable[..., Awaitable[None]], work: Unfinished) -> None:
-        self._watched = watched
-        self._work = work
-
-    async def finish(self, deadline_s: float) -> None:
-        """See Unfinished."""
-        await self._watched(partial(self._work.finish, deadline_s))

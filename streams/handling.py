@@ -7,19 +7,21 @@ an await.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from schemas.event import Event
 from streams import deadline
 from streams.attempts import Failed
 from streams.context import Context, Emitter
 from streams.copies import Copies
+from streams.deadline import Suspended
 from streams.edges import Edges
 from streams.emission import EMISSION, Emission
 from streams.errors import BreakerOpen
 from streams.event_in_work import AT_WORK
-from streams.guard import Guard, Unfinished
-from streams.handler import Handler
+from streams.guard import Guard
+from streams.handler import Handler, every_event
+from streams.reading import Viewed
 from streams.receipt import Receipt
 from streams.records import Origin, OutgoingRecord, RawRecord
 
@@ -28,6 +30,9 @@ Encode = Callable[[str, RawRecord, Context], tuple[OutgoingRecord, ...]]
 
 Begin = Callable[[Handler, RawRecord, Event[Any]], Awaitable[list[Receipt]] | None]
 """Begins the work of a handler; see Handling.begin."""
+
+IsCopy = Callable[[Handler, RawRecord, Event[Any]], bool]
+"""Whether a handler leaves an event out; see Handling.is_copy."""
 
 
 class Delivered(NamedTuple):
@@ -56,9 +61,15 @@ class Handling:
         self._copies = Copies()
 
     def begin(
-        self, handler: Handler, record: RawRecord, event: Event[Any]
+        self,
+        is_copy: IsCopy | None,
+        handler: Handler,
+        record: RawRecord,
+        event: Event[Any],
     ) -> Awaitable[list[Receipt]] | None:
         """Run the handler until it waits. None when it is done and has emitted nothing.
+
+        `is_copy` is asked once the handler takes the event; None where there can be no copy.
 
         Else the rest of its work: it gives the receipts of what was sent, and it is sent only when
         the handler has returned.
@@ -68,12 +79,14 @@ class Handling:
         try:
             if not handler.can_handle(event):
                 return None
+            if is_copy is not None and is_copy(handler, record, event):
+                return None
             function = handler.function
             if handler.guard is not None and handler.guard.is_calm:
                 guard = handler.guard
                 function, began = guard.function, guard.clock()
             AT_WORK.context = context = self.context(handler.name, event)
-            suspended: Unfinished | None = deadline.run(function(event, context))
+            suspended = deadline.run(function(event, context))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # judged by Attempts
             if guard is not None:
                 guard.judge(error, began)
@@ -83,25 +96,28 @@ class Handling:
             context.finish()
             return None
         if suspended is not None and guard is not None:
-            suspended = guard.watch(suspended, began)
+            suspended = deadline.run(guard.watch(suspended.rest, began))
         return self._finish(handler, record, context, suspended)
 
-    def begin_unless_copied(
-        self, handler: Handler, record: RawRecord, event: Event[Any]
-    ) -> Awaitable[list[Receipt]] | None:
-        """`begin`, unless the handler leaves out copies and this is one."""
-        if self._is_copy(handler, record, event):
-            return None
-        return self.begin(handler, record, event)
+    def is_copy(self, handler: Handler, record: RawRecord, event: Event[Any]) -> bool:
+        """Whether the handler leaves an event out: its id stood before in the same partition."""
+        return handler.policies.remembers > 0 and self._copies.is_copy(handler, record, event)
 
     def are_new(
-        self,
-        handler: Handler,
-        records: Sequence[RawRecord],
-        events: Sequence[Event[Any] | None],
+        self, handlers: Sequence[Handler], records: Sequence[RawRecord], viewed: Viewed
     ) -> bool:
-        """Whether none of these can be a copy that the handler leaves out; see Copies."""
-        return self._copies.are_new(handler, records, events)
+        """Whether `is_copy` need not be asked of what one partition has brought.
+
+        `handlers`: those that leave out copies. It must be asked where one chooses what it takes.
+        """
+        if not handlers:
+            return True
+        event_type = viewed.only_type
+        if event_type is None or any(it.can_handle is not every_event for it in handlers):
+            return False
+        events = cast(Sequence[Event[Any]], viewed.events)
+        wanting = [it for it in handlers if it.wants(event_type)]
+        return all(self._copies.are_new(it, records, events) for it in wanting)
 
     def begin_timed(
         self, begin: Begin, stands_for: int, handler: Handler, record: RawRecord, event: Event[Any]
@@ -120,7 +136,7 @@ class Handling:
 
         Other events of the partition came meanwhile, so what it emits has no place among theirs.
         """
-        if self._is_copy(handler, record, event):
+        if self.is_copy(handler, record, event):
             return None
         trial = _Trial(self, handler, Delivered(record, event), self.encoded_late)
         failed = await self._attempts.run_once(
@@ -161,11 +177,8 @@ class Handling:
         """What a try has emitted that is out of the order of the partition: without a place."""
         return tuple(self._publisher.encode(new) for new in context.finish())
 
-    def _is_copy(self, handler: Handler, record: RawRecord, event: Event[Any]) -> bool:
-        return handler.policies.remembers > 0 and self._copies.is_copy(handler, record, event)
-
     async def _finish(
-        self, handler: Handler, record: RawRecord, context: Context, suspended: Unfinished | None
+        self, handler: Handler, record: RawRecord, context: Context, suspended: Suspended | None
     ) -> list[Receipt]:
         """The rest of a first try."""
         try:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
-from schemas.errors import SchemaError
 from schemas.event import Event
 from streams.attempts import Failed, Pause
 from streams.batch_handling import BatchHandling
@@ -20,7 +19,7 @@ from streams.layering import layered
 from streams.parking.letter import READ
 from streams.parking.sequences import Line
 from streams.projection import Projection
-from streams.reading import Unreadable
+from streams.reading import UNREAD, Unread, Unreadable
 from streams.receipt import Receipt
 from streams.records import Headers, OutgoingRecord, RawRecord, TopicPartition
 from streams.rekeying import LATELY, rekeyed
@@ -293,16 +292,18 @@ class AppProcessor:
         """To handlers one by one, to the rest at the end of the batch."""
         topic, line = source.topic, self._parking.line(source)
         takers_of, collected = self._takers.known(topic).get, work.collected
-        known = self._edges.reading.view_known(records)
-        handling = self._handling
-        are_new = all(handling.are_new(it, records, known) for it in self._remembering)
+        viewed = self._edges.reading.view_each(records)
+        # What waits may be done, and known, meanwhile; what was rekeyed is for projections.
+        are_new = not line.blocked and topic not in self._takers.by_repartition_topic
+        are_new = are_new and self._handling.are_new(self._remembering, records, viewed)
+        is_copy = None if are_new else self._handling.is_copy
         # The first of them tells how long the handlers take that do not wait.
-        straight: Begin = handling.begin if are_new else handling.begin_unless_copied
-        begin: Begin = partial(handling.begin_timed, straight, len(records))
-        for record, viewed in zip(records, known, strict=True):
-            event = viewed
-            if event is None or line.blocked:
-                event = await self._looked_at(line, record, event, work)
+        straight: Begin = partial(self._handling.begin, is_copy)
+        begin: Begin = partial(self._handling.begin_timed, straight, len(records))
+        for record, found in zip(records, viewed.events, strict=True):
+            event = found
+            if line.blocked or event is UNREAD:
+                event = await self._looked_at(line, record, found, work)
             if event is None:
                 continue
             takers = takers_of(event.type) or self._takers.find(topic, event.type)
@@ -318,16 +319,13 @@ class AppProcessor:
                 await self._deliver_to(takers, record, event, work)
 
     async def _looked_at(
-        self, line: Line, record: RawRecord, viewed: Event[Any] | None, work: _Work
+        self, line: Line, record: RawRecord, viewed: Event[Any] | Unread | None, work: _Work
     ) -> Event[Any] | None:
         """What has to be looked at closer, or may have to wait; None when no more is to be done."""
         if line.blocked and line.holds(READ, record):
             work.receipts += await self._parking.follow(READ, record)
             return None
-        try:
-            event = self._edges.reading.view(record) if viewed is None else viewed
-        except SchemaError:
-            event = await self._read(record, work)
+        event = await self._read(record, work) if viewed is UNREAD else viewed
         if event is None or not line.blocked:
             return event
         await self._deliver(line, record, event, work)
@@ -341,7 +339,7 @@ class AppProcessor:
             if line.holds(taker.name, record):
                 work.receipts += await self._parking.follow(taker.name, record)
             elif isinstance(taker, Handler):
-                unfinished = self._handling.begin_unless_copied(taker, record, event)
+                unfinished = self._handling.begin(self._handling.is_copy, taker, record, event)
                 if unfinished is not None:
                     work.receipts += await unfinished
             elif isinstance(taker, BatchHandler):

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from schemas.codec import Codec
 from schemas.errors import SchemaError, UnknownSchemaId
@@ -23,6 +24,22 @@ class Unreadable:
     """A wanted record that is not an event of ours, or whose schema cannot be found."""
 
     error: SchemaError
+
+
+class Unread(Enum):
+    """What must be looked at closer."""
+
+    UNREAD = "unread"
+
+
+UNREAD: Final = Unread.UNREAD
+
+
+class Viewed(NamedTuple):
+    """What was found in records; `only_type` where each has an event of that type."""
+
+    events: "Sequence[Event[Any] | Unread | None]"
+    only_type: str | None = None
 
 
 class EventReading:
@@ -67,20 +84,33 @@ class EventReading:
             return None
         return events if all(map(self._is_wanted, {event.type for event in events})) else None
 
-    def view_known(self, records: Sequence[RawRecord]) -> Sequence[Event[Any] | None]:
-        """The events of schemas that are known to be wanted; None for who needs `view`."""
+    def view_each(self, records: Sequence[RawRecord]) -> "Viewed":
+        """The events; None where nobody wants one, UNREAD where it needs `read`."""
         view_of = self._views.get
-        values = [record.value for record in records]
         try:
-            events = [
+            events: list[Event[Any] | None] = [
                 view(value)
                 if value is not None and (view := view_of(value[:HEADER_SIZE]))
                 else None
-                for value in values
+                for value in [record.value for record in records]
             ]
         except SchemaError:
-            return [None] * len(records)
-        return events
+            return Viewed([self._tried(record) for record in records])
+        types = {None if event is None else event.type for event in events}
+        if None not in types and all(map(self._is_wanted, types)):
+            return Viewed(events, only_type=types.pop() if len(types) == 1 else None)
+        return Viewed(
+            [
+                event if event is not None and self._is_wanted(event.type) else self._tried(record)
+                for record, event in zip(records, events, strict=True)
+            ]
+        )
+
+    def _tried(self, record: RawRecord) -> "Event[Any] | Unread | None":
+        try:
+            return self.view(record)
+        except SchemaError:
+            return UNREAD
 
     def _view_first(self, record: RawRecord, value: bytes) -> Event[Any] | None:
         """The header decides, until it is known that events of this schema are wanted."""

@@ -161,7 +161,9 @@ class Unacknowledged:
 
     def _watch_oldest(self) -> None:
         """One timer for all: the records stand in the order of their deadlines."""
-        if self._timer is not None or not self._pending:
+        # Without a time limit nobody may look for the oldest: a dictionary that is emptied from its
+        # front passes over all that has left it.
+        if self._timeout_s is None or self._timer is not None or not self._pending:
             return
         deadline = next(iter(self._pending)).deadline
         if deadline is not None:

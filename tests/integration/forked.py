@@ -30,13 +30,14 @@ class Program:
     arguments: Sequence[str]
     folder: Path
     log: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=os.environ.copy)
 
     def run(self) -> None:
         """In the process itself."""
         output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         for standard in (1, 2):
             os.dup2(output, standard)
+        os.environ.clear()
         os.environ.update(self.environment)
         os.chdir(self.folder)
         sys.argv = [self.module, *self.arguments]

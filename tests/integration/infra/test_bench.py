@@ -58,11 +58,6 @@ def test_systems_that_read_kafka_are_given_the_same_events(session_folder: Path)
     assert servers(session_folder) == running, "it has ended its own"
 
 
-def test_an_app_of_ours_by_another_name_is_given_the_same_events(session_folder: Path) -> None:
-    result = _bench(session_folder, "policies", "--seconds", "0.2")
-    assert None not in result["ratios"].values()
-
-
 def test_a_short_look_is_not_kept_among_the_results(session_folder: Path) -> None:
     committed = Path(__file__).parents[3] / "benchmarks" / "results" / "codec.json"
     before = committed.read_bytes() if committed.exists() else None

@@ -43,7 +43,8 @@ def brokers(folder: Path) -> list[psutil.Process]:
 def starting(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`wundr up`, caught when its broker runs but is not ready yet."""
     with subprocess.Popen(
-        command("up"),
+        # As in a terminal: where tests run in the background, SIGINT may be ignored.
+        ("env", "--default-signal=INT", *command("up")),
         cwd=folder,
         env=environment(),
         stdout=subprocess.DEVNULL,

@@ -11,7 +11,6 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
 from schemas.events.domain import AnalysisStarted
-from schemas.events.integration import IntegrationRepositorySynced
 from streams.copies import Copies
 from streams.handler import Handler
 from streams.policies import DeadLetter, Deduplicate, PolicyStack
@@ -91,11 +90,3 @@ def test_ids_beyond_those_are_forgotten() -> None:
     for at, event in enumerate(events):
         assert copies.are_new(taker, records_of([event], at), [event])
     assert not copies.is_copy(taker, BENCH.record(events[0], 100), events[0])
-
-
-def test_what_the_handler_does_not_take_is_not_remembered_for_it() -> None:
-    data = IntegrationRepositorySynced(repository="r", project_id="p", files=1, bytes=1)
-    other: Event[Any] = FACTORY.create(data, aggregate_id="r")
-    copies, taker = Copies(), handler(8)
-    for offset in range(2):
-        assert copies.are_new(taker, [BENCH.record(other, offset)], [other])
