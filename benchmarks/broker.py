@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, NamedTuple
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 
 from benchmarks.patience import Patience
@@ -91,7 +97,10 @@ class Broker:
                 [ConsumerGroupTopicPartitions(group, offsets)]
             )
             for future in asked.values():
-                future.result(_TIMEOUT_S)
+                # The answer is whole even where single partitions were refused.
+                for placed in future.result(_TIMEOUT_S).topic_partitions:
+                    if placed.error is not None:
+                        raise KafkaException(placed.error)
 
         self._patience.until_answered(f"group {group}", place)
 

@@ -80,8 +80,8 @@ def test_processes_that_are_killed_in_the_middle_change_no_number(
 ) -> None:
     with demo(demo_folder, source, "--once") as running:
         running.wait_for_events(30)
-        for victim in VICTIMS[victims]:
-            running.child(*victim).kill()
+        for process in [running.child(*victim) for victim in VICTIMS[victims]]:
+            process.kill()
         acknowledged_then = running.acknowledged()
         summary = running.summary()
         assert running.process.wait() == 0

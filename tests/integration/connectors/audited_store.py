@@ -80,7 +80,8 @@ class AuditedStore:
             [ConsumerGroupTopicPartitions(self.group, offsets)]
         )
         for done in asked.values():
-            done.result(30)
+            refused = [it.error for it in done.result(30).topic_partitions if it.error is not None]
+            assert refused == []
 
     async def audit(self) -> AuditReport:
         topic = self.archive.settings.topic
