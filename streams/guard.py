@@ -1,18 +1,20 @@
 """A handler's function behind a breaker: what comes of each try is told to its gate."""
 
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
 from streams.breaker import Permit
 from streams.breakers import Gate
-from streams.policies import Function, PolicyStack
+from streams.handler import BatchHandler, Handler
+from streams.policies import Function
+from streams.retry import RetrySchedule
 
 TIMER_S: Final = 0.01
 """How much too early an event loop may end a time limit: its timers count in milliseconds."""
 
-IsOutage = Callable[[BaseException], bool]
+IsOutage = Callable[[BaseException, RetrySchedule], bool]
+"""See Attempts.is_outage."""
 
 
 class Guard:
@@ -23,22 +25,22 @@ class Guard:
     that is each event's way, and costs it next to nothing.
     """
 
-    __slots__ = ("_breaker", "_gate", "_is_outage", "_name", "_policies", "clock", "function")
+    __slots__ = ("_breaker", "_gate", "_handler", "_is_outage", "clock", "function")
 
     def __init__(
         self,
         function: Function,
         gate: Gate,
-        handler: tuple[str, PolicyStack],
+        handler: Handler | BatchHandler,
         is_outage: IsOutage,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
-        """`handler`: its name and what is around it."""
+        """`handler`: whose function it is, or a layer around that."""
         self.function = function
         self.clock = clock
         self._gate = gate
         self._breaker = gate.breaker
-        self._name, self._policies = handler
+        self._handler = handler
         self._is_outage = is_outage
 
     @property
@@ -59,11 +61,11 @@ class Guard:
     def judge(self, error: BaseException, began: float, permit: Permit | None = None) -> None:
         """Tell the gate of a try that has raised; without `permit` one that has not waited."""
         permit = self._breaker.permit if permit is None else permit
-        if self._is_outage(error):
+        handler = self._handler
+        if self._is_outage(error, handler.retry):
             self._gate.failed(permit, f"{type(error).__name__}: {error}")
-        elif self.clock() - began + TIMER_S >= self._policies.deadline_s:
-            limit = f"{self._policies.deadline_s:g} s"
-            self._gate.failed(permit, f"{self._name} took more than {limit}")
+        elif self.clock() - began + TIMER_S >= handler.deadline_s:
+            self._gate.failed(permit, f"{handler.name} took more than {handler.deadline_s:g} s")
         else:
             self._gate.released(permit)
 

@@ -9,7 +9,6 @@ from schemas.event import Event, EventData
 from schemas.pattern import matches
 from streams.context import BatchContext, Context
 from streams.errors import HandlerMismatch
-from streams.guard import Guard
 from streams.policies import DEFAULT_STACK, PolicyStack
 from streams.retry import RetrySchedule
 
@@ -64,12 +63,11 @@ class Handler(Reaction):
     """A reaction to one event at a time.
 
     `concurrency` is how many events of one partition, all of different keys, may be in work at a
-    time. `guard` is the `function`, where that is one.
+    time.
     """
 
     function: HandlerFunction
     concurrency: int = 1
-    guard: Guard | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,8 +82,8 @@ class Handling:
             if is_copy is not None and is_copy(handler, record, event):
                 return None
             function = handler.function
-            if handler.guard is not None and handler.guard.is_calm:
-                guard = handler.guard
+            if isinstance(function, Guard) and function.is_calm:
+                guard = function
                 function, began = guard.function, guard.clock()
             AT_WORK.context = context = self.context(handler.name, event)
             suspended = deadline.run(function(event, context))

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeVar
 
 from streams.attempts import Attempts
@@ -32,23 +31,12 @@ class Layering:
             return handler
         function: Function = handler.function
         for layer in reversed(layers):
-            function = (
-                self._guarded(function, handler, layer)
-                if isinstance(layer, Breaker)
-                else layer(function)
-            )
-        if isinstance(handler, Handler):
-            return replace(
-                handler, function=function, guard=function if isinstance(function, Guard) else None
-            )
+            if isinstance(layer, Breaker):
+                gate = self.breakers.gate(layer.name or handler.name, layer)
+                function = Guard(function, gate, handler, self.attempts.is_outage, self.clock)
+            else:
+                function = layer(function)
         return replace(handler, function=function)
-
-    def _guarded(
-        self, function: Function, handler: Handler | BatchHandler, breaker: Breaker
-    ) -> Guard:
-        gate = self.breakers.gate(breaker.name or handler.name, breaker)
-        is_outage = partial(self.attempts.is_outage, schedule=handler.retry)
-        return Guard(function, gate, (handler.name, handler.policies), is_outage, self.clock)
 
 
 def layered(workload: Workload, edges: Edges) -> Workload:

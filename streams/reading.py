@@ -38,7 +38,7 @@ UNREAD: Final = Unread.UNREAD
 class Viewed(NamedTuple):
     """What was found in records; `only_type` where each has an event of that type."""
 
-    events: "Sequence[Event[Any] | Unread | None]"
+    events: Sequence[Event[Any] | Unread | None]
     only_type: str | None = None
 
 
@@ -84,7 +84,7 @@ class EventReading:
             return None
         return events if all(map(self._is_wanted, {event.type for event in events})) else None
 
-    def view_each(self, records: Sequence[RawRecord]) -> "Viewed":
+    def view_each(self, records: Sequence[RawRecord]) -> Viewed:
         """The events; None where nobody wants one, UNREAD where it needs `read`."""
         view_of = self._views.get
         try:
@@ -106,7 +106,7 @@ class EventReading:
             ]
         )
 
-    def _tried(self, record: RawRecord) -> "Event[Any] | Unread | None":
+    def _tried(self, record: RawRecord) -> Event[Any] | Unread | None:
         try:
             return self.view(record)
         except SchemaError:

@@ -47,6 +47,12 @@ LAST_WORDS_S: Final = 20
 """How long a run that is stopped has to print where its threads stand."""
 
 
+_SPEAKING: Final = Lock()
+"""Held by the run that prints."""
+
+_PYTEST: Final = (sys.executable, "-m", "pytest", f"--session-timeout={SESSION_S}")
+
+
 class Scope(StrEnum):
     """How much to run."""
 
@@ -91,12 +97,6 @@ def pytest_runs(scope: Scope, tests: Sequence[str] = ()) -> tuple[Check, ...]:
     return tuple(
         Check(name=name, command=(*_PYTEST, *selected)) for name, selected in selections.items()
     )
-
-
-_SPEAKING: Final = Lock()
-"""Held by the run that prints."""
-
-_PYTEST: Final = (sys.executable, "-m", "pytest", f"--session-timeout={SESSION_S}")
 
 
 @app.command()

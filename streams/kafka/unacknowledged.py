@@ -166,8 +166,8 @@ class Unacknowledged:
         if self._timeout_s is None or self._timer is not None or not self._pending:
             return
         deadline = next(iter(self._pending)).deadline
-        if deadline is not None:
-            self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
+        assert deadline is not None, "the time limit gives each record one"
+        self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
 
     def _expire(self) -> None:
         self._timer = None

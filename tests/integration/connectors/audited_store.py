@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from benchmarks.broker import Broker
 from connectors.audit import AuditReport
 from connectors.audit_service import AuditPlan, store_audit
 from connectors.restore_service import RestorePlan, store_restore
@@ -74,14 +75,8 @@ class AuditedStore:
 
     def commit(self) -> None:
         """Say that the archive has taken everything that was published."""
-        admin = AdminClient({"bootstrap.servers": self.archive.bootstrap})
-        offsets = [TopicPartition(self.published, at, end) for at, end in self.ends.items()]
-        asked = admin.alter_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(self.group, offsets)]
-        )
-        for done in asked.values():
-            refused = [it.error for it in done.result(30).topic_partitions if it.error is not None]
-            assert refused == []
+        ends = [self.ends[partition] for partition in range(PARTITIONS)]
+        Broker(self.archive.bootstrap).place_group(self.group, self.published, ends)
 
     async def audit(self) -> AuditReport:
         topic = self.archive.settings.topic

@@ -31,6 +31,17 @@ def named(bench: Bench, started: MakeEvent, name: str, offset: int) -> RawRecord
     return bench.record(started(metadata=Metadata(user_id=name)), offset)
 
 
+def noting(done: list[str], **options: Any) -> App:
+    """An app whose handler notes what it has handled."""
+    app = App("team")
+
+    @app.on("analysis.*", policies=POLICIES, **options)
+    async def notify(event: Event[Any], context: Context) -> None:
+        done.append(str(event.metadata.user_id))
+
+    return app
+
+
 async def test_a_copy_behind_an_event_that_is_redone_meanwhile_is_left_out(
     parked: Parked,
 ) -> None:
@@ -62,12 +73,8 @@ async def test_a_copy_behind_an_event_that_is_redone_meanwhile_is_left_out(
 async def test_what_the_handler_has_refused_is_no_first(
     bench: Bench, started: MakeEvent, done: list[str]
 ) -> None:
-    app, is_on = App("team"), [False]
-
-    @app.on("analysis.*", can_handle=lambda event: is_on[0], policies=POLICIES)
-    async def notify(event: Event[Any], context: Context) -> None:
-        done.append(str(event.metadata.user_id))
-
+    is_on = [False]
+    app = noting(done, can_handle=lambda event: is_on[0])
     processor, record = bench.processor(app), named(bench, started, "x", 0)
     await processor.process(SOURCE, [record])
     is_on[0] = True
@@ -76,34 +83,34 @@ async def test_what_the_handler_has_refused_is_no_first(
     assert done == ["x"]
 
 
-async def test_only_what_is_handled_takes_the_room_of_ids(
+async def test_what_the_handler_has_refused_takes_no_room_of_ids(
     bench: Bench, started: MakeEvent, done: list[str]
 ) -> None:
-    app = App("team")
+    app = noting(done, can_handle=lambda event: event.metadata.user_id == "x")
+    processor, record = bench.processor(app), named(bench, started, "x", 0)
+    others = [named(bench, started, "other", at) for at in range(1, 60)]
+    for given in ([record], others, [record._replace(offset=60)]):
+        await processor.process(SOURCE, given)
+    assert done == ["x"]
 
-    def is_ours(event: Event[Any]) -> bool:
-        return event.metadata.user_id == "x"
 
-    @app.on("analysis.*", can_handle=is_ours, policies=POLICIES)
-    async def notify(event: Event[Any], context: Context) -> None:
-        done.append(str(event.metadata.user_id))
-
+async def test_what_was_rekeyed_for_a_projection_takes_no_room_of_ids(
+    bench: Bench, started: MakeEvent, done: list[str]
+) -> None:
+    app = noting(done)
     app.projection("count", on=("analysis.*",), initial=dict, key=lambda event: "k")(
         lambda state, event: state
     )
     tables = {name: MemoryTable(it) for name, it in app.workload().changelogs().items()}
-    processor = bench.processor(app, tables)
-    record = named(bench, started, "x", 0)
-    await processor.process(SOURCE, [record])
-    others = [named(bench, started, "other", at) for at in range(1, 60)]
-    await processor.process(SOURCE, others)
+    processor, record = bench.processor(app, tables), named(bench, started, "x", 0)
     copies = TopicPartition(repartition_topic("team", "count"), 0)
     rekeyed = [
         it._replace(
-            topic=copies.topic, headers=(*it.headers, (ORIGIN, f"{SOURCE}/{it.offset}".encode()))
+            topic=copies.topic, headers=(*it.headers, (ORIGIN, b"events.x/0/%d" % it.offset))
         )
-        for it in others
+        for it in [named(bench, started, "other", at) for at in range(1, 60)]
     ]
+    await processor.process(SOURCE, [record])
     await processor.process(copies, rekeyed)
     await processor.process(SOURCE, [record._replace(offset=60)])
     assert done == ["x"]
