@@ -6,15 +6,12 @@ A session that was killed leaves servers behind; the next session ends them befo
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
 import psycopg
 import pytest
 from hypothesis import settings
@@ -22,15 +19,12 @@ from psycopg import sql
 
 from infra.settings import load_settings
 from infra.stack.endpoints import Endpoints
-from infra.stack.local import start_stack, stop_stack
+from infra.stack.local import start_stack
+from tests.session_folders import STATE, make_folder, remove_folder, remove_leftovers
 
 # How long an example takes says how busy the machine is: pytest's own limit ends what hangs.
 settings.register_profile("no deadline", parent=settings.default, deadline=None)
 settings.load_profile("no deadline")
-
-_CHECKOUT = sha256(str(Path(__file__).resolve().parent).encode()).hexdigest()[:8]
-_FOLDER_PREFIX = f"wundr-test-{_CHECKOUT}-"
-_STATE = ".wundr"
 
 
 @pytest.fixture(scope="session")
@@ -40,38 +34,35 @@ def swept_temporary_folder() -> Path:
     Not pytest's own: its mode 0700 shuts out the system user that PostgreSQL runs as.
     """
     temporary = Path(tempfile.gettempdir())
-    for folder in temporary.glob(f"{_FOLDER_PREFIX}*"):
-        session = int(folder.name.removeprefix(_FOLDER_PREFIX).split("-", 1)[0])
-        if not psutil.pid_exists(session):
-            _remove(folder)
+    remove_leftovers(temporary)
     return temporary
 
 
 @pytest.fixture(scope="session")
 def local_stack(swept_temporary_folder: Path) -> Iterator[Endpoints]:
     """Kafka and PostgreSQL of this session, in a folder that is removed afterwards."""
-    folder = _make_folder(swept_temporary_folder)
-    settings = {"WUNDR_PROVIDER": "embedded", "WUNDR_STATE_DIR": str(folder / _STATE)}
+    folder = make_folder(swept_temporary_folder)
+    settings = {"WUNDR_PROVIDER": "embedded", "WUNDR_STATE_DIR": str(folder / STATE)}
     try:
         yield start_stack(load_settings(settings))
     finally:
-        _remove(folder)
+        remove_folder(folder)
 
 
 @pytest.fixture
 def working_folder(swept_temporary_folder: Path) -> Iterator[Path]:
     """An empty folder to run `wundr` in; a stack that was started there is stopped."""
-    folder = _make_folder(swept_temporary_folder)
+    folder = make_folder(swept_temporary_folder)
     yield folder
-    _remove(folder)
+    remove_folder(folder)
 
 
 @pytest.fixture(scope="session")
 def session_folder(swept_temporary_folder: Path) -> Iterator[Path]:
     """A folder to run `wundr` in that several tests share, one after the other."""
-    folder = _make_folder(swept_temporary_folder)
+    folder = make_folder(swept_temporary_folder)
     yield folder
-    _remove(folder)
+    remove_folder(folder)
 
 
 @pytest.fixture(scope="session")
@@ -98,12 +89,3 @@ def fresh_database(postgres_dsn: str) -> Iterator[str]:
     with psycopg.connect(postgres_dsn, autocommit=True) as connection:
         drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         connection.execute(drop.format(sql.Identifier(name)))
-
-
-def _make_folder(parent: Path) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir=parent))
-
-
-def _remove(folder: Path) -> None:
-    stop_stack(folder / _STATE)
-    shutil.rmtree(folder)
