@@ -23,7 +23,7 @@ from streams.log import RecordSender
 from streams.parking.letter import READ, Letter, LetterState
 from streams.parking.listener import NobodyListens, ParkingListener
 from streams.parking.loading import HELD_BYTES
-from streams.parking.orders import Order
+from streams.parking.orders import OpenOrders, Order
 from streams.parking.sequences import BEYOND, Entry, Line
 from streams.parking.sequences import Sequence as LetterSequence
 from streams.receipt import Acknowledgement, Receipt
@@ -94,7 +94,7 @@ class ParkingLot:
         self._states: Counter[LetterState] = Counter()
         self.dead_letters = 0
         """How many are parked, or stand behind one that is."""
-        self.orders: dict[str, Order] = {}
+        self.orders = OpenOrders()
         self.changed = asyncio.Event()
         self.finished: Callable[[TopicPartition], int | None] = everything_is_finished
         """Below which offset the lane has finished everything; None where it is not known yet."""
@@ -106,6 +106,7 @@ class ParkingLot:
         line = self._lines.get(source)
         if line is None:
             line = self._lines[source] = Line(source)
+            self.orders.look_again()
         return line
 
     def find_line(self, source: TopicPartition) -> Line | None:
@@ -209,12 +210,12 @@ class ParkingLot:
     def order(self, order: Order) -> None:
         """Somebody wants a letter redriven, dropped or edited; the last order about it counts."""
         if order.letter_id.startswith(f"{self.group}/"):
-            self.orders[order.letter_id] = order
+            self.orders.add(order)
             self.changed.set()
 
     def order_taken_back(self, letter_id: str) -> None:
         """It was carried out, or is no longer wanted."""
-        self.orders.pop(letter_id, None)
+        self.orders.remove(letter_id)
 
     def restore(self, entries: Iterable[Entry], sources: Iterable[TopicPartition]) -> None:
         """Begin with what the topics hold of these partitions, each in the order of its offsets."""
@@ -230,6 +231,8 @@ class ParkingLot:
             for sequence in line.blocked.values():
                 self.dead_letters += sequence.recounted()
                 self.schedule(sequence)
+        self.orders.look_again()
+        self.changed.set()
 
     def forget(self) -> None:
         """The partitions are no longer ours."""

@@ -7,7 +7,7 @@ out yet waits in the compacted topic.
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol, Self
@@ -76,6 +76,56 @@ class Order:
         except (KeyError, TypeError, ValueError, binascii.Error) as error:
             raise NotAnOrder(f"{key!r} is no order about a letter: {error}") from error
         return cls(app=app, letter_id=letter_id, kind=kind, value=value)
+
+
+class OpenOrders:
+    """What is ordered and not ended, by the ids of letters; the last order about each counts.
+
+    Each is looked at until it is `begun`, or `elsewhere`: so it costs nothing while it is carried
+    out here, or by somebody else.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, Order] = {}
+        self._looked_at: dict[str, Order] = {}
+
+    @property
+    def letter_ids(self) -> Sequence[str]:
+        """The letters that something is ordered about."""
+        return tuple(self._open)
+
+    def add(self, order: Order) -> None:
+        """It was given; one before it about the same letter counts no more."""
+        self._open[order.letter_id] = self._looked_at[order.letter_id] = order
+
+    def remove(self, letter_id: str) -> None:
+        """It was carried out, or is no longer wanted."""
+        self._open.pop(letter_id, None)
+        self._looked_at.pop(letter_id, None)
+
+    def holds(self, order: Order) -> bool:
+        """Whether it is open: another one about the same letter, given later, is not this one."""
+        return self._open.get(order.letter_id) is order
+
+    def to_look_at(self) -> Sequence[Order]:
+        """Those that nobody has begun, and nobody else has to carry out."""
+        return tuple(self._looked_at.values())
+
+    def begun(self, order: Order) -> None:
+        """It is being carried out."""
+        self._look_away(order)
+
+    def elsewhere(self, order: Order) -> None:
+        """Its letter is not ours, until `look_again`."""
+        self._look_away(order)
+
+    def look_again(self) -> None:
+        """Letters have come to us, or what was begun was forgotten."""
+        self._looked_at = dict(self._open)
+
+    def _look_away(self, order: Order) -> None:
+        if self._looked_at.get(order.letter_id) is order:
+            del self._looked_at[order.letter_id]
 
 
 class TakesOrders(Protocol):

@@ -6,7 +6,7 @@ each of them must wait for: one that hangs holds up its bundle and no other.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -153,21 +153,26 @@ class Redoing:
         """Do what was ordered about heads that are ours; whether some of it has to wait."""
         heads: dict[TopicPartition, Mapping[str, Sequence]] = {}
         has_waiting = False
-        for order in list(self._lot.orders.values()):
+        late: list[Order] = []
+        for order in self._lot.orders.to_look_at():
             topic, partition, _ = source_of(order.letter_id)
             line = self._lot.find_line(TopicPartition(topic, partition))
             if line is None:
+                self._lot.orders.elsewhere(order)
                 continue
             if line.source not in heads:
                 heads[line.source] = line.heads()
             sequence = heads[line.source].get(order.letter_id)
             if sequence is None:
                 log.info("an order came too late, or not for a head", letter=order.letter_id)
-                await self._end(order)
+                late.append(order)
             elif sequence.is_in_work or not self._may_be_carried_out(order, sequence):
                 has_waiting = True
-            elif sequence.order is not order:
+            elif sequence.order is order:
+                self._lot.orders.begun(order)
+            else:
                 await self._carry_out(order, sequence)
+        await self._end(late)
         return has_waiting
 
     def _may_be_carried_out(self, order: Order, sequence: Sequence) -> bool:
@@ -284,8 +289,7 @@ class Redoing:
                 self._lot.release(outcome.sequence, outcome.done)
             else:
                 self._lot.put_back(outcome.sequence)
-        for order in orders:
-            await self._end(order)
+        await self._end(orders)
 
     async def _acknowledged(self, records: list[OutgoingRecord]) -> list[Acknowledgement]:
         receipts = [await self._lot.send(record) for record in records]
@@ -301,6 +305,7 @@ class Redoing:
             edited = replace(head.letter, record=record, edited_at=self._lot.now())
             self._lot.kept(head, edited, await (await self._lot.send(edited.encode())))
         sequence.order = order
+        self._lot.orders.begun(order)
         self._lot.schedule(sequence)
 
     async def _drop(self, order: Order, sequence: Sequence) -> None:
@@ -313,13 +318,18 @@ class Redoing:
             raise
         self._lot.tell_dropped(head.letter)
         self._lot.release(sequence, [head])
-        await self._end(order)
+        await self._end([order])
 
-    async def _end(self, order: Order) -> None:
+    async def _end(self, orders: Iterable[Order]) -> None:
         """An order that came meanwhile about the same letter is another one."""
-        if self._lot.orders.get(order.letter_id) is order:
-            await (await self._lot.send(order.ended()))
-            if self._lot.orders.get(order.letter_id) is order:
+        ended = [order for order in orders if self._lot.orders.holds(order)]
+        try:
+            await self._acknowledged([order.ended() for order in ended])
+        except BaseException:
+            self._lot.orders.look_again()
+            raise
+        for order in ended:
+            if self._lot.orders.holds(order):
                 self._lot.order_taken_back(order.letter_id)
 
     def _bundle_ended(self, task: asyncio.Task[int]) -> None:

@@ -149,7 +149,7 @@ async def test_a_redrive_that_fails_again_goes_back_to_its_place(world: World) -
     await world.order(OrderKind.REDRIVE, letter)
     (again,) = world.live("dlq.team")
     assert (again.id, again.tries) == (letter.id, 4)
-    assert world.bench.lot.orders == {}
+    assert world.bench.lot.orders.letter_ids == ()
     world.journal.failing.clear()
     world.journal.seen.clear()
     await world.order(OrderKind.REDRIVE, again)
@@ -184,7 +184,7 @@ async def test_an_order_about_what_is_behind_or_gone_changes_nothing(world: Worl
     (behind,) = [it for it in world.live("retry.team") if it.state is LetterState.BEHIND]
     await world.order(OrderKind.DROP, behind)
     assert world.bench.lot.backlog == Backlog(waiting=0, parked=1, behind=1)
-    assert world.bench.lot.orders == {}
+    assert world.bench.lot.orders.letter_ids == ()
 
 
 async def test_only_what_stands_behind_a_parked_event_counts_as_a_dead_letter(world: World) -> None:

@@ -146,10 +146,10 @@ class ParkingAmongCrashes(RuleBasedStateMachine):
         return True
 
     def take_over(self, life: int = 10**9) -> None:
-        orders = dict(self.bench.lot.orders)
+        orders = self.bench.lot.orders
         self.sender = MortalSender(self.bench.log)
         self.processor = self.bench.processor(self.app, sender=self.sender)
-        self.bench.lot.orders.update(orders)
+        self.bench.lot.orders = orders
         self.lives(life, lambda: self.bench.redoing.take_up([SOURCE]))
 
     @invariant()

@@ -102,7 +102,7 @@ async def test_an_edit_holds_after_a_redrive_that_an_outage_has_interrupted(
         await parked.order(OrderKind.REDRIVE, letter)
     parked.sender.before = None
     await parked.order(OrderKind.EDIT, letter, mended.value)
-    assert (journal.seen, parked.bench.lot.orders) == (["mended"], {})
+    assert (journal.seen, parked.bench.lot.orders.letter_ids) == (["mended"], ())
 
 
 async def test_a_letter_that_no_broker_will_take_ends_the_worker(parked: Parked) -> None:
