@@ -32,7 +32,7 @@ from streams.kafka.errors import REFUSED, translated
 from streams.kafka.unacknowledged import Pending, Unacknowledged
 from streams.metric_names import ACKNOWLEDGED, NOT_SENT, SENT, WAITING
 from streams.metrics import Sample
-from streams.receipt import Acknowledgement, Receipt
+from streams.receipt import Receipt
 from streams.records import OutgoingRecord
 from streams.settings import KafkaSettings
 
@@ -71,7 +71,9 @@ class KafkaSender:
         """See RecordSender. Raises also TopicMissing, PartitionMismatch or RecordRefused."""
         if self._closed:
             raise BrokerUnavailable("the sender is closed")
-        pending = await self._unacknowledged.take(record)
+        if not self._unacknowledged.has_room:
+            await self._unacknowledged.room()
+        pending = self._unacknowledged.take(record)
         client = self._client
         if client is not None and client.takes(record) and _is_small(record):
             client.add(pending)
@@ -158,10 +160,7 @@ class KafkaSender:
 
     def delivered(self, batch: Sequence[Pending], topic: str, partition: int, offset: int) -> None:
         """See Deliveries."""
-        for number, pending in enumerate(batch):
-            self._unacknowledged.acknowledge(
-                pending, Acknowledgement(topic, partition, offset + number)
-            )
+        self._unacknowledged.acknowledge(batch, topic, partition, offset)
 
     def not_delivered(
         self, client: Batching, batch: Sequence[Pending], error: BaseException

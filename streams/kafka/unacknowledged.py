@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import count
 
 from schemas.errors import WundrError
@@ -12,19 +12,27 @@ from streams.receipt import Acknowledgement
 from streams.records import OutgoingRecord
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
 class Pending:
     """A record on its way; `number` says when it was taken.
 
     `handed_over`: a client has it, so the client's successor needs it.
     """
 
-    record: OutgoingRecord
-    number: int
-    event_id: str
-    promise: "asyncio.Future[Acknowledgement]"
-    deadline: float | None
-    handed_over: bool = False
+    __slots__ = ("deadline", "event_id", "handed_over", "number", "promise", "record")
+
+    def __init__(
+        self,
+        record: OutgoingRecord,
+        number: int,
+        promise: "asyncio.Future[Acknowledgement]",
+        deadline: float | None,
+    ) -> None:
+        self.record = record
+        self.number = number
+        self.event_id = _identify(record)
+        self.promise = promise
+        self.deadline = deadline
+        self.handed_over = False
 
 
 class Unacknowledged:
@@ -44,27 +52,52 @@ class Unacknowledged:
         self.acknowledged = 0
         self.failed = 0
 
-    async def take(self, record: OutgoingRecord) -> Pending:
-        """Wait for room. Raises BrokerUnavailable when none becomes free within the time limit."""
-        if len(self._pending) >= self._limit:
-            await self._wait_for_room()
+    @property
+    def has_room(self) -> bool:
+        """Whether a record can be taken at once."""
+        return len(self._pending) < self._limit
+
+    async def room(self) -> None:
+        """Wait for it. Raises BrokerUnavailable when none becomes free within the time limit."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                while not self.has_room:
+                    turn = asyncio.get_running_loop().create_future()
+                    self._waiting.append(turn)
+                    await turn
+        except TimeoutError:
+            self._let_one_in()
+            raise BrokerUnavailable(
+                f"{self._limit} records wait; none was acknowledged in {self._timeout_s} s"
+            ) from None
+        except asyncio.CancelledError:
+            self._let_one_in()  # it may have been our turn
+            raise
+
+    def take(self, record: OutgoingRecord) -> Pending:
+        """A record is on its way from now on; there is room for it."""
         loop = asyncio.get_running_loop()
-        pending = Pending(
-            record=record,
-            number=next(self._numbers),
-            event_id=_identify(record),
-            promise=loop.create_future(),
-            deadline=None if self._timeout_s is None else loop.time() + self._timeout_s,
-        )
+        deadline = None if self._timeout_s is None else loop.time() + self._timeout_s
+        pending = Pending(record, next(self._numbers), loop.create_future(), deadline)
         self._pending[pending] = None
-        self._watch_oldest()
+        if self._timer is None and deadline is not None:
+            self._watch_oldest()
         return pending
 
-    def acknowledge(self, pending: Pending, acknowledgement: Acknowledgement) -> None:
-        """The broker has the record. One that was given up before counts as delivered after all.
+    def acknowledge(self, batch: Sequence[Pending], topic: str, partition: int, first: int) -> None:
+        """The broker has these records, one behind the other from the offset `first` on.
 
-        So do copies that were given up before this one was taken: it was their repetition.
+        One that was given up before counts as delivered after all. So do copies that were given up
+        before this one was taken: it was their repetition.
         """
+        for offset, pending in enumerate(batch, first):
+            if self._given_up:
+                self._forgive(pending)
+            if self._forget(pending):
+                self.acknowledged += 1
+                pending.promise.set_result(Acknowledgement(topic, partition, offset))
+
+    def _forgive(self, pending: Pending) -> None:
         copy = (pending.record.topic, pending.event_id)
         missing = {
             number: given_up
@@ -73,9 +106,6 @@ class Unacknowledged:
         }
         if missing:
             self._given_up[copy] = missing
-        if self._forget(pending):
-            self.acknowledged += 1
-            pending.promise.set_result(acknowledgement)
 
     def give_up(self, pending: Pending, error: WundrError) -> None:
         """The record was not acknowledged; if it is an event, close() will name it."""
@@ -133,24 +163,9 @@ class Unacknowledged:
         if pending not in self._pending:
             return False
         del self._pending[pending]
-        self._let_one_in()
-        return True
-
-    async def _wait_for_room(self) -> None:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                while len(self._pending) >= self._limit:
-                    turn = asyncio.get_running_loop().create_future()
-                    self._waiting.append(turn)
-                    await turn
-        except TimeoutError:
+        if self._waiting:
             self._let_one_in()
-            raise BrokerUnavailable(
-                f"{self._limit} records wait; none was acknowledged in {self._timeout_s} s"
-            ) from None
-        except asyncio.CancelledError:
-            self._let_one_in()  # it may have been our turn
-            raise
+        return True
 
     def _let_one_in(self) -> None:
         while self._waiting:
