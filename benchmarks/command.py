@@ -18,6 +18,7 @@ from benchmarks.peer_environment import peers_python
 from benchmarks.plot import svg
 from benchmarks.screen import Screen, show
 from benchmarks.session import Plan, run_bench
+from infra.folder_lock import application_lock
 from infra.settings import ProviderName, Settings, load_settings
 from infra.stack.local import absolute, running_stack
 
@@ -46,10 +47,13 @@ class Request:
 
 
 def run_benches(settings: Settings, request: Request) -> None:
-    """Run and show them. Raises BenchError, StackError."""
+    """Run and show them. Raises BenchError, StackError, ApplicationRuns.
+
+    Two at a time would measure each other, and the first to end would end the other's broker.
+    """
     folder = absolute(settings.state_dir) / "bench"
     plan = Plan(rounds=request.rounds, only=request.only)
-    with Screen() as screen:
+    with application_lock(folder), Screen() as screen:
         for name in request.names:
             screen.begin(name)
             bench = load(name)
