@@ -72,6 +72,7 @@ class _Round:
     name: SagaName
     judge: DeadlineJudge
     limit: int
+    until: datetime | None
     due: Sequence[_Due] = ()
 
 
@@ -110,9 +111,11 @@ class PostgresSagaStore:
         """See SagaStore."""
         return await self._in_transaction(lambda opened: self._take(opened, address, judge))
 
-    async def fire(self, name: SagaName, judge: DeadlineJudge, limit: int) -> Fired:
+    async def fire(
+        self, name: SagaName, judge: DeadlineJudge, limit: int, until: datetime | None = None
+    ) -> Fired:
         """See SagaStore. A deadline that fails is put off for up to five minutes, without end."""
-        tried = _Round(name=name, judge=judge, limit=limit)
+        tried = _Round(name=name, judge=judge, limit=limit, until=until)
         try:
             return await self._in_transaction(lambda opened: self._fire(opened, tried))
         except InfrastructureError:
@@ -120,7 +123,7 @@ class PostgresSagaStore:
         except WundrError as error:
             # One by one, so that the deadline that cannot be stored holds up no other.
             if limit > 1:
-                return await self.fire(name, judge, 1)
+                return await self.fire(name, judge, 1, until)
             if not tried.due:
                 raise
             failed = [_put_off(name, due, error) for due in tried.due]
@@ -175,7 +178,7 @@ class PostgresSagaStore:
         return step
 
     async def _fire(self, connection: Connection, tried: _Round) -> Fired:
-        claimed = await _claimed(connection, tried.name, tried.limit)
+        claimed = await _claimed(connection, tried)
         # One step of a course at a time: a further one would be decided on an older state.
         tried.due = list({it.course: it for it in reversed(claimed)}.values())[::-1]
         if not tried.due:
@@ -271,8 +274,8 @@ async def _change(
         await connection.execute(QUERIES[query], {"deadlines": json_text(deadlines)})
 
 
-async def _claimed(connection: Connection, name: SagaName, limit: int) -> list[_Due]:
-    values = {**name._asdict(), "limit": limit}
+async def _claimed(connection: Connection, tried: _Round) -> list[_Due]:
+    values = {**tried.name._asdict(), "limit": tried.limit, "until": tried.until}
     found = await connection.execute(QUERIES["claim_due_deadlines"], values)
     return [_Due(*row) for row in await found.fetchall()]
 

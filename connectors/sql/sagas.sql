@@ -30,6 +30,7 @@ SELECT
 FROM saga_deadlines AS waiting
 JOIN sagas USING (course)
 WHERE waiting.app = %(app)s AND waiting.saga = %(saga)s AND waiting.next_at <= now()
+    AND (%(until)s::timestamptz IS NULL OR waiting.due_at <= %(until)s)
 ORDER BY waiting.next_at
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED

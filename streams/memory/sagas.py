@@ -58,11 +58,13 @@ class MemorySagaStore:
             kept = self._kept.get(address)
             return None if kept is None else await self._step(kept, judge(kept.course))
 
-    async def fire(self, name: SagaName, judge: DeadlineJudge, limit: int) -> Fired:
+    async def fire(
+        self, name: SagaName, judge: DeadlineJudge, limit: int, until: datetime | None = None
+    ) -> Fired:
         """See SagaStore. A deadline that cannot be decided on is raised: a test is to see it."""
         async with self._turn:
             steps: list[Step] = []
-            due = self._due(name)
+            due = self._due(name, min(self._clock(), until or self._clock()))
             for kept, deadline in due[:limit]:
                 step = await self._step(kept, judge(kept.course, deadline))
                 if kept.deadlines.get(deadline.name) is deadline:
@@ -88,13 +90,12 @@ class MemorySagaStore:
     def _of(self, name: SagaName) -> list[_Kept]:
         return [kept for address, kept in self._kept.items() if address.name == name]
 
-    def _due(self, name: SagaName) -> list[tuple[_Kept, DueDeadline]]:
-        """The first due deadline of each course, the longest due first."""
-        now = self._clock()
+    def _due(self, name: SagaName, by: datetime) -> list[tuple[_Kept, DueDeadline]]:
+        """The first deadline of each course that is due by then, the longest due first."""
         due = []
         for kept in self._of(name):
             first = min(kept.deadlines.values(), key=lambda it: it.due_at, default=None)
-            if first is not None and first.due_at <= now:
+            if first is not None and first.due_at <= by:
                 due.append((kept, first))
         return sorted(due, key=lambda it: it[1].due_at)
 

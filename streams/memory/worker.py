@@ -93,7 +93,7 @@ class MemoryWorker:
 
         Nobody waits for another try: what waits is due at once. Deadlines of sagas that are due by
         the clock pass, too, once their sagas have taken in what is in the log: a reply that is
-        there wins. On Kafka it may be the other way round.
+        there wins.
         """
         worked = 0
         while found := await self._run_once() + await self._run_sagas() or await self._redo_once():

@@ -28,6 +28,7 @@ from streams.edges import Edges
 from streams.impatient_schemas import ImpatientSchemas
 from streams.journal import FileJournal
 from streams.kafka.fetcher import KafkaFetcher
+from streams.kafka.group_progress import KafkaGroupProgress
 from streams.kafka.offsets import committed_offsets
 from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
@@ -68,6 +69,7 @@ from streams.runtime.running import (
     run_all,
 )
 from streams.sagas.handling import StepJournal, StepListener, no_listener
+from streams.sagas.intake import GroupIntake, Intake
 from streams.sagas.numbers import DeadlineNumbers
 from streams.sagas.running import SagaRunning
 from streams.sagas.store import SagaStore
@@ -115,7 +117,8 @@ async def run_app_worker(
         ):
             turns = Turns()
             on_step = _step_listener(journal, connections.codec)
-            running = SagaRunning(app.name, connections.catalog, sagas, on_step)
+            intake_of = partial(_intake, connections.catalog, settings)
+            running = SagaRunning(app.name, connections.catalog, sagas, on_step, intake_of)
             told = replace(connections, listener=alerts)
             runs = [
                 _prepared(workload, told, journal, turns, settings)
@@ -354,6 +357,12 @@ def _member(
         rebuilds_tables=settings.rebuilds_tables,
     )
     return GroupMember(subscription.group, membership, subscription.tables, setups)
+
+
+def _intake(catalog: Catalog, settings: WorkerSettings, workload: Workload) -> Intake:
+    """What the workers of a saga have taken in, all of them together."""
+    topics = workload.event_topics(catalog)
+    return GroupIntake(KafkaGroupProgress(settings.kafka, workload.group, topics), system_clock)
 
 
 def _step_listener(journal: Journal, codec: Codec) -> StepListener:

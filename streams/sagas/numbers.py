@@ -33,6 +33,7 @@ class DeadlineNumbers:
                     "fired": status.fired,
                     "failed": status.failed,
                     "waiting_for": status.waiting_for,
+                    "is_behind": status.is_behind,
                 }
                 for group, status in self.statuses.items()
             }

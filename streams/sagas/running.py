@@ -1,8 +1,9 @@
 """The sagas of a worker: their handlers, and what fires their deadlines beside them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -13,10 +14,15 @@ from streams.sagas.course import SagaSteps, subscription_of
 from streams.sagas.deadlines import DeadlineFiring, FiringStatus
 from streams.sagas.errors import FiringStopped, SagaStoreMissing
 from streams.sagas.handling import SagaHandling, StepListener, no_listener
+from streams.sagas.intake import Intake, WholeIntake
 from streams.sagas.store import SagaStore
 from streams.workload import Workload
 
 log = structlog.get_logger(__name__)
+
+
+def _whole_intake(_workload: Workload) -> Intake:
+    return WholeIntake()
 
 
 class SagaRunning:
@@ -28,11 +34,14 @@ class SagaRunning:
         catalog: Catalog,
         store: SagaStore | None,
         on_step: StepListener = no_listener,
+        intake_of: Callable[[Workload], Intake] = _whole_intake,
     ) -> None:
+        """`intake_of`: what the saga of a workload has taken in, which deadlines wait for."""
         self._app = app
         self._factory = EventFactory(catalog, app)
         self._store = store
         self._on_step = on_step
+        self._intake_of = intake_of
         self._firing: dict[str, DeadlineFiring] = {}
 
     def prepared(self, workload: Workload) -> Workload:
@@ -42,10 +51,21 @@ class SagaRunning:
         if self._store is None:
             raise SagaStoreMissing(f"{workload.group} has nowhere to keep its courses")
         steps = SagaSteps(self._app, workload.saga, self._factory)
-        firing = DeadlineFiring(steps, self._store, on_step=self._on_step)
-        self._firing[workload.group] = firing
-        handling = SagaHandling(steps, self._store, on_step=self._on_step, on_deadline=firing.wake)
-        return workload.handled_by(handling.handlers())
+        group = workload.group
+        handling = SagaHandling(
+            steps,
+            self._store,
+            on_step=self._on_step,
+            on_deadline=partial(self._wake, group),
+        )
+        handled = workload.handled_by(handling.handlers())
+        self._firing[group] = DeadlineFiring(
+            steps, self._store, intake=self._intake_of(handled), on_step=self._on_step
+        )
+        return handled
+
+    def _wake(self, group: str) -> None:
+        self._firing[group].wake()
 
     def workloads(self, app: App) -> Sequence[Workload]:
         """The subscriptions of all sagas of an app."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from streams.sagas.course import Address, Course, DueDeadline, SagaName, Step
@@ -45,11 +46,14 @@ class SagaStore(Protocol):
         """As `take`, for an event that begins nothing: without a course there is no step."""
         ...
 
-    async def fire(self, name: SagaName, judge: DeadlineJudge, limit: int) -> Fired:
+    async def fire(
+        self, name: SagaName, judge: DeadlineJudge, limit: int, until: datetime | None = None
+    ) -> Fired:
         """Take the steps of deadlines that are due, the longest due first.
 
-        Each is gone with the step that it brings about. Deadlines of courses that somebody else
-        has in hand are left for the next call, and so are further ones of the same course.
+        With `until`, only those that were due by then. Each is gone with the step that it brings
+        about. Deadlines of courses that somebody else has in hand are left for the next call, and
+        so are further ones of the same course.
         """
         ...
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import pytest
@@ -125,8 +126,8 @@ class Course:
         assert await self.takes(event) is not None
         return event
 
-    async def fires(self) -> Fired:
-        return await self.rig.store().fire(self.steps.name, self.steps.passed, 100)
+    async def fires(self, until: datetime | None = None) -> Fired:
+        return await self.rig.store().fire(self.steps.name, self.steps.passed, 100, until)
 
     async def status(self) -> SagaStatus | None:
         found = await self.rig.store().find(self.address)
@@ -267,6 +268,16 @@ async def test_a_deadline_that_is_due_is_fired_once_and_what_follows_goes_out(
     assert failed.correlation_id == passed.correlation_id == started.correlation_id
     assert len(sent) == len(await rig.sent()) == 4
     assert await course.status() is SagaStatus.COMPLETED
+
+
+async def test_a_deadline_that_is_due_waits_where_only_earlier_ones_may_pass(
+    rig: SagaRig,
+) -> None:
+    course = Course(rig, reply_s=0)
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    await course.starts()
+    assert await course.fires(before) == Fired()
+    assert (await course.fires(before + timedelta(hours=1))).handled == 1
 
 
 async def test_many_that_fire_at_once_fire_each_deadline_once(rig: SagaRig) -> None:

@@ -13,7 +13,7 @@ from schemas.events.domain import (
 from streams.app import App
 from streams.context import Context
 
-STEP_S = 8.0
+STEP_S = float(os.environ.get("SAGA_TEST_STEP_S", "8"))
 SILENT = "silent"
 """Sessions whose id begins so are never installed."""
 

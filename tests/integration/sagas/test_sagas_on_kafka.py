@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 import pytest
@@ -20,8 +20,8 @@ from infra.topics import apply, plan
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.errors import UnknownSchemaId
-from schemas.event import Event, EventFactory
-from schemas.events.domain import SetupSessionStarted
+from schemas.event import Event, EventData, EventFactory
+from schemas.events.domain import SetupSessionStarted, SetupStepInstallCompleted
 from schemas.topics import SCHEMAS_TOPIC, all_events_topics, platform_topics
 from streams.app import App
 from streams.kafka.reader import KafkaReader
@@ -50,6 +50,7 @@ class Installation:
     dsn: str
     app: str
     folder: Path
+    step_s: float = 8.0
     workers: list[ForkedProcess] = field(default_factory=list)
 
     async def start_worker(self) -> ForkedProcess:
@@ -59,6 +60,7 @@ class Installation:
         environment |= {
             "PYTHONPATH": str(ROOT),
             "SAGA_TEST_APP": self.app,
+            "SAGA_TEST_STEP_S": str(self.step_s),
             "WUNDR_PROVIDER": "external",
             "WUNDR_KAFKA_BOOTSTRAP": self.bootstrap,
             "WUNDR_POSTGRES_DSN": self.dsn,
@@ -78,13 +80,18 @@ class Installation:
         return worker
 
     async def publish(self, sessions: Sequence[str], profile: str) -> None:
-        sender, codec = KafkaSender(KafkaSettings(bootstrap=self.bootstrap)), Codec(CATALOG)
-        factory = EventFactory(CATALOG, "tests")
-        for session_id in sessions:
-            started = SetupSessionStarted(
+        await self.send(
+            SetupSessionStarted(
                 session_id=session_id, profile_id=profile, project_id="p", user_id=None
             )
-            event = factory.create(started)
+            for session_id in sessions
+        )
+
+    async def send(self, data: Iterable[EventData]) -> None:
+        sender, codec = KafkaSender(KafkaSettings(bootstrap=self.bootstrap)), Codec(CATALOG)
+        factory = EventFactory(CATALOG, "tests")
+        for one in data:
+            event = factory.create(one)
             await sender.send(event_record(event, codec.encode(event)))
         await sender.close()
 
@@ -111,10 +118,14 @@ class Installation:
 
     async def until_sent(self) -> None:
         """Wait until the relay has sent everything."""
+        await self.until_true("SELECT count(*) = 0 FROM outbox")
+
+    async def until_true(self, query: LiteralString, *values: object) -> None:
+        """Wait until Postgres says so."""
         async with asyncio.timeout(END_S):
             while True:
                 with psycopg.connect(self.dsn) as connection:
-                    if connection.execute("SELECT count(*) FROM outbox").fetchone() == (0,):
+                    if connection.execute(query, values).fetchone() == (True,):
                         return
                 await asyncio.sleep(0.1)
 
@@ -217,6 +228,34 @@ async def test_each_path_of_the_workflow_comes_to_its_end_and_its_events_name_th
         known = {event.id for event in events}
         assert all(event.causation_id in known for event in events if event is not root)
         assert {event.correlation_id for event in events} == {root.correlation_id}
+
+
+async def test_an_answer_that_came_while_no_worker_ran_wins_over_the_deadline(
+    installation: Installation,
+) -> None:
+    installation.step_s = 4.0
+    session_id = unique(SILENT)
+    with relay_process(installation.bootstrap, installation.dsn):
+        worker = await installation.start_worker()
+        await installation.publish([session_id], "python")
+        await installation.until_true(
+            "SELECT count(*) = 1 FROM saga_deadlines JOIN sagas USING (course)"
+            " WHERE key = %s AND steps = 2",
+            session_id,
+        )
+        worker.terminate()
+        await worker.wait()
+        await installation.send(
+            [SetupStepInstallCompleted(session_id=session_id, project_id="p", success=True)]
+        )
+        await installation.until_true(
+            "SELECT bool_and(due_at < now()) FROM saga_deadlines JOIN sagas USING (course)"
+            " WHERE key = %s",
+            session_id,
+        )
+        await installation.start_worker()
+        await installation.until([session_id], 1)
+    assert installation.statuses([session_id]) == {session_id: "completed"}
 
 
 @pytest.mark.timeout(180)
