@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage. Data goes to stdout, everything els
 
 from __future__ import annotations
 
+import gc
 import importlib
 import signal
 import sys
@@ -57,6 +58,8 @@ COMMANDS: Final = (
 
 def main() -> None:
     """Entry point of the installed `wundr`."""
+    # What is loaded stays: to look for garbage meanwhile would take a tenth of the time.
+    gc.disable()
     if any(command.name in sys.argv[1:2] for command in COMMANDS):
         # Not for `--help`: what knows events takes its time to load.
         importlib.import_module("infra.logs").logging_as_set()
@@ -74,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
     # SIGTERM takes the same way out as Ctrl-C, so that everything started is stopped.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app: typer.Typer = importlib.import_module(command.module).app
+        app = _loaded(command)
         return int(
             app(arguments[1:], prog_name=f"wundr {command.name}", standalone_mode=False) or 0
         )
@@ -89,6 +92,12 @@ def run(arguments: Sequence[str]) -> int:
     except _usage_error() as error:
         error.show()
         return 2
+
+
+def _loaded(command: Command) -> typer.Typer:
+    app: typer.Typer = importlib.import_module(command.module).app
+    gc.enable()
+    return app
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

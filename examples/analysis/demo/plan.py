@@ -9,6 +9,8 @@ from infra.supervisor import ProcessPlan
 
 TEAM_APP = "examples.analysis.app"
 WORKERS = ("worker-1", "worker-2")
+SHOWN_BY = frozenset({"platform", "gateway", *WORKERS})
+"""What an event needs on its way to the page; the others follow, as nothing waits for them."""
 RELEASES = ("1.0.0", "1.1.0")
 """The releases of the two producers: one was not yet upgraded."""
 

@@ -18,7 +18,7 @@ from examples.analysis.demo.evidence import PROJECTIONS, collect, has_backlog
 from examples.analysis.demo.letters import live_ids
 from examples.analysis.demo.opening import USER, Opening
 from examples.analysis.demo.places import Places
-from examples.analysis.demo.plan import RELEASES, producer_plans, service_plans
+from examples.analysis.demo.plan import RELEASES, SHOWN_BY, producer_plans, service_plans
 from examples.analysis.demo.repair import ChaosCounts, Repair, Unwatched, Watch
 from examples.analysis.demo.settings import DemoSettings
 from examples.analysis.demo.summary import Summary
@@ -83,8 +83,10 @@ class Demonstration:
         Raises ProcessNotReady.
         """
         settings = self._settings
-        for plan in service_plans(settings.folders, settings.environment, settings.gateway.port):
-            self._supervisor.start(plan)
+        plans = service_plans(settings.folders, settings.environment, settings.gateway.port)
+        for plan in plans:
+            if plan.name in SHOWN_BY:
+                self._supervisor.start(plan)
         await asyncio.gather(
             until(
                 self._at.workers.are_ready,
@@ -96,6 +98,9 @@ class Demonstration:
             # Producers append, whichever of sink and relay comes to it first.
             migrate(PostgresSettings(dsn=settings.endpoints.postgres_dsn)),
         )
+        for plan in plans:
+            if plan.name not in SHOWN_BY:
+                self._supervisor.start(plan)
         await until(
             self._is_caught_up,
             within_s=READY_S,
