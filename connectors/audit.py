@@ -29,6 +29,9 @@ class Kind(StrEnum):
     VERSION_GAP = "version_gaps"
     """Versions of an appended aggregate that no event has."""
 
+    COLUMN = "columns"
+    """Rows whose columns say something else than their bytes. Looked for in a sample of blocks."""
+
 
 class Anomaly(NamedTuple):
     """One of them. `subject` is an event's id, or the type and id of an aggregate."""
@@ -46,6 +49,8 @@ class Findings:
     """How many different events stand on either side."""
     in_flight: int = 0
     """How many of them were on their way between two places."""
+    sampled: int = 0
+    """How many rows had their columns held against their bytes."""
     counts: Counter[Kind] = field(default_factory=Counter)
     named: list[Anomaly] = field(default_factory=list)
 
@@ -92,6 +97,7 @@ class AuditReport:
         return {
             "events": self.findings.events,
             **{kind.value: self.findings.counts[kind] for kind in Kind},
+            "sampled": self.findings.sampled,
             "projections": {
                 it.name: {"sources": it.sources, "ahead": it.ahead, "missing": it.missing}
                 for it in self.projections

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from connectors.event_row import EventRow
 from streams.records import TopicPartition
 
 StoredRow = tuple[str, str | None, str | None, int | None, int | None, int | None]
@@ -24,6 +25,10 @@ class StoreSnapshot(Protocol):
 
     def stored(self) -> AsyncIterator[Sequence[StoredRow]]:
         """All events with all their positions, in no order, some rows at a time."""
+        ...
+
+    def sampled(self) -> AsyncIterator[Sequence[EventRow]]:
+        """Whole events of some blocks of the table, others each time; all of a small table."""
         ...
 
     def outbox_ids(self) -> AsyncIterator[Sequence[str]]:

@@ -39,7 +39,7 @@ class CatchUpPlan:
 @asynccontextmanager
 async def catch_up(plan: CatchUpPlan, database: Database) -> AsyncIterator[CatchUp]:
     """A subscription that is ready to be read; closes its connections to Kafka behind the block."""
-    codec = Codec(plan.catalog, keys=plan.keys)
+    codec = Codec(plan.catalog, keys=plan.keys, upcasts=True)
     async with open_schemas(plan.kafka, codec) as (schemas, _):
         edges = CatchUpEdges(
             stored=PostgresStoredRecords(database),

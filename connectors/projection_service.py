@@ -23,7 +23,7 @@ from streams.projection import KeptIn
 @asynccontextmanager
 async def projection_edges(plan: StorePlan) -> AsyncIterator[ProjectionEdges]:
     """History and rows; Kafka is asked for nothing but schemas that this release does not have."""
-    codec = Codec(plan.catalog, keys=plan.keys)
+    codec = Codec(plan.catalog, keys=plan.keys, upcasts=True)
     async with open_schemas(plan.kafka, codec) as (schemas, _), Database(plan.postgres) as database:
         yield ProjectionEdges(
             history=PostgresHistory(database, codec, ImpatientSchemas(schemas)),

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from connectors.audit import AuditReport, Findings, ProjectionVerdict
+from connectors.audit_columns import compare_columns
 from connectors.audit_comparison import (
     Versioned,
     compare_events,
@@ -134,7 +135,15 @@ class StoreAudit:
                     async with asyncio.TaskGroup() as both:
                         both.create_task(reading.log(fetcher, ends, self._archive[0].topic))
                         both.create_task(reading.store(snapshot))
+                await self._columns(snapshot, findings)
             self._compare(spill, closing.enter_context(Spill(keys)), next_offsets, findings)
+
+    async def _columns(self, snapshot: StoreSnapshot, findings: Findings) -> None:
+        """Hold a sample of rows against their bytes."""
+        async for rows in snapshot.sampled():
+            compared = compare_columns(self._edges.codec, rows)
+            findings.sampled += compared.rows
+            findings.add(compared.anomalies)
 
     def _compare(
         self, spill: Spill, versions: Spill, next_offsets: Mapping[int, int], findings: Findings

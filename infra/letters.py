@@ -25,7 +25,6 @@ from schemas.event import EventFactory
 from schemas.events.system import SystemLetterEdited
 from schemas.key_ring import KeyRing
 from schemas.topics import CONTROL_TOPIC
-from schemas.upcast import Upcasting
 from streams.errors import TopicMissing
 from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
@@ -99,7 +98,7 @@ class LetterDesk:
 
     def __init__(self, plan: LetterPlan) -> None:
         self._plan = plan
-        self._codec = Codec(plan.catalog, keys=plan.keys)
+        self._codec = Codec(plan.catalog, keys=plan.keys, upcasts=True)
         self._sender = KafkaSender(plan.kafka)
         self._schemas = KafkaWriterSchemas(plan.kafka, self._sender, self._codec)
 
@@ -114,13 +113,12 @@ class LetterDesk:
         """The event of a whole letter, upcast, its data read. Raises BrokerUnavailable."""
         try:
             event = await view_resolved(self._codec, self._schemas, letter.record.value or b"")
-            lifted = Upcasting(self._plan.catalog).lift(event)
-            _ = lifted.payload
+            _ = event.payload
         except SchemaError as error:
             if error.retryable:
                 raise
             return Decoded(event=None, error=error)
-        return Decoded(event=lifted)
+        return Decoded(event=event)
 
     async def edit(self, letter: Letter, data: Mapping[str, Any]) -> Edit:
         """See LetterEditor."""

@@ -30,6 +30,7 @@ from schemas.lock import (
 from schemas.pattern import EVERY_TYPE, matches, validate_pattern
 from schemas.source import Broadcast, SourceSchema, major_of, read_sources, version_key
 from schemas.topics import all_events_topics, events_topic
+from schemas.upcasts import NO_UPCASTS, UPCASTS, Upcast, UpcastKey
 
 __all__ = ["PACKAGED", "Broadcast", "Catalog", "EventType", "WriterSchema"]
 
@@ -66,9 +67,14 @@ class EventType:
 
 
 class Catalog:
-    """Immutable. Build it with `load`."""
+    """Immutable. Build it with `load`. `upcasts` are what leads from one major to the next."""
 
-    def __init__(self, sources: Iterable[SourceSchema]) -> None:
+    def __init__(
+        self,
+        sources: Iterable[SourceSchema],
+        upcasts: Mapping[UpcastKey, Upcast] = NO_UPCASTS,
+    ) -> None:
+        self.upcasts = upcasts
         by_type: dict[str, list[SourceSchema]] = defaultdict(list)
         for source in sources:
             by_type[source.type].append(source)
@@ -81,7 +87,7 @@ class Catalog:
         self._by_id = MappingProxyType({schema.id: schema for schema in self._schemas.values()})
 
     @classmethod
-    def load(cls, root: Path = PACKAGED) -> Self:
+    def load(cls, root: Path = PACKAGED, upcasts: Mapping[UpcastKey, Upcast] = UPCASTS) -> Self:
         """Read all files below `root` and hold them against `lock.json` beside it, if there is one.
 
         Raises CatalogFault with every fault, LockMismatch when the lock alone disagrees.
@@ -96,7 +102,7 @@ class Catalog:
             raise CatalogFault([*faults, *lock_faults])
         if lock_faults:
             raise LockMismatch(lock_faults)
-        return cls(sources)
+        return cls(sources, upcasts)
 
     def get(self, event_type: str) -> EventType:
         """What is known of a type. Raises UnknownEventType."""

@@ -21,7 +21,7 @@ from schemas.data_reader import (
 )
 from schemas.data_writer import WriteData, compile_typed_writer
 from schemas.errors import EventTooLarge, InvalidWriterSchema, NotAnEvent, UnknownSchemaId
-from schemas.event import Event
+from schemas.event import DataReader, Event
 from schemas.event_data import EventData
 from schemas.events import DATA_TYPES
 from schemas.expansion import refuse_expansion
@@ -34,6 +34,7 @@ from schemas.prefix_writer import write_envelope
 from schemas.protection import PersonalFields, Protection
 from schemas.recursion import refuse_recursion
 from schemas.resolving_reader import compile_resolving_reader, differs_by_fields
+from schemas.upcast import Upcasting
 from schemas.validation import compile_check
 
 LARGEST_EVENT: Final = 1_000_000
@@ -56,8 +57,13 @@ class Codec:
         *,
         data_types: DataTypes = DATA_TYPES,
         keys: KeyRing | None = None,
+        upcasts: bool = False,
     ) -> None:
-        """`keys`: what personal fields are sealed with, and opened; without, neither happens."""
+        """`keys`: what personal fields are sealed with, and opened; without, neither happens.
+
+        `upcasts`: events of older majors are viewed as the newest one: version, data and payload;
+        their bytes stay what they are. For code that works on events, not for what keeps them.
+        """
         self._catalog = catalog
         self._max_event_bytes = max_event_bytes
         self._data_types = data_types
@@ -65,6 +71,7 @@ class Codec:
         self._writers: dict[tuple[str, str], _Writer] = {}
         self._views: dict[bytes, EventView] = {}
         self._keys = keys
+        self._upcasting = Upcasting(catalog, data_types) if upcasts else None
         self._sealed_views: dict[bytes, EventView | None] = {}
 
     def encode(self, event: Event[Any]) -> bytes:
@@ -81,7 +88,8 @@ class Codec:
     def view(self, value: bytes) -> Event[Any]:
         """The event in these bytes. Raises NotAnEvent, UnknownSchemaId, TruncatedEvent.
 
-        Damage in the data shows when the data is touched, as TruncatedEvent.
+        Damage in the data shows when the data is touched, as TruncatedEvent; what an upcast cannot
+        read as UpcastFailed.
         """
         return self.view_of(value)(value)
 
@@ -178,9 +186,16 @@ class Codec:
                 payload = _opening(payload, Protection(fields, self._keys))
                 data_type = self._data_type(schema)
                 data = made_of(payload, data_type) if data_type else payload
-            return event_view(schema.record(), _Reader(payload=payload, data=data))
+            return self._view_with(schema, _Reader(payload=payload, data=data))
         except (SchemaParseException, *DAMAGED) as error:
             raise InvalidWriterSchema(f"{schema.type} {schema.version}: {error!r}") from error
+
+    def _view_with(self, schema: WriterSchema, reader: DataReader) -> EventView:
+        """What views events of a schema, in the newest major where that is asked for."""
+        path = self._upcasting.path(schema) if self._upcasting else None
+        if path is None:
+            return event_view(schema.record(), reader)
+        return path.view(event_view(schema.record(), path.reader(reader)))
 
     def _sealed_view(self, framed: bytes) -> EventView | None:
         schema = self._schema(schema_id_of(framed))

@@ -129,7 +129,7 @@ class UpcastFailed(SchemaError):
     """An upcast cannot read the data of an older major, or gives what its schema refuses."""
 
     code = "schemas.upcast_failed"
-    remedy = "Correct the upcast in `schemas/upcast.py`: stored events never change."
+    remedy = "Correct the upcast in `schemas/upcasts.py`: stored events never change."
 
     def __init__(self, event_type: str, written: str, wanted: str, cause: Exception) -> None:
         self.event_type = event_type

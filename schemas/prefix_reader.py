@@ -62,6 +62,9 @@ _ENVELOPE: Final = {
 }
 """Known fields in the order of Envelope, Aggregate and Metadata, with what is read for them."""
 
+_VERSION: Final[Any] = Event.__dict__["_version"]
+"""The slot that `Event.version` is read from."""
+
 _OPTIONAL: Final = frozenset(
     {
         "correlationId",
@@ -93,6 +96,17 @@ def compile_prefix_reader(composed: Mapping[str, Any]) -> PrefixReader:
     values = ", ".join(generator.values)
     read: PrefixReader = generator.compiled([f"    return new(Envelope, ({values})), at"])
     return read
+
+
+def view_as(view: EventView, version: str) -> EventView:
+    """The same view of events whose data are read in another version than they were written in."""
+
+    def view_in_version(framed: bytes) -> Event[Any]:
+        event = view(framed)
+        _VERSION.__set__(event, version)
+        return event
+
+    return view_in_version
 
 
 def compile_event_view(composed: Mapping[str, Any], reader: DataReader) -> EventView:

@@ -2,63 +2,85 @@
 
 Within a major every version reads every other. Across majors an upcast does, a pure function from
 the wire mapping of the older major, in its latest version, to that of the newer one. Upcasts are
-chained and applied on read, when asked for: what is stored never changes.
+chained and applied when the data of an event are touched, by a codec that is asked for it: what is
+stored never changes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
-from schemas.catalog import Catalog
+from schemas.catalog import Catalog, WriterSchema
 from schemas.errors import Fault, SchemaError, UpcastFailed
-from schemas.event import Event
+from schemas.event import DataReader
 from schemas.event_data import EventData
-from schemas.events import DATA_TYPES
+from schemas.prefix_reader import EventView, view_as
 from schemas.source import SourceSchema, major_of, version_key
+from schemas.upcasts import UPCASTS, Upcast, UpcastKey
 from schemas.validation import compile_check
 
-Upcast = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Gives the wire mapping of the next major; leaves the given one as it is."""
 
-UpcastKey = tuple[str, int]
-"""An event type, and the major version that is read."""
+class UpcastPath:
+    """The way of events of one older version to the newest major that upcasts lead to."""
 
-UPCASTS: Final[Mapping[UpcastKey, Upcast]] = MappingProxyType({})
-"""The upcasts of the packaged event types, none of which has a second major yet."""
+    def __init__(
+        self, schema: WriterSchema, steps: Iterable["_Step"], data_type: type[EventData] | None
+    ) -> None:
+        self._schema = schema
+        self._steps = tuple(steps)
+        self._data_type = data_type
+
+    def reader(self, reader: DataReader) -> DataReader:
+        """Reads what is read of the older version as data of the newest."""
+        return _UpcastReader(reader, self)
+
+    def view(self, view: EventView) -> EventView:
+        """Views the same events, in the version that their data are read as."""
+        return view_as(view, self._steps[-1].version)
+
+    def payload(self, older: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The wire mapping of the newest version. Raises UpcastFailed."""
+        for step in self._steps:
+            older = step.taken(self._schema, older)
+        return older
+
+    def data(self, older: Mapping[str, Any]) -> Any:
+        """The typed data, or the wire mapping when the type has no class. Raises UpcastFailed."""
+        payload = self.payload(older)
+        return payload if self._data_type is None else self._data_type.from_wire(payload)
 
 
 class Upcasting:
-    """Lifts events of older majors to the latest one of their type; others stay as they are."""
+    """Knows the ways from older majors that the upcasts of a catalog lead."""
 
     def __init__(
-        self,
-        catalog: Catalog,
-        upcasts: Mapping[UpcastKey, Upcast] = UPCASTS,
-        *,
-        data_types: Mapping[tuple[str, str], type[EventData]] = DATA_TYPES,
+        self, catalog: Catalog, data_types: Mapping[tuple[str, str], type[EventData]]
     ) -> None:
         self._data_types = data_types
-        self._paths: dict[str, dict[int, tuple[_Step, ...]]] = {
-            known.name: _paths(catalog, known.name, known.versions, upcasts)
-            for known in catalog.types()
+        self._steps = {
+            known.name: _steps(catalog, known.name, known.versions) for known in catalog.types()
         }
 
-    def lift(self, event: Event[Any]) -> Event[Any]:
-        """The event in the latest major that is known here, with its id and all its envelope.
+    def path(self, schema: WriterSchema) -> UpcastPath | None:
+        """The way of events that were written so; None where nothing leads on from their major."""
+        steps = self._steps.get(schema.type, {}).get(major_of(schema.version))
+        if not steps:
+            return None
+        return UpcastPath(schema, steps, self._data_types.get((schema.type, steps[-1].version)))
 
-        Raises UpcastFailed when the data that an upcast gives do not fit their schema.
-        """
-        paths = self._paths.get(event.type)
-        if not paths or major_of(event.version) not in paths:
-            return event
-        payload = event.payload
-        version = event.version
-        for step in paths[major_of(event.version)]:
-            payload, version = step.taken(event, payload), step.version
-        data_type = self._data_types.get((event.type, version))
-        data = payload if data_type is None else data_type.from_wire(payload)
-        return Event(event.envelope._replace(version=version), data)
+
+class _UpcastReader:
+    """Implements DataReader. Nothing is upcast before the data are touched."""
+
+    def __init__(self, reader: DataReader, path: UpcastPath) -> None:
+        self._reader = reader
+        self._path = path
+
+    def payload(self, framed: bytes, offset: int) -> Mapping[str, Any]:
+        return self._path.payload(self._reader.payload(framed, offset))
+
+    def data(self, framed: bytes, offset: int) -> Any:
+        return self._path.data(self._reader.payload(framed, offset))
 
 
 class _Step:
@@ -69,30 +91,27 @@ class _Step:
         self._upcast = upcast
         self._check = compile_check(record)
 
-    def taken(self, event: Event[Any], payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    def taken(self, schema: WriterSchema, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
             return self._check(self._upcast(payload))
         except (SchemaError, LookupError, TypeError, ValueError, AttributeError) as error:
-            raise UpcastFailed(event.type, event.version, self.version, error) from error
+            raise UpcastFailed(schema.type, schema.version, self.version, error) from error
 
 
-def _paths(
-    catalog: Catalog,
-    event_type: str,
-    versions: Iterable[str],
-    upcasts: Mapping[UpcastKey, Upcast],
+def _steps(
+    catalog: Catalog, event_type: str, versions: Iterable[str]
 ) -> dict[int, tuple[_Step, ...]]:
     """The steps from each older major on; one without an upcast ends in front of the gap."""
     latest = {major_of(version): version for version in sorted(versions, key=version_key)}
     majors = sorted(latest)
-    paths: dict[int, tuple[_Step, ...]] = {}
+    steps: dict[int, tuple[_Step, ...]] = {}
     for major, following in reversed(list(pairwise(majors))):
-        upcast = upcasts.get((event_type, major))
+        upcast = catalog.upcasts.get((event_type, major))
         if upcast is not None:
             version = latest[following]
             record = catalog.writer_schema(event_type, version).data_record()
-            paths[major] = (_Step(upcast, version, record), *paths.get(following, ()))
-    return paths
+            steps[major] = (_Step(upcast, version, record), *steps.get(following, ()))
+    return steps
 
 
 def upcast_faults(
@@ -107,7 +126,7 @@ def upcast_faults(
             file=known[following].file,
             path="",
             problem=f"nothing reads events of major {major} as major {following}",
-            remedy=f"add an upcast for ({event_type!r}, {major}) to UPCASTS in schemas/upcast.py",
+            remedy=f"add an upcast for ({event_type!r}, {major}) to UPCASTS in schemas/upcasts.py",
         )
         for event_type, known in sorted(majors.items())
         for major, following in pairwise(sorted(known))
@@ -119,6 +138,6 @@ def upcast_faults(
             problem = f"the upcast for ({event_type!r}, {major}) leads nowhere"
             remedy = "correct the type and the major, or remove it"
             faults.append(
-                Fault(file="schemas/upcast.py", path="UPCASTS", problem=problem, remedy=remedy)
+                Fault(file="schemas/upcasts.py", path="UPCASTS", problem=problem, remedy=remedy)
             )
     return faults

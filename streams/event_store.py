@@ -1,6 +1,6 @@
 """The ports to the event store: Postgres in production, memory in process."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -35,14 +35,6 @@ EVERYTHING: Final = Selection()
 
 LAST_VERSION: Final = (1 << 63) - 1
 """No aggregate gets there: a version is a 64-bit number."""
-
-Lift = Callable[[Event[Any]], Event[Any]]
-"""What is made of an event when it is read, such as `schemas.upcast.Upcasting.lift`."""
-
-
-def as_stored(event: Event[Any]) -> Event[Any]:
-    """Leave an event in the major version that it was written in."""
-    return event
 
 
 class StoredEvents(Protocol):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from schemas.catalog import Catalog, EventType
 from schemas.source import major_of
@@ -13,7 +12,6 @@ from schemas.topics import (
     repartition_topic,
     retry_topic,
 )
-from schemas.upcast import UPCASTS, UpcastKey
 from streams.app import App
 from streams.handler import every_event
 from streams.progress_evidence import sagas_of
@@ -40,13 +38,12 @@ def explain(
     catalog: Catalog,
     event_type: str,
     apps: Iterable[App],
-    upcasts: Mapping[UpcastKey, Any] = UPCASTS,
 ) -> list[Fact]:
     """All that follows from schema files and registrations. Raises UnknownEventType."""
     known = catalog.get(event_type)
     return [
         *_envelope(known),
-        *_schemas(known, catalog, upcasts),
+        *_schemas(known, catalog),
         *_personal(known),
         *(fact for app in apps for fact in _app(app, known)),
         *_sinks(known),
@@ -84,9 +81,7 @@ def _envelope(known: EventType) -> Iterator[Fact]:
     )
 
 
-def _schemas(
-    known: EventType, catalog: Catalog, upcasts: Mapping[UpcastKey, Any]
-) -> Iterator[Fact]:
+def _schemas(known: EventType, catalog: Catalog) -> Iterator[Fact]:
     for version in known.versions:
         schema = catalog.writer_schema(known.name, version)
         is_latest = version == known.latest
@@ -97,7 +92,7 @@ def _schemas(
         )
         yield Fact(topic="schema", what=f"{version}, id {schema.id}", why=why)
     latest = major_of(known.latest)
-    for name, major in sorted(upcasts):
+    for name, major in sorted(catalog.upcasts):
         if name == known.name:
             yield Fact(
                 topic="upcast",

@@ -13,7 +13,7 @@ from connectors.sql import QUERIES
 from schemas.codec import Codec
 from schemas.errors import UnknownSchemaId
 from schemas.event import Event
-from streams.event_store import EVERYTHING, LAST_VERSION, Lift, Selection, as_stored
+from streams.event_store import EVERYTHING, LAST_VERSION, Selection
 from streams.reading import view_resolved
 from streams.writer_schemas import WriterSchemas
 
@@ -44,11 +44,7 @@ class PostgresEventStore:
         database: Database,
         codec: Codec,
         schemas: WriterSchemas,
-        *,
-        lift: Lift = as_stored,
     ) -> None:
-        """`lift`: what is made of each event that is read, such as `Upcasting.lift`."""
-        self._lift = lift
         self._database = database
         self._codec = codec
         self._schemas = schemas
@@ -191,12 +187,12 @@ class PostgresEventStore:
     async def _views(self, rows: Sequence[TupleRow]) -> list[Event[Any]]:
         """The events of rows that begin with their bytes."""
         try:
-            return [self._lift(self._codec.view(row[0])) for row in rows]
+            return [self._codec.view(row[0]) for row in rows]
         except UnknownSchemaId:
             return [await self._view(row[0]) for row in rows]
 
     async def _view(self, framed: bytes) -> Event[Any]:
-        return self._lift(await view_resolved(self._codec, self._schemas, framed))
+        return await view_resolved(self._codec, self._schemas, framed)
 
 
 def type_range(pattern: str) -> tuple[str | None, str | None]:

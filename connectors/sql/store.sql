@@ -36,6 +36,18 @@ FULL JOIN (
     SELECT event_id, partition, "offset" FROM event_positions WHERE topic_id = %(topic_id)s
 ) AS positions USING (event_id)
 
+-- sampled_events --
+-- The whole events of about so many blocks of the table, chosen anew each time.
+SELECT
+    event_id, type, category, priority, schema_version, schema_id, "timestamp", source,
+    correlation_id, causation_id, aggregate_type, aggregate_id, aggregate_version, user_id,
+    trace_id, framed, NULL, command_id
+FROM events
+TABLESAMPLE SYSTEM (
+    least(100.0, 100.0 * %(blocks)s * current_setting('block_size')::integer
+        / greatest(1, pg_relation_size('events')))
+)
+
 -- outbox_ids --
 -- The ids of the events that wait for the relay.
 SELECT id FROM outbox

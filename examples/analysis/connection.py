@@ -46,7 +46,7 @@ async def connect(endpoints: Endpoints, app: str, journal: Path) -> AsyncIterato
     Leaving drains the bus; raises NotDelivered with the ids that were not acknowledged.
     """
     catalog = Catalog.load()
-    codec = Codec(catalog)
+    codec = Codec(catalog, upcasts=True)
     kafka = KafkaSettings(
         bootstrap=endpoints.kafka_bootstrap, client_id=app, linger_ms=PRODUCER_LINGER_MS
     )

@@ -36,6 +36,7 @@ _MEANING: Final = {
     Kind.DUPLICATE: "two under one id or version",
     Kind.DISORDER: "versions out of order",
     Kind.VERSION_GAP: "versions that no event has",
+    Kind.COLUMN: "rows whose columns are not what their bytes say",
 }
 
 
@@ -173,6 +174,7 @@ def _show(report: AuditReport) -> None:
         table.add_row(f"{findings.in_flight:,}", "of them in flight between the two")
     for kind in Kind:
         table.add_row(f"{findings.counts[kind]:,}", _MEANING[kind])
+    table.add_row(f"{findings.sampled:,}", "rows were examined for that")
     for it in report.projections:
         wrong = [] if it.agrees else [f"{it.ahead} ahead of the log", f"{it.missing} not folded"]
         table.add_row("", f"projection {it.name}: {', '.join(wrong) or 'agrees'}")

@@ -21,7 +21,6 @@ from infra.stack.local import require_endpoints
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event
-from schemas.upcast import Upcasting
 from streams.aggregate import AggregateRoot, RootModel
 from streams.aggregate_replay import replayed
 from streams.decider import AggregateModel, Decider
@@ -132,12 +131,12 @@ async def _shown(
     endpoints = require_endpoints(load_settings())
     kafka = KafkaSettings(bootstrap=endpoints.kafka_bootstrap, client_id="wundr-show")
     catalog = Catalog.load()
-    codec = Codec(catalog)
+    codec = Codec(catalog, upcasts=True)
     async with (
         Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database,
         open_schemas(kafka, codec) as (schemas, _),
     ):
-        store = PostgresEventStore(database, codec, schemas, lift=Upcasting(catalog).lift)
+        store = PostgresEventStore(database, codec, schemas)
         found = await store.get_events(aggregate_type, aggregate_id, None, target.version)
         events = [event for event in found if target.holds(event)]
         if not events:

@@ -27,7 +27,7 @@ class KafkaBus(LogBus):
         options: BusOptions | None = None,
     ) -> None:
         options = options or BusOptions()
-        codec = Codec(catalog, keys=options.keys)
+        codec = Codec(catalog, keys=options.keys, upcasts=True)
         sender = KafkaSender(settings)
 
         def open_reader(

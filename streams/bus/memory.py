@@ -27,7 +27,7 @@ class MemoryBus(LogBus):
         options: BusOptions | None = None,
     ) -> None:
         options = options or BusOptions()
-        codec = Codec(catalog, keys=options.keys)
+        codec = Codec(catalog, keys=options.keys, upcasts=True)
         schemas = MemoryWriterSchemas(log, codec, wait_s=schema_wait_s)
 
         def open_reader(

@@ -6,7 +6,7 @@ from typing import Any
 from schemas.event import Event
 from schemas.topics import all_events_topics
 from streams.causation import causation_tree
-from streams.event_store import EVERYTHING, LAST_VERSION, Lift, Selection, as_stored
+from streams.event_store import EVERYTHING, LAST_VERSION, Selection
 from streams.memory.log import MemoryLog
 from streams.reading import EventReading, Unreadable
 
@@ -14,11 +14,9 @@ from streams.reading import EventReading, Unreadable
 class MemoryStoredEvents:
     """Implements EventQueries over all `events.*` topics; an event written twice is one event."""
 
-    def __init__(self, log: MemoryLog, reading: EventReading, *, lift: Lift = as_stored) -> None:
-        """`lift`: what is made of each event that is read, such as `Upcasting.lift`."""
+    def __init__(self, log: MemoryLog, reading: EventReading) -> None:
         self._log = log
         self._reading = reading
-        self._lift = lift
 
     async def get_events(
         self,
@@ -73,7 +71,7 @@ class MemoryStoredEvents:
             for record in self._log.topic(topic):
                 event = await self._reading.read(record)
                 if event is not None and not isinstance(event, Unreadable):
-                    found.setdefault(event.id, self._lift(event))
+                    found.setdefault(event.id, event)
         return sorted(found.values(), key=lambda event: event.timestamp_ms)
 
 

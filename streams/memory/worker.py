@@ -69,7 +69,7 @@ class MemoryWorker:
         self._tables = {
             name: MemoryTable(changelog) for name, changelog in workload.changelogs().items()
         }
-        codec = Codec(catalog, keys=keys)
+        codec = Codec(catalog, keys=keys, upcasts=True)
         sender = MemorySender(log)
         self._lot = ParkingLot(app.name, workload.group, LotEdges(sender=sender, clock=clock))
         schemas = MemoryWriterSchemas(log, codec)

@@ -322,7 +322,7 @@ async def _connections(
 ) -> AsyncIterator[_Connections]:
     """Edges that are let go of in the reverse order, also when the start fails half way."""
     catalog = Catalog.load()
-    codec = Codec(catalog, keys=settings.keys)
+    codec = Codec(catalog, keys=settings.keys, upcasts=True)
     # Workers wait for a broker that is away: only callers who can publish again may give up.
     kafka = replace(settings.kafka, acknowledge_timeout_s=None)
     async with AsyncExitStack() as open_edges:

@@ -1,17 +1,13 @@
 """Processes that take setup sessions through their saga, and kill themselves at a call of Postgres.
 
-Reads a JSON object a line, with dsn, stories (session id and name of a path, for each), and
+Each is asked by a JSON object, with dsn, stories (session id and name of a path, for each), and
 `die_at`: before or behind the how-manieth call it dies, as a power cut would; null: it lives.
-Each is done by a process of its own, a fork of this one, which prints how that has ended.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -40,6 +36,7 @@ from streams.sagas.handling import SagaHandling
 from streams.sagas.saga import DeadlinePassed, Saga
 from streams.testing.events import FIRST_TIME
 from tests.contracts.probe_saga import ProbeSaga
+from tests.integration.connectors.forking import serve
 
 CATALOG = Catalog.load()
 SUCCESS, INSTALL_FAILS, TIMES_OUT = "success", "install fails", "times out"
@@ -167,17 +164,5 @@ async def has_passed(store: PostgresSagaStore, address: Address) -> bool:
     return any(event.type == DeadlinePassed.event_type for event in course.taken_in)
 
 
-def main() -> None:
-    """Fork before there is an event loop or a thread: starting Python anew takes a second each."""
-    for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            asyncio.run(tell_all(json.loads(line)))
-            return
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(tell_all)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ from connectors.postgres.migrations import migrate
 from connectors.settings import PostgresSettings
 from connectors.sink_service import SinkPlan, store_sink
 from connectors.store_sink import StoreSink
+from schemas.codec import Codec
 from schemas.event import Event
 from streams.settings import KafkaSettings
 from tests.integration.connectors.conftest import CATALOG, PARTITIONS, Archive, eventually
+from tests.unit.schemas.order_majors import NEWEST, OLDER, newest, order_majors, placed
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
@@ -93,6 +96,38 @@ async def test_history_and_tail_give_every_event_once_and_in_order(
     assert len(found) == 600
     assert by_key(found) == by_key(events)
     assert live == {True, False}
+
+
+async def test_history_and_tail_are_upcast_and_what_is_stored_is_not(
+    archive: Archive, fresh_database: str
+) -> None:
+    orders = order_majors()
+    events = [placed(orders, number, (*OLDER, NEWEST)[number % 4]) for number in range(80)]
+    values = [Codec(orders).encode(event) for event in events]
+    sink_plan = replace(archive.plan(fresh_database), catalog=orders)
+    await migrate(sink_plan.postgres)
+    await archive.put(values[:40])
+    async with running(sink_plan) as sink:
+        await eventually(lambda: sink.status.stored == 40)
+    with psycopg.connect(fresh_database) as connection:
+        stored = connection.execute("SELECT event_id, schema_version, framed FROM events")
+        assert set(stored) == {
+            (event.id, event.version, value)
+            for event, value in zip(events[:40], values, strict=False)
+        }
+    await archive.put(values[40:])
+    found: dict[str, Event[Any]] = {}
+    plan, stop = replace(plan_of(archive, sink_plan), catalog=orders), asyncio.Event()
+    async with (
+        Database(sink_plan.postgres) as database,
+        catch_up(plan, database) as subscription,
+        asyncio.timeout(60),
+    ):
+        async for batch in subscription.batches({}, stop):
+            found |= {event.id: event for event in batch.events}
+            if len(found) == len(events):
+                stop.set()
+    assert found == {event.id: newest(orders, event) for event in events}
 
 
 @pytest.mark.slow

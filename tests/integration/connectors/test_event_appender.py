@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 from psycopg import sql
 
+from connectors.audit_columns import compare_columns
 from connectors.errors import DatabaseUnavailable, NotMigrated, RestoreUnfinished, Unstorable
 from connectors.event_row import event_row
+from connectors.postgres.audit_snapshot import PostgresAuditedStore
 from connectors.postgres.database import Database
 from connectors.postgres.event_appender import PostgresEventAppender
 from connectors.postgres.migrations import migrate
@@ -203,6 +205,23 @@ async def test_what_was_appended_and_comes_back_through_kafka_is_one_event(
     ]
     stored = await target.store("kafka-1", Batch(rows=rows, claims=claims, next={0: 2}))
     assert stored == (0, 2)
+
+
+async def test_columns_of_what_was_appended_are_what_its_bytes_say(database: Database) -> None:
+    await appender(database).append([opened("a"), credited("a")], NO_EVENTS, command_id="c")
+    async with PostgresAuditedStore(database, "kafka-1").snapshot() as snapshot:
+        rows = [row async for part in snapshot.sampled() for row in part]
+    compared = compare_columns(CODEC, rows)
+    assert (compared.rows, compared.anomalies) == (2, ())
+
+
+async def test_what_waits_for_the_relay_has_the_columns_of_debezium(database: Database) -> None:
+    [event] = (await appender(database).append([opened("a")], NO_EVENTS)).events
+    query = "SELECT id, aggregatetype, aggregateid, type, payload, topic, key FROM outbox"
+    async with database.connection() as connection:
+        found = await (await connection.execute(query)).fetchall()
+    about = ("Account", "a", "account.opened")
+    assert found == [(event.id, *about, CODEC.encode(event), event.topic, event.key)]
 
 
 async def test_an_older_process_reads_the_first_result_of_a_newer_one(database: Database) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
@@ -22,7 +19,8 @@ from schemas.events.domain import AnalysisStarted
 from streams.sagas.course import Address, SagaStatus
 from streams.sagas.saga import DeadlinePassed
 from tests.integration.connectors.crashing_saga import APPENDS, INSTALL_FAILS, SUCCESS, TIMES_OUT
-from tests.integration.connectors.test_sagas import ROOT, outgoing, store_on
+from tests.integration.connectors.forking import forks_of
+from tests.integration.connectors.test_sagas import outgoing, store_on
 
 pytestmark = pytest.mark.postgres
 
@@ -63,18 +61,10 @@ Crash = Callable[[Sequence[tuple[str, str]], int | None], int]
 @pytest.fixture
 def crash(fresh_database: str) -> Iterator[Crash]:
     """What runs stories on the database."""
-    command = [sys.executable, "-m", "tests.integration.connectors.crashing_saga"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as processes:
-        asks, answers = processes.stdin, processes.stdout
-        assert asks is not None
-        assert answers is not None
+    with forks_of("tests.integration.connectors.crashing_saga") as ask:
 
         def run(stories: Sequence[tuple[str, str]], die_at: int | None) -> int:
-            asked = {"dsn": fresh_database, "stories": stories, "die_at": die_at}
-            asks.write(f"{json.dumps(asked)}\n")
-            asks.flush()
-            return int(answers.readline())
+            return ask({"dsn": fresh_database, "stories": stories, "die_at": die_at})
 
         yield run
 

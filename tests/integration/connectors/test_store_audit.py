@@ -6,12 +6,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from connectors.audit import Kind
+from connectors.event_row import EventRow, event_row
 from connectors.postgres.migrations import migrate
-from schemas.event import Event
-from tests.integration.connectors.audited_store import AuditedStore
-from tests.integration.connectors.conftest import Archive, eventually
+from schemas.envelope import Aggregate
+from schemas.event import Event, EventFactory
+from schemas.events.domain import AnalysisFileProcessed
+from tests.integration.connectors.audited_store import CODEC, AuditedStore
+from tests.integration.connectors.conftest import CATALOG, Archive, eventually
 from tests.integration.connectors.test_store_sink import running
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
@@ -71,7 +75,7 @@ async def test_an_event_that_waits_for_the_relay_is_in_flight(
         connection.execute("DROP TABLE IF EXISTS outbox")
         connection.execute("CREATE TABLE outbox (id text)")
         connection.execute("INSERT INTO outbox VALUES ('appended')")
-        connection.execute(COPY_OF_ONE, {"id": "appended", "version": 1})
+        add_row(connection, row_alone("appended", version=1))
     report = await store.audit()
     assert report.agrees, report.findings.named
     assert (report.findings.events, report.findings.in_flight) == (21, 1)
@@ -86,7 +90,7 @@ async def test_rows_and_records_that_are_gone_are_holes(store: AuditedStore, fil
     with unguarded(store.dsn) as connection:
         connection.execute("DELETE FROM events WHERE event_id = %s", [lost])
         connection.execute("DELETE FROM event_positions WHERE event_id = %s", [events[8].id])
-        connection.execute(COPY_OF_ONE, {"id": "nowhere else", "version": None})
+        add_row(connection, row_alone("nowhere else"))
     report = await store.audit()
     assert report.findings.counts == {Kind.HOLE: 13}
 
@@ -120,8 +124,41 @@ async def test_versions_that_lack_one_or_stand_out_of_order_are_told(
                     [version, event.id],
                 )
     report = await store.audit()
-    assert report.findings.counts == {Kind.VERSION_GAP: 1, Kind.DISORDER: 1}
-    assert {it.subject for it in report.findings.named} == {"SourceFile/f0.py", "SourceFile/f1.py"}
+    # The bytes of these events have no version.
+    assert report.findings.counts == {Kind.VERSION_GAP: 1, Kind.DISORDER: 1, Kind.COLUMN: 8}
+    named = {it.subject for it in report.findings.named if it.kind is not Kind.COLUMN}
+    assert named == {"SourceFile/f0.py", "SourceFile/f1.py"}
+
+
+async def test_columns_that_are_not_what_the_bytes_say_are_told(
+    store: AuditedStore, files: Files
+) -> None:
+    events = files(60)
+    await fill(store, events)
+    sound = await store.audit()
+    assert (sound.findings.sampled, sound.agrees) == (60, True)
+    with unguarded(store.dsn) as connection:
+        later = (
+            """UPDATE events SET "timestamp" = "timestamp" + interval '1 ms' WHERE event_id = %s"""
+        )
+        connection.execute(later, [events[3].id])
+        other = "UPDATE events SET correlation_id = 'other', user_id = 'ada' WHERE event_id = %s"
+        connection.execute(other, [events[4].id])
+    report = await store.audit()
+    assert report.findings.counts == {Kind.COLUMN: 2}
+    assert {it.subject: it.detail for it in report.findings.named} == {
+        events[3].id: "timestamp: not what the bytes say",
+        events[4].id: "correlation_id, user_id: not what the bytes say",
+    }
+
+
+async def test_a_sample_of_a_large_table_is_a_part_of_it(
+    store: AuditedStore, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(store, files(600))
+    monkeypatch.setattr("connectors.postgres.audit_snapshot.SAMPLED_BLOCKS", 10)
+    sampled = {(await store.audit()).findings.sampled for _ in range(3)}
+    assert 0 < max(sampled) < 600
 
 
 async def test_projections_in_postgres_are_held_against_the_log(
@@ -177,13 +214,18 @@ async def test_a_store_at_work_agrees_while_it_is_audited(
     assert (report.findings.events, report.findings.in_flight) == (1_000, 0)
 
 
-COPY_OF_ONE = """
-    INSERT INTO events (
-        event_id, type, category, priority, schema_version, schema_id, "timestamp", source,
-        aggregate_type, aggregate_id, aggregate_version, framed
+def row_alone(event_id: str, version: int | None = None) -> EventRow:
+    """The row of an event that stands nowhere else."""
+    data = AnalysisFileProcessed(
+        analysis_id="a", project_id="p", path="f", lines=1, functions=0, classes=0
     )
-    SELECT
-        %(id)s, type, category, priority, schema_version, schema_id, "timestamp", source,
-        'Analysis', 'a', %(version)s, framed
-    FROM events LIMIT 1
-"""
+    event = EventFactory(CATALOG, "tests").create(data, id=event_id, aggregate_id="f")
+    aggregate = Aggregate("SourceFile", "f", version)
+    framed = CODEC.encode(Event(event.envelope._replace(aggregate=aggregate), data))
+    return event_row(CODEC.view(framed), framed, with_json=False)
+
+
+def add_row(connection: psycopg.Connection[Any], row: EventRow) -> None:
+    columns = sql.SQL(", ").join(map(sql.Identifier, EventRow._fields))
+    values = sql.SQL(", ").join(sql.Placeholder() * len(row))
+    connection.execute(sql.SQL("INSERT INTO events ({}) VALUES ({})").format(columns, values), row)

@@ -3,169 +3,43 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
-from confluent_kafka import Producer
 
 from connectors.erasure import ErasureReport, Means, Place
 from connectors.postgres.database import Database
 from connectors.postgres.event_appender import PostgresEventAppender
-from connectors.postgres.event_store import PostgresEventStore
-from connectors.postgres.key_database import prepare_key_database
-from connectors.postgres.key_ring import PostgresKeyRing
-from connectors.postgres.migrations import migrate
 from connectors.postgres.snapshots import PostgresSnapshots
-from connectors.projection_rebuild import Rebuild
-from connectors.projection_service import projection_edges
-from connectors.restore_service import RestorePlan, store_restore
-from connectors.settings import PostgresSettings
-from connectors.store_plan import StorePlan
-from infra.erasing import forget_subject
-from infra.stored_projections import find_projection
-from infra.topics import topic_ids
 from schemas.codec import Codec
 from schemas.errors import SubjectForgotten
-from schemas.event import Event
-from schemas.headers import event_headers
-from schemas.key_cache import CachedKeyRing
 from schemas.protection import ERASED, PROTECTED
 from streams.expectation import NO_EVENTS
-from streams.memory.log import MemoryLog
-from streams.memory.schemas import MemoryWriterSchemas
-from streams.partitioner import partition_of
-from streams.settings import KafkaSettings
 from streams.snapshot import Snapshot
-from tests.integration.connectors.conftest import PARTITIONS, Archive
+from tests.integration.connectors.conftest import Archive
+from tests.integration.connectors.shop import CATALOG, Shop, hexed, open_shop
 from tests.integration.infra.wundr_command import wundr
 from tests.unit.schemas.personal_orders import order, order_catalog
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
-APP = "tests.integration.connectors.personal_app"
-CATALOG = order_catalog()
 ADA, BOB = "Ada Lovelace", "Bob Oblong"
-AT_ONCE = timedelta(0)
-
-
-@dataclass
-class Shop:
-    """A store that is filled from a topic, with its keys in a database of their own."""
-
-    archive: Archive
-    dsn: str
-    keys_dsn: str
-    keys: PostgresKeyRing
-
-    @property
-    def plan(self) -> StorePlan:
-        return StorePlan(
-            kafka=KafkaSettings(bootstrap=self.archive.bootstrap, schema_wait_s=0.5),
-            postgres=PostgresSettings(dsn=self.dsn),
-            catalog=CATALOG,
-            keys=CachedKeyRing(self.keys),
-        )
-
-    def publish(self, *events: Event[Any]) -> None:
-        """Write the events to the archive, sealed."""
-        producer = Producer({"bootstrap.servers": self.archive.bootstrap})
-        codec = Codec(CATALOG, keys=self.keys)
-        for event in events:
-            producer.produce(
-                self.archive.settings.topic,
-                partition=partition_of(event.key.encode(), PARTITIONS),
-                key=event.id.encode(),
-                value=codec.encode(event),
-                headers=list(event_headers(event)),
-            )
-        assert producer.flush(30) == 0
-
-    async def restore(self) -> None:
-        """Fill an empty database from the topic, which needs no keys."""
-        with psycopg.connect(self.dsn) as connection:
-            connection.execute("DROP SCHEMA public CASCADE")
-            connection.execute("CREATE SCHEMA public")
-        await migrate(PostgresSettings(dsn=self.dsn))
-        topic = self.archive.settings.topic
-        plan = RestorePlan(
-            kafka=self.plan.kafka,
-            postgres=self.plan.postgres,
-            topic_id=topic_ids(self.archive.bootstrap, [topic])[topic],
-            catalog=CATALOG,
-            topic=topic,
-        )
-        async with store_restore(plan) as restore:
-            assert (await restore.run()).refused == 0
-
-    async def build(self) -> None:
-        """Fold history into every projection of the app."""
-        async with projection_edges(self.plan) as edges:
-            for name in ("customers", "workers"):
-                found = await find_projection(edges, name, APP)
-                assert found.known is not None
-                await Rebuild(found.known, found.projection, edges, uuid.uuid4().hex).run()
-
-    async def forget(self, subject: str) -> ErasureReport:
-        return await forget_subject(self.plan, subject, AT_ONCE)
-
-    async def names(self, keys: PostgresKeyRing | None) -> list[str]:
-        """What somebody with these keys reads of the stored events."""
-        codec = Codec(CATALOG, keys=keys)
-        async with Database(self.plan.postgres) as database:
-            schemas = MemoryWriterSchemas(MemoryLog(), codec, wait_s=0)
-            store = PostgresEventStore(database, codec, schemas)
-            found = [await store.get_events("Order", name) for name in ("o1", "o2")]
-        return [event.payload["name"] for events in found for event in events]
-
-    def customers(self) -> dict[str, str]:
-        rows = self.all("SELECT key, state ->> 'name' FROM projection_rows")
-        return dict(rows)
-
-    def all(self, query: str) -> list[Any]:
-        with psycopg.connect(self.dsn) as connection:
-            return connection.execute(query.encode()).fetchall()
-
-    def text(self) -> str:
-        """Everything that the database holds, for whoever looks for a name in it."""
-        tables = self.all("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        rows = [self.all(f'SELECT it::text FROM "{name}" AS it') for (name,) in tables]
-        return str(rows)
 
 
 @pytest.fixture
 async def shop(archive: Archive, fresh_database: str) -> AsyncIterator[Shop]:
-    database = f"keys_{uuid.uuid4().hex}"
-    keys_dsn = urlsplit(fresh_database)._replace(path=f"/{database}").geturl()
-    settings = PostgresSettings(dsn=keys_dsn)
-    await prepare_key_database(settings, PostgresSettings(dsn=fresh_database))
-    keys = PostgresKeyRing(settings)
-    made = Shop(archive=archive, dsn=fresh_database, keys_dsn=keys_dsn, keys=keys)
-    made.publish(
+    orders = (
         order(CATALOG, orderId="o1", name=ADA, photo=None),
         order(CATALOG, orderId="o2", buyerId="bob", name=BOB, photo=None),
     )
-    await made.restore()
-    yield made
-    keys.close()
-    with psycopg.connect(fresh_database, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{database}" WITH (FORCE)'.encode())
+    async with open_shop(archive, fresh_database, *orders) as made:
+        yield made
 
 
 def named(report: ErasureReport, name: str) -> Place:
     [found] = [place for place in report.places if place.name == name]
     return found
-
-
-def hexed(text: str) -> Sequence[str]:
-    """A text as the database prints it, in columns of text and of bytes."""
-    return text, text.encode().hex()
 
 
 async def test_a_store_holds_ciphertext_and_whoever_has_keys_reads_it(shop: Shop) -> None:

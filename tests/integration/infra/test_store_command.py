@@ -48,7 +48,7 @@ def test_a_restored_store_agrees_and_a_row_that_kafka_lacks_fails_the_audit(
     report = json.loads(agreeing.stdout)
     assert list(report) == [
         *("events", "holes", "duplicates", "disorder", "version_gaps"),
-        *("projections", "seconds"),
+        *("columns", "sampled", "projections", "seconds"),
     ]
     assert report["holes"] == 0
 

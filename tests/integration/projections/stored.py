@@ -30,10 +30,11 @@ TOPIC_ID = "kafka-1"
 class Store:
     """What the tests put in and the projections read."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, codec: Codec = CODEC) -> None:
         self.database = database
+        self._codec = codec
         self.edges = ProjectionEdges(
-            history=PostgresHistory(database, CODEC, SCHEMAS),
+            history=PostgresHistory(database, codec, SCHEMAS),
             store=PostgresProjectionStore(database, lease_s=2.0),
         )
         self._target = PostgresSinkTarget(database)
@@ -44,8 +45,8 @@ class Store:
         claims = await self._target.claim(TOPIC_ID, range(PARTITIONS))
         rows = []
         for event in events:
-            framed = CODEC.encode(event)
-            row = event_row(CODEC.view(framed), framed, with_json=False)
+            framed = self._codec.encode(event)
+            row = event_row(self._codec.view(framed), framed, with_json=False)
             partition = partition_of(event.key.encode(), PARTITIONS)
             rows.append(PlacedRow(position=Position(partition, self._next[partition]), row=row))
             self._next[partition] += 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from infra.topics import apply, plan
 from schemas.topics import platform_topics
@@ -74,6 +75,13 @@ class Installation:
 @pytest.fixture
 def installation(tmp_path: Path, kafka_bootstrap: str, fresh_database: str) -> Installation:
     return Installation(tmp_path, kafka_bootstrap, fresh_database)
+
+
+async def groups(bootstrap: str) -> set[str]:
+    """The names of all consumer groups."""
+    listed = AdminClient({"bootstrap.servers": bootstrap}).list_consumer_groups()
+    found = await asyncio.wrap_future(listed)
+    return {group.group_id for group in found.valid}
 
 
 async def rows(store: Store, name: str) -> Mapping[str, Any]:
@@ -189,6 +197,7 @@ async def test_a_replay_shows_what_is_new_and_then_sends_it(
     await asyncio.to_thread(lambda: apply(bootstrap, plan(bootstrap, specs)))
     events = files(30)
     await store.put(events)
+    before = await groups(bootstrap)
     (dry,) = await installation.told("replay", APP, "notify", "--dry-run")
     assert (dry["handled"], dry["emitted"]["new"], dry["published"]) == (30, 30, 0)
     (real,) = await installation.told("replay", APP, "notify", "--key", events[3].key)
@@ -201,6 +210,7 @@ async def test_a_replay_shows_what_is_new_and_then_sends_it(
             for records in (await reader.read()).values():
                 causes |= {CODEC.view(record.value or b"").causation_id for record in records}
     await reader.close()
+    assert await groups(bootstrap) == before, "a replay is no member of anybody's group"
     refused = await installation.run("replay", APP, "nobody")
     assert refused.returncode == 1
     assert "only notify" in refused.stderr

@@ -24,6 +24,7 @@ from tests.integration.projections.working import (
     rebuild,
     running,
     until_at_end,
+    until_known,
 )
 
 pytestmark = pytest.mark.postgres
@@ -64,14 +65,8 @@ async def run(store: Store, statement: str) -> None:
 async def folded_once(store: Store) -> None:
     await store.put(files(100))
     async with running(projector(store, PER_PROJECT)):
-        await until_registered(store)
+        await until_known(store, PER_PROJECT)
         await until_at_end(store, await live_of(store, PER_PROJECT))
-
-
-async def until_registered(store: Store) -> None:
-    async with asyncio.timeout(30):
-        while not await store.edges.store.find(PER_PROJECT.name, "team"):  # noqa: ASYNC110  # by a task
-            await asyncio.sleep(0.02)
 
 
 async def test_a_version_that_was_removed_is_not_switched_to(store: Store) -> None:

@@ -37,6 +37,13 @@ async def eventually(condition: Callable[[], bool], within_s: float = 30) -> Non
             await asyncio.sleep(0.02)
 
 
+async def until_known(store: Store, projection: Projection) -> None:
+    """Wait until a projector has registered its projection."""
+    async with asyncio.timeout(30):
+        while not await store.edges.store.find(projection.name, "team"):  # noqa: ASYNC110  # by a task
+            await asyncio.sleep(0.02)
+
+
 async def until_at_end(store: Store, version: Version) -> None:
     """Wait until a version is folded up to the end of the store."""
     ends = await store.edges.history.ends()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from connectors.audit_comparison import Placed, Stored
 from connectors.audit_ports import StoredRow
+from connectors.event_row import EventRow
 
 
 @dataclass
@@ -15,6 +16,7 @@ class MemoryAuditedStore:
     rows: list[Stored] = field(default_factory=list)
     positions: list[Placed] = field(default_factory=list)
     outbox: list[str] = field(default_factory=list)
+    sample: list[EventRow] = field(default_factory=list)
     next_by_partition: dict[int, int] = field(default_factory=dict)
 
     async def next_offsets(self) -> dict[int, int]:
@@ -39,6 +41,9 @@ class MemorySnapshot:
             (it.event_id, *known.get(it.event_id, nowhere), it.partition, it.offset)
             for it in self.store.positions
         ]
+
+    async def sampled(self) -> AsyncIterator[Sequence[EventRow]]:
+        yield list(self.store.sample)
 
     async def outbox_ids(self) -> AsyncIterator[Sequence[str]]:
         yield list(self.store.outbox)

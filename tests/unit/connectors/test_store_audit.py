@@ -26,6 +26,7 @@ from streams.platform.archive import archived
 from streams.projection import joined
 from streams.records import OutgoingRecord, TopicPartition
 from tests.unit.connectors.memory_store import MemoryAuditedStore
+from tests.unit.connectors.test_event_row import processed, row_of
 
 CATALOG = Catalog.load()
 CODEC = Codec(CATALOG)
@@ -115,9 +116,20 @@ async def test_a_store_that_holds_everything_agrees() -> None:
         "duplicates": 0,
         "disorder": 0,
         "version_gaps": 0,
+        "columns": 0,
+        "sampled": 0,
         "projections": {},
         "seconds": 0,
     }
+
+
+async def test_sampled_rows_that_are_not_what_their_bytes_say_are_told() -> None:
+    world = World()
+    row = row_of(processed())
+    world.store.sample = [row, row._replace(type="analysis.completed")]
+    report = await world.audit()
+    assert (report.findings.sampled, report.findings.counts) == (2, {Kind.COLUMN: 1})
+    assert not report.agrees
 
 
 async def test_what_is_on_its_way_is_in_flight_and_no_hole() -> None:

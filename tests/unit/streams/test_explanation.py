@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from examples.analysis.app import app as analysis
@@ -13,14 +11,15 @@ from schemas.events.domain import SetupSessionStarted
 from streams.app import App
 from streams.explanation import Fact, explain
 from streams.projection import KeptIn
+from tests.unit.schemas.order_majors import PLACED, order_majors
 from tests.unit.streams.silent_saga import SilentSaga
 
 CATALOG = Catalog.load()
 
 
-def facts(event_type: str, *apps: App, **others: Any) -> dict[str, list[Fact]]:
+def facts(event_type: str, *apps: App, catalog: Catalog = CATALOG) -> dict[str, list[Fact]]:
     found: dict[str, list[Fact]] = {}
-    for fact in explain(CATALOG, event_type, apps, **others):
+    for fact in explain(catalog, event_type, apps):
         found.setdefault(fact.topic, []).append(fact)
     return found
 
@@ -79,8 +78,7 @@ def test_a_saga_is_named_by_the_types_that_it_names() -> None:
 
 
 def test_personal_fields_and_upcasts_are_named() -> None:
-    upcasts = {("analysis.completed", 1): dict}
-    assert whats(facts("analysis.completed", upcasts=upcasts)["upcast"]) == ["1 to 2"]
+    assert whats(facts(PLACED, catalog=order_majors())["upcast"]) == ["1 to 2", "2 to 3"]
     personal = next(known for known in CATALOG.types() if known.personal)
     assert whats(facts(personal.name)["personal"]) == [", ".join(personal.personal)]
 
