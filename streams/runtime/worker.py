@@ -116,9 +116,7 @@ async def run_app_worker(
             _alerts(app.name, connections, journal, settings) as alerts,
         ):
             turns = Turns()
-            on_step = _step_listener(journal, connections.codec)
-            intake_of = partial(_intake, connections.catalog, settings)
-            running = SagaRunning(app.name, connections.catalog, sagas, on_step, intake_of)
+            running = _sagas(app, sagas, connections, journal, settings)
             told = replace(connections, listener=alerts)
             runs = [
                 _prepared(workload, told, journal, turns, settings)
@@ -357,6 +355,22 @@ def _member(
         rebuilds_tables=settings.rebuilds_tables,
     )
     return GroupMember(subscription.group, membership, subscription.tables, setups)
+
+
+def _sagas(
+    app: App,
+    store: SagaStore | None,
+    connections: _Connections,
+    journal: Journal,
+    settings: WorkerSettings,
+) -> SagaRunning:
+    return SagaRunning(
+        app.name,
+        connections.catalog,
+        store,
+        _step_listener(journal, connections.codec),
+        partial(_intake, connections.catalog, settings),
+    )
 
 
 def _intake(catalog: Catalog, settings: WorkerSettings, workload: Workload) -> Intake:
