@@ -6,7 +6,7 @@ each of them must wait for: one that hangs holds up its bundle and no other.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -18,11 +18,12 @@ from streams.attempts import Failed
 from streams.errors import InfrastructureError, LaneStopped, LetterNotFound, NoSuchHandler
 from streams.lane import STOP_S
 from streams.log import PartitionFetcher
-from streams.parking.letter import Letter, LetterState, source_of
+from streams.parking.letter import Letter, LetterState
 from streams.parking.loading import load_values, load_waiting
 from streams.parking.lot import BATCH_ENTRIES, ParkingLot
-from streams.parking.orders import Order, OrderKind
+from streams.parking.orders import Order
 from streams.parking.sequences import Entry, Sequence
+from streams.parking.sorted_orders import sorted_orders
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
 from streams.retry import RetrySchedule
@@ -150,37 +151,27 @@ class Redoing:
         return await self._bundle(self._lot.take_due(BATCH_ENTRIES))
 
     async def carry_out_orders(self) -> bool:
-        """Do what was ordered about heads that are ours; whether some of it has to wait."""
-        heads: dict[TopicPartition, Mapping[str, Sequence]] = {}
-        has_waiting = False
-        late: list[Order] = []
-        for order in self._lot.orders.to_look_at():
-            topic, partition, _ = source_of(order.letter_id)
-            line = self._lot.find_line(TopicPartition(topic, partition))
-            if line is None:
-                self._lot.orders.elsewhere(order)
-                continue
-            if line.source not in heads:
-                heads[line.source] = line.heads()
-            sequence = heads[line.source].get(order.letter_id)
-            if sequence is None:
-                log.info("an order came too late, or not for a head", letter=order.letter_id)
-                late.append(order)
-            elif sequence.is_in_work or not self._may_be_carried_out(order, sequence):
-                has_waiting = True
-            elif sequence.order is order:
-                self._lot.orders.begun(order)
-            else:
-                await self._carry_out(order, sequence)
-        await self._end(late)
-        return has_waiting
+        """Do what was ordered about heads that are ours; whether some of it has to wait.
 
-    def _may_be_carried_out(self, order: Order, sequence: Sequence) -> bool:
-        """What is dropped must not be read again: then it would be handled after all."""
-        committed = self._lot.committed(sequence.source)
-        offset = sequence.head.letter.record.offset
-        is_read_no_more = committed is not None and offset < committed
-        return sequence.head.is_sent and (order.kind is not OrderKind.DROP or is_read_no_more)
+        What is to be dropped or edited is in work from here on, so that its head stays the one that
+        was ordered about, and is written down together: nobody else's try waits for each of them.
+        """
+        found = sorted_orders(self._lot)
+        for order, sequence in found.redriven:
+            self._redrive(order, sequence)
+        for _, sequence in (*found.dropped, *found.edited):
+            sequence.is_in_work = True
+        try:
+            await self._edit(found.edited)
+            await self._drop([sequence for _, sequence in found.dropped])
+        finally:
+            for _, sequence in (*found.dropped, *found.edited):
+                if sequence.is_in_work:
+                    self._lot.put_back(sequence)
+        await self._end([*found.late, *(order for order, _ in found.dropped)])
+        if found.is_full:
+            self._lot.changed.set()
+        return found.has_waiting
 
     async def _run(self) -> None:
         while not self._is_draining:
@@ -295,30 +286,32 @@ class Redoing:
         receipts = [await self._lot.send(record) for record in records]
         return [await receipt for receipt in receipts]
 
-    async def _carry_out(self, order: Order, sequence: Sequence) -> None:
-        head = sequence.head
-        if order.kind is OrderKind.DROP:
-            await self._drop(order, sequence)
-            return
-        if order.kind is OrderKind.EDIT:
-            record = head.letter.record._replace(value=order.value)
-            edited = replace(head.letter, record=record, edited_at=self._lot.now())
-            self._lot.kept(head, edited, await (await self._lot.send(edited.encode())))
+    def _redrive(self, order: Order, sequence: Sequence) -> None:
         sequence.order = order
         self._lot.orders.begun(order)
         self._lot.schedule(sequence)
 
-    async def _drop(self, order: Order, sequence: Sequence) -> None:
-        head = sequence.head
-        sequence.is_in_work = True
-        try:
-            await (await self._lot.send(head.letter.ended()))
-        except BaseException:
-            self._lot.put_back(sequence)
-            raise
-        self._lot.tell_dropped(head.letter)
-        self._lot.release(sequence, [head])
-        await self._end([order])
+    async def _edit(self, edited: Collection[tuple[Order, Sequence]]) -> None:
+        """Keep other bytes for heads, and have them tried with these."""
+        letters = [
+            replace(
+                sequence.head.letter,
+                record=sequence.head.letter.record._replace(value=order.value),
+                edited_at=self._lot.now(),
+            )
+            for order, sequence in edited
+        ]
+        kept = await self._acknowledged([letter.encode() for letter in letters])
+        for (order, sequence), letter, place in zip(edited, letters, kept, strict=True):
+            self._lot.kept(sequence.head, letter, place)
+            self._redrive(order, sequence)
+
+    async def _drop(self, sequences: Collection[Sequence]) -> None:
+        await self._acknowledged([sequence.head.letter.ended() for sequence in sequences])
+        for sequence in sequences:
+            head = sequence.head
+            self._lot.tell_dropped(head.letter)
+            self._lot.release(sequence, [head])
 
     async def _end(self, orders: Iterable[Order]) -> None:
         """An order that came meanwhile about the same letter is another one."""

@@ -14,7 +14,8 @@ from streams.parking.lot import ParkingLot
 from streams.parking.orders import Order, OrderKind, take_order
 from streams.parking.redoing import Redoing
 from streams.policies import DeadLetter, Retry
-from streams.records import TopicPartition
+from streams.receipt import Acknowledgement, Receipt
+from streams.records import OutgoingRecord, TopicPartition
 from streams.serial_lane import SerialLane
 from streams.turns import AtOnce
 from tests.unit.streams.parked import SOURCE, UNKNOWN, Parked, until
@@ -165,3 +166,93 @@ async def test_a_drop_that_was_not_carried_out_is_for_the_next_owner(parked: Par
     await parked.bench.redo()
     assert (journal.seen, journal.together) == ([], ["1"])
     assert (parked.live("dlq.team"), parked.bench.lot.orders.letter_ids) == ([], ())
+
+
+@pytest.mark.parametrize("kind", [OrderKind.DROP, OrderKind.EDIT])
+async def test_an_order_is_about_its_own_letter_though_a_try_ends_meanwhile(
+    parked: Parked, kind: OrderKind
+) -> None:
+    journal, gate, going = parked.journal, asyncio.Event(), asyncio.Event()
+    journal.failing = {"a1", "b1"}
+
+    @parked.app.on("analysis.*", policies=ONCE)
+    async def notify(event: Event[AnalysisStarted], context: Context) -> None:
+        name = journal.judge(event)
+        if name == "b1":
+            going.set()
+            await gate.wait()
+        journal.seen.append(name)
+
+    records = [parked.record(*it) for it in (("a", "a1", 0), ("b", "b1", 1), ("b", "b2", 2))]
+    await parked.processor().process(SOURCE, records)
+    first, second = (it for it in parked.live("dlq.team"))
+    journal.failing.clear()
+    lot, redoing = parked.bench.lot, parked.bench.redoing
+    lot.order(Order(app="team", letter_id=second.id, kind=OrderKind.REDRIVE))
+    await redoing.carry_out_orders()
+    trying = asyncio.create_task(redoing.redo_due())
+    await going.wait()
+    send = lot.send
+
+    async def send_while_the_try_ends(record: OutgoingRecord) -> Receipt:
+        if record.key == first.id.encode():
+            gate.set()
+            await until(trying.done)
+        return await send(record)
+
+    lot.send = send_while_the_try_ends  # type: ignore[method-assign]  # the moment is the test
+    value = second.record.value if kind is OrderKind.EDIT else None
+    lot.order(Order(app="team", letter_id=first.id, kind=OrderKind.DROP))
+    lot.order(Order(app="team", letter_id=second.id, kind=kind, value=value))
+    await redoing.carry_out_orders()
+    await carry_on(parked)
+    assert journal.seen == ["b1", "b2"]
+    assert (parked.live("dlq.team"), lot.orders.letter_ids) == ([], ())
+
+
+async def test_what_is_dropped_is_written_down_together(parked: Parked) -> None:
+    journal = parked.journal
+    names = [str(number) for number in range(20)]
+    journal.failing = {*names}
+    parked.app.on("analysis.*", policies=ONCE)(journal.handle)
+    await parked.processor().process(
+        SOURCE, [parked.record(name, name, int(name)) for name in names]
+    )
+    lot, waiting = parked.bench.lot, list[asyncio.Future[Acknowledgement]]()
+
+    async def send_and_wait_for_all(record: OutgoingRecord) -> Receipt:
+        promise = asyncio.get_running_loop().create_future()
+        waiting.append(promise)
+        if len(waiting) % len(names) == 0:
+            for one in waiting[-len(names) :]:
+                one.set_result(Acknowledgement("dlq.team", 0, 0))
+        return Receipt(str(record.key), promise)
+
+    lot.send = send_and_wait_for_all  # type: ignore[method-assign]  # see the name
+    for letter in parked.live("dlq.team"):
+        lot.order(Order(app="team", letter_id=letter.id, kind=OrderKind.DROP))
+    async with asyncio.timeout(10):
+        await parked.bench.redoing.carry_out_orders()
+    assert len(waiting) == 2 * len(names), "the letters, then the orders"
+    assert lot.backlog == (0, 0, 0)
+
+
+async def test_of_very_many_drops_some_are_left_for_the_next_look(
+    parked: Parked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.parking.sorted_orders.BATCH_ENTRIES", 4)
+    journal = parked.journal
+    names = [str(number) for number in range(10)]
+    journal.failing = {*names}
+    parked.app.on("analysis.*", policies=ONCE)(journal.handle)
+    await parked.processor().process(
+        SOURCE, [parked.record(name, name, int(name)) for name in names]
+    )
+    lot, redoing = parked.bench.lot, parked.bench.redoing
+    for letter in parked.live("dlq.team"):
+        lot.order(Order(app="team", letter_id=letter.id, kind=OrderKind.DROP))
+    left = []
+    for _ in range(3):
+        await redoing.carry_out_orders()
+        left.append(lot.backlog.parked)
+    assert left == [6, 2, 0]
