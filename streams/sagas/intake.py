@@ -24,10 +24,13 @@ LOOK_BEHIND: Final = timedelta(seconds=0.5)
 """How often while it is."""
 
 STUCK: Final = timedelta(seconds=60)
-"""A group that has finished nothing for so long is waited for no more.
+"""A partition of which nothing was finished for so long is waited for no more, until it moves.
 
 Longer than a rebalance takes, and the session of a worker that was killed.
 """
+
+UNSEEN: Final = timedelta(seconds=10)
+"""After so long without a look nothing is known of what stood still: the time begins anew."""
 
 MOST_MARKS: Final = 128
 """So many looks are remembered at most; of more, every second one."""
@@ -83,8 +86,30 @@ class _Mark(NamedTuple):
     at: datetime
     ends: Mapping[TopicPartition, int]
 
-    def is_passed(self, finished: Mapping[TopicPartition, int]) -> bool:
-        return all(finished.get(source, 0) >= end for source, end in self.ends.items())
+
+class _Movement:
+    """When something of each partition was finished last, as far as somebody has looked."""
+
+    def __init__(self) -> None:
+        self._finished: Mapping[TopicPartition, int] = {}
+        self._moved_at: dict[TopicPartition, datetime] = {}
+        self._seen_at = EPOCH
+        self.stuck: set[TopicPartition] = set()
+
+    def note(self, mark: _Mark, finished: Mapping[TopicPartition, int]) -> None:
+        """A look at the topics, and at what is finished of them."""
+        now, was_unseen = mark.at, mark.at - self._seen_at > UNSEEN
+        for source, end in mark.ends.items():
+            offset = finished.get(source, 0)
+            if offset >= end or offset != self._finished.get(source):
+                self.stuck.discard(source)
+                self._moved_at[source] = now
+            elif was_unseen and source not in self.stuck:
+                self._moved_at[source] = now
+            elif now - self._moved_at[source] >= STUCK and source not in self.stuck:
+                self.stuck.add(source)
+                log.warning("deadlines wait for a partition no more", source=str(source))
+        self._finished, self._seen_at = finished, now
 
 
 class GroupIntake:
@@ -94,11 +119,9 @@ class GroupIntake:
         self._progress = progress
         self._clock = clock
         self._marks: deque[_Mark] = deque()
+        self._movement = _Movement()
         self._until = EPOCH
         self._looked_at = EPOCH
-        self._finished: Mapping[TopicPartition, int] | None = None
-        self._moved_at = EPOCH
-        self._is_stuck = False
 
     async def until(self) -> datetime | None:
         """See Intake."""
@@ -107,7 +130,7 @@ class GroupIntake:
         if now - self._looked_at >= pause:
             self._looked_at = now
             await self._look(now)
-        return self._until if self._is_behind(now) and not self._is_stuck else None
+        return self._until if self._is_behind(now) else None
 
     async def close(self) -> None:
         """See Intake."""
@@ -118,17 +141,18 @@ class GroupIntake:
 
     async def _look(self, now: datetime) -> None:
         # The ends first: what is finished later is compared with what was there before.
-        self._marks.append(_Mark(now, await self._progress.ends()))
+        mark = _Mark(now, await self._progress.ends())
         finished = await self._progress.finished()
-        while self._marks and self._marks[0].is_passed(finished):
+        self._movement.note(mark, finished)
+        self._marks.append(mark)
+        while self._marks and self._is_passed(self._marks[0], finished):
             self._until = self._marks.popleft().at
         if len(self._marks) > MOST_MARKS:
             self._marks = deque(list(self._marks)[::2])
-        self._note_movement(now, finished)
 
-    def _note_movement(self, now: datetime, finished: Mapping[TopicPartition, int]) -> None:
-        if finished != self._finished or not self._is_behind(now):
-            self._finished, self._moved_at, self._is_stuck = finished, now, False
-        elif now - self._moved_at >= STUCK and not self._is_stuck:
-            self._is_stuck = True
-            log.warning("deadlines pass though the saga is behind", taken_in_until=self._until)
+    def _is_passed(self, mark: _Mark, finished: Mapping[TopicPartition, int]) -> bool:
+        return all(
+            finished.get(source, 0) >= end
+            for source, end in mark.ends.items()
+            if source not in self._movement.stuck
+        )

@@ -16,7 +16,7 @@ from streams.memory.sagas import MemorySagaStore
 from streams.retry import RetrySchedule
 from streams.runtime.running import Workings, pages_of
 from streams.sagas.course import SagaName, SagaSteps
-from streams.sagas.deadlines import DeadlineFiring, FiringStatus
+from streams.sagas.deadlines import LOOK_AGAIN_S, DeadlineFiring, FiringStatus
 from streams.sagas.errors import FiringStopped
 from streams.sagas.numbers import DeadlineNumbers
 from streams.sagas.running import SagaRunning
@@ -143,6 +143,15 @@ async def test_what_is_due_waits_until_the_saga_has_taken_in_what_was_sent_befor
     stop.set()
     await running
     assert intake.is_closed
+
+
+async def test_while_the_saga_is_behind_it_is_looked_again_at_leisure() -> None:
+    store = ScriptedStore(0, [])
+    behind = DeadlineFiring(
+        steps_of(ProbeSaga()), store, intake=Behind(datetime(2026, 1, 1, tzinfo=UTC))
+    )
+    assert await behind._fire() == LOOK_AGAIN_S
+    assert await DeadlineFiring(steps_of(ProbeSaga()), store)._fire() < LOOK_AGAIN_S
 
 
 class EndingStore(MemorySagaStore):
