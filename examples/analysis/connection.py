@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from connectors.outbox import Outbox
 from connectors.postgres.database import Database
 from connectors.postgres.event_appender import PostgresEventAppender
 from connectors.postgres.event_store import PostgresEventStore
+from connectors.postgres.outbox import PostgresOutbox
 from connectors.settings import PostgresSettings
 from infra.settings import load_settings
 from infra.stack.endpoints import Endpoints
@@ -37,6 +39,7 @@ class Connection:
     store: PostgresEventStore
     bus: EventBus
     appender: CommandAppender
+    outbox: Outbox
 
 
 @asynccontextmanager
@@ -51,9 +54,10 @@ async def connect(endpoints: Endpoints, app: str, journal: Path) -> AsyncIterato
         bootstrap=endpoints.kafka_bootstrap, client_id=app, linger_ms=PRODUCER_LINGER_MS
     )
     with closing(FileJournal(journal)) as kept, open_tracing(load_settings(), app) as tracing:
+        postgres = PostgresSettings(dsn=endpoints.postgres_dsn)
         async with (
             open_schemas(kafka, codec) as (schemas, _),
-            Database(PostgresSettings(dsn=endpoints.postgres_dsn)) as database,
+            Database(postgres) as database,
         ):
             store = PostgresEventStore(database, codec, schemas)
             appender = JournalledAppender(
@@ -63,7 +67,12 @@ async def connect(endpoints: Endpoints, app: str, journal: Path) -> AsyncIterato
             bus = KafkaBus(app, kafka, catalog, store, options=options)
             try:
                 yield Connection(
-                    catalog=catalog, codec=codec, store=store, bus=bus, appender=appender
+                    catalog=catalog,
+                    codec=codec,
+                    store=store,
+                    bus=bus,
+                    appender=appender,
+                    outbox=PostgresOutbox(settings=postgres, database=database),
                 )
             finally:
                 await bus.close()

@@ -24,7 +24,13 @@ async def collect(settings: DemoSettings, at: Places, before: Tables) -> Evidenc
 
 
 async def has_backlog(settings: DemoSettings, at: Places) -> bool:
-    """Whether the workers have records of earlier runs before them. Raises ProcessNotReady."""
+    """Whether the workers have events of earlier runs before them.
+
+    Raises ProcessNotReady or DatabaseUnavailable.
+    """
+    # Asked first: what the relay has sent by then stands in the ends that are asked for below.
+    if (await at.application.outbox.delay()).waiting:
+        return True
     committed = await at.workers.committed()
     # Asked after the commits: what the committed events were re-keyed to stands in these ends.
     work = app.workload()
