@@ -41,7 +41,7 @@ def _findings(before: Group, after: Group) -> Iterator[Finding]:
                 remedy=_start(after.name),
             )
         return
-    ownerless = [it for it in after.partitions if it.owner is None]
+    ownerless = [it for it in after.work if it.owner is None]
     if after.state == STABLE and ownerless:
         yield Finding(
             check=CHECK,
@@ -68,9 +68,9 @@ def _findings(before: Group, after: Group) -> Iterator[Finding]:
 
 def _standing_still(before: Group, after: Group) -> list[GroupPartition]:
     """Owned partitions with work that was there before, of which nothing was done."""
-    earlier: Mapping[TopicPartition, GroupPartition] = {it.source: it for it in before.partitions}
+    earlier: Mapping[TopicPartition, GroupPartition] = {it.source: it for it in before.work}
     found = []
-    for it in after.partitions:
+    for it in after.work:
         then = earlier.get(it.source)
         has_work = it.owner is not None and it.lag > 0
         if has_work and then is not None and then.lag > 0 and then.committed == it.committed:
