@@ -91,6 +91,13 @@ def test_work_of_which_nothing_is_done_stands_still() -> None:
     assert "/ready" in finding.remedy
 
 
+def test_work_whose_worker_says_what_it_waits_for_is_not_said_again() -> None:
+    still, more = group(partition(0, 5, 50)), group(partition(0, 5, 60))
+    (finding,) = group_findings([still], [more], paused={"team.main"})
+    assert finding.remedy is None
+    assert [it.remedy is None for it in group_findings([still], [more], {"team.other"})] == [False]
+
+
 def test_what_has_just_arrived_does_not_stand_still() -> None:
     assert only(group(partition(0, 50, 50)), group(partition(0, 50, 60))).remedy is None
 
