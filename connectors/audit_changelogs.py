@@ -5,13 +5,12 @@ from contextlib import aclosing
 
 from connectors.audit_ports import ProjectionCheckpoint
 from connectors.bounded_reading import read_until
+from schemas.topics import CHANGELOG_SUFFIX
 from streams.coverage import Coverage
 from streams.log import PartitionFetcher
 from streams.projection import split
 from streams.records import RawRecord, TopicPartition
 from streams.window import is_reserved
-
-SUFFIX = "-changelog"
 
 
 class ChangelogCheckpoints:
@@ -47,7 +46,7 @@ class ChangelogCheckpoints:
         if claimed.foreign and not claimed.positions:
             return None
         return ProjectionCheckpoint(
-            name=topic.removesuffix(SUFFIX),
+            name=topic.removesuffix(CHANGELOG_SUFFIX),
             positions=claimed.positions,
             missing=sum(claimed.missing.values()),
         )

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from connectors.audit_changelogs import SUFFIX, ChangelogCheckpoints
+from connectors.audit_changelogs import ChangelogCheckpoints
 from connectors.postgres.audit_snapshot import PostgresAuditedStore
 from connectors.postgres.database import Database
 from connectors.postgres.projection_checkpoints import PostgresProjectionCheckpoints
@@ -13,7 +13,7 @@ from connectors.settings import PostgresSettings
 from connectors.store_audit import AuditEdges, AuditListener, Phase, StoreAudit
 from schemas.catalog import Catalog
 from schemas.codec import Codec
-from schemas.topics import STORE_EVENTS, all_events_topics
+from schemas.topics import STORE_EVENTS, all_events_topics, is_changelog
 from streams.kafka.fetcher import KafkaFetcher
 from streams.kafka.offsets import committed_offsets
 from streams.platform.processor import PLATFORM_GROUP
@@ -51,7 +51,7 @@ class AuditPlan:
     @property
     def changelogs(self) -> Mapping[str, int]:
         """The changelogs of all tables."""
-        return {topic: count for topic, count in self.partitions.items() if topic.endswith(SUFFIX)}
+        return {topic: count for topic, count in self.partitions.items() if is_changelog(topic)}
 
 
 def _silent(_phase: Phase, _done: int, _total: int) -> None:

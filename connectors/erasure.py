@@ -7,9 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from schemas.catalog import Catalog, EventType
-from schemas.topics import BROADCAST_TOPICS, DAY_MS, STORE_EVENTS
-
-_CHANGELOG: Final = "-changelog"
+from schemas.topics import BROADCAST_TOPICS, DAY_MS, STORE_EVENTS, is_changelog
 
 _BESIDE_EVENTS: Final[Mapping[str, tuple[int, str]]] = {
     "repartition.": (7, "events are sealed; keys are as a projection chose them"),
@@ -121,7 +119,7 @@ def sealed_places(
 
 def changelog_places(topics: Collection[str]) -> Iterator[Place]:
     """The tables of all apps: only their workers can build them anew."""
-    for topic in sorted(topic for topic in topics if topic.endswith(_CHANGELOG)):
+    for topic in sorted(filter(is_changelog, topics)):
         yield Place(
             name=topic,
             means=Means.TO_REBUILD,

@@ -7,6 +7,7 @@ WundrError
     ├── TracingNotInstalled
     ├── BrokerUnreachable
     ├── UnknownBreaker
+    ├── UnknownLetterApp     no app of this name has topics of letters
     ├── TopicPlanRefused     a change that would lose or mix up events
     └── StackError
         ├── ProviderUnavailable
@@ -69,6 +70,20 @@ class UnknownBreaker(InfraError):
 
     code = "unknown_breaker"
     remedy = "`wundr breaker list APP` names them; a handler has one by `Breaker(NAME)`."
+
+
+class UnknownLetterApp(InfraError):
+    """No app of this name keeps letters."""
+
+    code = "unknown_letter_app"
+    remedy = (
+        "Give the name of an app, which is not its import path; "
+        "`wundr topics apply MODULE` makes the topics of an app that has none yet."
+    )
+
+    def __init__(self, app: str, known: Sequence[str]) -> None:
+        there = f"only {', '.join(known)}" if known else "and no other does"
+        super().__init__(f"no app {app!r} keeps letters on this cluster, {there}")
 
 
 class TopicPlanRefused(InfraError):

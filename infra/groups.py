@@ -11,6 +11,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from infra.topics import admin_client, typed_errors
+from schemas.topics import is_changelog
 from streams.records import TopicPartition
 
 TIMEOUT_S: Final = 15.0
@@ -44,9 +45,17 @@ class Group:
     partitions: Sequence[GroupPartition]
 
     @property
+    def work(self) -> Sequence[GroupPartition]:
+        """The partitions whose offsets the group commits.
+
+        Members are assigned the changelogs of their tables, too, which nobody ever commits.
+        """
+        return [it for it in self.partitions if not is_changelog(it.source.topic)]
+
+    @property
     def lag(self) -> int:
-        """Of all partitions together."""
-        return sum(it.lag for it in self.partitions)
+        """Of all that it works on together."""
+        return sum(it.lag for it in self.work)
 
 
 def read_groups(bootstrap: str) -> list[Group]:

@@ -44,8 +44,8 @@ async def give_orders(
 ) -> None:
     """Order this about the named letters, or about all parked ones that pass the filters.
 
-    Raises LetterNotFound, LetterIsBehind, LetterNotRedriven, OrdersOpen; Exit with 1 when some
-    failed again.
+    Raises UnknownLetterApp, LetterNotFound, LetterIsBehind, LetterNotRedriven, OrdersOpen; Exit
+    with 1 when some failed again.
     """
     plan = letter_plan()
     async with open_letters(plan.kafka, filters.app) as reading:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from infra.errors import UnknownLetterApp
 from infra.keys import open_keys
 from infra.letter_view import Decoded
 from infra.settings import load_settings
@@ -25,13 +26,12 @@ from schemas.event import EventFactory
 from schemas.events.system import SystemLetterEdited
 from schemas.key_ring import KeyRing
 from schemas.topics import CONTROL_TOPIC
-from streams.errors import TopicMissing
 from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import KafkaWriterSchemas
 from streams.kafka.sender import KafkaSender
 from streams.parking.editing import Edit, LetterEditor
 from streams.parking.letter import Letter
-from streams.parking.letters import Letters, LettersReading, letter_topics
+from streams.parking.letters import Letters, LettersReading, letter_apps, letter_topics
 from streams.parking.ordering import Ordered, Ordering, Pacing
 from streams.publisher import EventPublisher
 from streams.reading import view_resolved
@@ -68,12 +68,12 @@ async def open_letters(
 ) -> AsyncIterator[LettersReading]:
     """The letters of an app or of all, as they are now, and the orders about them.
 
-    Raises BrokerUnreachable, BrokerUnavailable, TopicMissing.
+    Raises BrokerUnreachable, BrokerUnavailable, UnknownLetterApp.
     """
     existing = await asyncio.to_thread(partition_counts, kafka.bootstrap)
     topics = letter_topics(existing, app)
     if app is not None and not topics:
-        raise TopicMissing(f"no app {app!r} keeps letters on this cluster")
+        raise UnknownLetterApp(app, letter_apps(existing))
     topics += [CONTROL_TOPIC] if CONTROL_TOPIC in existing else []
     reading = LettersReading(KafkaReader(kafka, topics), Letters(whole))
     try:

@@ -22,7 +22,7 @@ from connectors.whole_topic import WholeTopic, read_whole
 from infra.application import recorded_application
 from infra.checks.failures import failure_findings, unread_findings
 from infra.checks.groups import group_findings
-from infra.checks.processes import answer_findings, ask_all
+from infra.checks.processes import Answer, answer_findings, ask_all, paused_groups
 from infra.checks.projections import projection_findings
 from infra.checks.schemas import announced_findings, file_findings
 from infra.checks.store import relay_findings, store_findings
@@ -60,6 +60,8 @@ class Services:
     kafka: KafkaSettings
     postgres: PostgresSettings
     catalog: Catalog
+    answers: Sequence[Answer]
+    """What the processes say, asked once: one check must not contradict another."""
 
 
 def service_findings(settings: Settings, endpoints: Endpoints) -> Iterator[Finding]:
@@ -73,6 +75,7 @@ def service_findings(settings: Settings, endpoints: Endpoints) -> Iterator[Findi
         ),
         postgres=PostgresSettings(dsn=endpoints.postgres_dsn, statement_timeout_s=STATEMENT_S),
         catalog=Catalog.load(),
+        answers=asyncio.run(_answers(settings)),
     )
     checks: Sequence[tuple[str, Callable[[Services], Awaitable[list[Finding]]]]] = (
         ("processes", _processes),
@@ -96,17 +99,21 @@ async def _awaited(check: Awaitable[list[Finding]]) -> list[Finding]:
     return await check
 
 
+async def _answers(settings: Settings) -> list[Answer]:
+    state_dir = absolute(settings.state_dir)
+    return await ask_all(recorded_application(state_dir), noted_processes(state_dir))
+
+
 async def _processes(services: Services) -> list[Finding]:
-    state_dir = absolute(services.settings.state_dir)
-    recorded = recorded_application(state_dir)
-    return list(answer_findings(await ask_all(recorded, noted_processes(state_dir))))
+    return list(answer_findings(services.answers))
 
 
 async def _groups(services: Services) -> list[Finding]:
     bootstrap = services.kafka.bootstrap
     before = await asyncio.to_thread(read_groups, bootstrap)
     await asyncio.sleep(LOOK_AGAIN_S)
-    return list(group_findings(before, await asyncio.to_thread(read_groups, bootstrap)))
+    after = await asyncio.to_thread(read_groups, bootstrap)
+    return list(group_findings(before, after, paused_groups(services.answers)))
 
 
 async def _relay(services: Services) -> list[Finding]:

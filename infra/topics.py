@@ -154,6 +154,20 @@ def partition_counts(bootstrap: str) -> Mapping[str, int]:
     return {name: len(topic.partitions) for name, topic in topics.items()}
 
 
+@contextmanager
+def topics_of(target: str | None) -> Iterator[None]:
+    """Name the command that makes a topic which is missing inside, for an app's import path.
+
+    None stands for what has the platform's topics alone.
+    """
+    try:
+        yield
+    except TopicMissing as error:
+        apply_command = "wundr topics apply" if target is None else f"wundr topics apply {target}"
+        error.remedy = f"Run `{apply_command}`."
+        raise
+
+
 def is_reachable(bootstrap: str, timeout_s: float = 3.0) -> bool:
     """True when a broker answers within the time."""
     try:

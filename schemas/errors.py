@@ -34,7 +34,8 @@ class WundrError(Exception):
 
     code: ClassVar[str] = "wundr"
     retryable: ClassVar[bool] = False
-    remedy: ClassVar[str] = "Run `wundr doctor`."
+    remedy: str = "Run `wundr doctor`."
+    """Of the class; who knows more about one error may say it of that one."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(

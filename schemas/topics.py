@@ -26,6 +26,8 @@ CONTROL_TOPIC: Final = "wundr.control"
 PLATFORM_APP: Final = "wundr"
 """The name under which the platform's own workers run."""
 
+CHANGELOG_SUFFIX: Final = "-changelog"
+
 DAY_MS: Final = 86_400_000
 
 LARGEST_RECORD: Final = 1_048_588
@@ -75,7 +77,12 @@ def repartition_topic(app: str, projection: str) -> str:
 
 def changelog_topic(app: str, subscription: str, projection: str) -> str:
     """The changelog of a projection, as Faust names it."""
-    return f"{app}.{subscription}-{projection}-changelog"
+    return f"{app}.{subscription}-{projection}{CHANGELOG_SUFFIX}"
+
+
+def is_changelog(topic: str) -> bool:
+    """Whether a topic keeps a table: whoever recovers it reads it, and no group commits it."""
+    return topic.endswith(CHANGELOG_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -352,7 +352,7 @@ class TopicMissing(InfrastructureError):
     """A topic does not exist on this cluster."""
 
     code = "streams.topic_missing"
-    remedy = "Run `wundr topics apply`."
+    remedy = "Run `wundr topics apply`, or `wundr topics apply MODULE` for a topic of an app."
 
 
 class CommitRefused(StreamsError):

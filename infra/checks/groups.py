@@ -5,7 +5,7 @@ A group is looked at twice: lag alone is no fault, work comes in bursts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from infra.finding import Finding
@@ -19,12 +19,17 @@ NAMED: Final = 3
 """So many partitions are named; all are counted."""
 
 
-def group_findings(before: Sequence[Group], after: Sequence[Group]) -> Iterator[Finding]:
-    """What two looks at the groups say, the second a moment after the first."""
+def group_findings(
+    before: Sequence[Group], after: Sequence[Group], paused: Collection[str] = ()
+) -> Iterator[Finding]:
+    """What two looks at the groups say, the second a moment after the first.
+
+    `paused`: groups whose workers say themselves what they wait for; one cause is said once.
+    """
     earlier = {group.name: group for group in before}
     wrong = False
     for group in after:
-        for finding in _findings(earlier.get(group.name, group), group):
+        for finding in _findings(earlier.get(group.name, group), group, paused):
             wrong = True
             yield finding
     if not wrong:
@@ -32,7 +37,7 @@ def group_findings(before: Sequence[Group], after: Sequence[Group]) -> Iterator[
         yield Finding(check=CHECK, message=f"{len(after)} groups, {behind:,} records to work on")
 
 
-def _findings(before: Group, after: Group) -> Iterator[Finding]:
+def _findings(before: Group, after: Group, paused: Collection[str]) -> Iterator[Finding]:
     if not after.members:
         if after.lag:
             yield Finding(
@@ -41,7 +46,7 @@ def _findings(before: Group, after: Group) -> Iterator[Finding]:
                 remedy=_start(after.name),
             )
         return
-    ownerless = [it for it in after.partitions if it.owner is None]
+    ownerless = [it for it in after.work if it.owner is None]
     if after.state == STABLE and ownerless:
         yield Finding(
             check=CHECK,
@@ -49,6 +54,11 @@ def _findings(before: Group, after: Group) -> Iterator[Finding]:
             remedy=f"restart a worker of the group ({_start(after.name)}); "
             "see that none of them runs with --lanes alone",
         )
+    if after.name not in paused:
+        yield from _pace(before, after)
+
+
+def _pace(before: Group, after: Group) -> Iterator[Finding]:
     still = _standing_still(before, after)
     if still:
         yield Finding(
@@ -68,9 +78,9 @@ def _findings(before: Group, after: Group) -> Iterator[Finding]:
 
 def _standing_still(before: Group, after: Group) -> list[GroupPartition]:
     """Owned partitions with work that was there before, of which nothing was done."""
-    earlier: Mapping[TopicPartition, GroupPartition] = {it.source: it for it in before.partitions}
+    earlier: Mapping[TopicPartition, GroupPartition] = {it.source: it for it in before.work}
     found = []
-    for it in after.partitions:
+    for it in after.work:
         then = earlier.get(it.source)
         has_work = it.owner is not None and it.lag > 0
         if has_work and then is not None and then.lag > 0 and then.committed == it.committed:

@@ -14,6 +14,7 @@ from infra.finding import Finding
 from infra.process_pages import NotedProcess
 from infra.stack.processes import RecordedProcess, Verdict, verdict_on
 from streams.breaker import BreakerState
+from streams.errors import BreakerOpen
 
 CHECK: Final = "processes"
 PAGES: Final = ("/ready", "/live")
@@ -51,6 +52,17 @@ def answer_findings(answers: Sequence[Answer]) -> Iterator[Finding]:
     if answers and not wrong:
         names = ", ".join(answer.name for answer in answers)
         yield Finding(check=CHECK, message=f"ready: {names}")
+
+
+def paused_groups(answers: Sequence[Answer]) -> set[str]:
+    """The consumer groups of subscriptions that wait, by the words of their workers. Pure."""
+    pages = [answer.page for answer in answers if answer.page is not None]
+    return {
+        f"{page['app']}.{name}"
+        for page in pages
+        if "app" in page and isinstance(page.get("paused"), dict)
+        for name in page["paused"]
+    }
 
 
 async def ask_all(
@@ -116,9 +128,11 @@ def _reason(answer: Answer) -> Finding | None:
     told = _told(page)
     if answer.status < FIRST_ERROR and not told:
         return None
+    # What waits is ready all the same: nothing would be won if it were started again.
+    state = "is ready, but" if page.get("ready") is True else "is not ready:"
     return Finding(
         check=CHECK,
-        message=f"{what} is not ready: {told or f'it answers with status {answer.status}'}",
+        message=f"{what} {state} {told or f'it answers with status {answer.status}'}",
         remedy=_next(page),
     )
 
@@ -129,8 +143,7 @@ def _told(page: Mapping[str, Any]) -> str:
         return "; ".join(f"{name}: {why}" for name, why in page["reasons"].items())
     if page.get("alarms"):
         return "; ".join(map(str, page["alarms"]))
-    waits = [*_pauses(page), *(_breaker(it) for it in _held_up(page))]
-    if waits:
+    if waits := _waits(page):
         return "; ".join(waits)
     if page.get("waiting_for"):
         return f"it waits ({page['waiting_for']})"
@@ -139,18 +152,34 @@ def _told(page: Mapping[str, Any]) -> str:
     return ""
 
 
-def _pauses(page: Mapping[str, Any]) -> list[str]:
-    """What its subscriptions wait for, each by its name where the page has names."""
-    paused = page.get("paused")
-    if isinstance(paused, dict) and paused:
-        named = [(f"{name} ", it) for name, it in paused.items()]
-    else:
-        named = [("it ", page.get("pause"))]
+def _waits(page: Mapping[str, Any]) -> list[str]:
+    """What its subscriptions wait for, and its breakers with those that they pause."""
+    pauses, breakers = _pauses(page), _held_up(page)
+    others = {
+        name: it
+        for name, it in pauses.items()
+        if not any(_is_paused_by(it, breaker) for breaker in breakers)
+    }
     return [
-        f"{name}waits for {it.get('waiting_for')} ({it.get('reason')})"
-        for name, it in named
-        if isinstance(it, dict)
+        *(
+            f"{name} waits for {it.get('waiting_for')} ({it.get('reason')})"
+            for name, it in others.items()
+        ),
+        *(_breaker(it, pauses) for it in breakers),
     ]
+
+
+def _pauses(page: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Its subscriptions that wait, each by its name where the page has names."""
+    paused = page.get("paused")
+    named = paused if isinstance(paused, dict) and paused else {"it": page.get("pause")}
+    return {name: it for name, it in named.items() if isinstance(it, dict)}
+
+
+def _is_paused_by(pause: Mapping[str, Any], breaker: Mapping[str, Any]) -> bool:
+    """Whether the reason of a pause is this breaker: it begins with the error's name."""
+    said = f"{BreakerOpen.__name__}: breaker {breaker.get('name')} "
+    return str(pause.get("reason")).startswith(said)
 
 
 def _held_up(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -163,9 +192,14 @@ def _held_up(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ]
 
 
-def _breaker(told: Mapping[str, Any]) -> str:
+def _breaker(told: Mapping[str, Any], pauses: Mapping[str, Mapping[str, Any]]) -> str:
     held = "is held" if told.get("forced") else "is"
-    return f"breaker {told.get('name')} {held} {told.get('state')} ({told.get('reason')})"
+    state = f"{held} {told.get('state')} ({told.get('reason')})"
+    paused = [name for name, it in pauses.items() if _is_paused_by(it, told)]
+    if not paused:
+        return f"breaker {told.get('name')} {state}"
+    verb = "is" if len(paused) == 1 else "are"
+    return f"{', '.join(paused)} {verb} paused by breaker {told.get('name')}, which {state}"
 
 
 def _next(page: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from infra.settings import load_settings
+from infra.written_files import made_folder
 
 app = typer.Typer(add_completion=False)
 
@@ -22,12 +23,28 @@ def _print_table(asked: bool) -> None:
         raise typer.Exit
 
 
+def _made(option: typer.CallbackParam, folder: Path | None) -> Path | None:
+    """A folder for results, made before anything is measured."""
+    if folder is not None:
+        made_folder(folder, f"--{option.name}")
+    return folder
+
+
 TABLE: Final = typer.Option(
     "--table",
     help="Run nothing: print the results in the tree.",
     is_eager=True,
     callback=_print_table,
 )
+
+Plot = Annotated[
+    Path | None,
+    typer.Option(help="Draw each result in this folder.", callback=_made),
+]
+Results = Annotated[
+    Path | None,
+    typer.Option(help="Write results here instead of benchmarks/results.", callback=_made),
+]
 
 
 @app.command()
@@ -43,10 +60,8 @@ def bench(
         list[str] | None,
         typer.Option(metavar="SYSTEM", help="Run this system alone; may be given again."),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw each result in this folder.")] = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Write results here instead of benchmarks/results.")
-    ] = None,
+    plot: Plot = None,
+    results: Results = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a bench.")] = False,
     _table: Annotated[bool, TABLE] = False,
 ) -> None:

@@ -49,6 +49,9 @@ def list_breakers(target: Target, *, worker: Workers = None, as_json: AsJson = F
     if as_json:
         sys.stdout.write("".join(json.dumps(row) + "\n" for row in shown))
         return
+    if not shown:
+        sys.stderr.write(f"no handler of {team_app.name} has a breaker\n")
+        return
     table = Table(*("breaker", "opens after", "looks again", "ordered", "states"))
     for row in shown:
         states = ", ".join(f"{at}: {state}" for at, state in row["states"].items())

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from infra.given_patterns import given_pattern
 from infra.letter_orders import Given, edit_letter, give_orders
 from infra.letter_tables import print_counts, print_groups, print_lines, print_rows, print_whole
 from infra.letter_view import group_row, row, whole
 from infra.letters import LetterDesk, letter_plan, open_letters, say_faults
-from schemas.pattern import validate_pattern
 from streams.parking.letters import Backlog
 from streams.parking.orders import OrderKind
 from streams.parking.selection import Filters, Grouping, grouped, named
@@ -169,7 +169,7 @@ def _filters(
     of_app: str | None, error: str | None, event_type: str | None, handler: str | None
 ) -> Filters:
     if event_type is not None:
-        validate_pattern(event_type)
+        given_pattern(event_type)
     return Filters(app=of_app, error=error, event_type=event_type, handler=handler)
 
 

@@ -18,6 +18,7 @@ from connectors.postgres.event_store import PostgresEventStore
 from connectors.settings import PostgresSettings
 from infra.commands.events_explain import explain
 from infra.commands.events_trace import trace
+from infra.given_patterns import given_pattern
 from infra.keys import open_keys
 from infra.settings import load_settings
 from infra.stack.endpoints import Endpoints
@@ -26,7 +27,7 @@ from infra.traces import open_tracing
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.event import Event, EventFactory
-from schemas.pattern import matches, validate_pattern
+from schemas.pattern import matches
 from streams.kafka.reader import KafkaReader
 from streams.kafka.schema_topic import open_schemas
 from streams.publisher import EventPublisher
@@ -70,7 +71,7 @@ def tail(
 
     Example: wundr events tail --type "analysis.*" --json
     """
-    asyncio.run(_tail(validate_pattern(pattern), count, from_start=from_start, as_json=as_json))
+    asyncio.run(_tail(given_pattern(pattern), count, from_start=from_start, as_json=as_json))
 
 
 @app.command()

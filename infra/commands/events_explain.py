@@ -18,6 +18,7 @@ from rich.table import Table
 from infra.event_course import CoursePlan, place_of
 from infra.event_plan import course_plan
 from infra.known_apps import known_apps
+from infra.output_width import output_width
 from infra.settings import load_settings
 from infra.stack.local import absolute
 from schemas.broadcast import rooms
@@ -33,7 +34,7 @@ from streams.records import Origin
 UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NEAR: Final = 3
 PIPE_WIDTH: Final = 180
-"""Characters of a line for who is no terminal."""
+"""Characters of a line for who is no terminal and names no width."""
 
 
 def explain(
@@ -113,4 +114,4 @@ def show_facts(facts: Sequence[Fact], *, as_json: bool) -> None:
     for fact in facts:
         table.add_row("" if fact.topic == previous else fact.topic, fact.what, fact.why)
         previous = fact.topic
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    Console(width=output_width(PIPE_WIDTH)).print(table)

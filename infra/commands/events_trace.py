@@ -15,6 +15,7 @@ from infra.event_course import CoursePlan, course_of
 from infra.event_drawing import draw
 from infra.event_plan import course_plan
 from infra.event_tree import event_tree, timeline_mapping
+from infra.written_files import refuse_unwritable, refused_writing
 from streams.timeline import Timeline
 
 PIPE_WIDTH: Final = 500
@@ -37,10 +38,13 @@ def trace(
 
     Example: wundr events trace 0198c5ae-7f3a-7cc2-9c4e-1d2a3b4c5d6e --svg course.svg
     """
+    if svg is not None:
+        refuse_unwritable(svg, "--svg")
     plan = course_plan(apps or ())
     course = asyncio.run(course_of(plan, event_id))
     if svg is not None:
-        svg.write_text(draw(course))
+        with refused_writing("--svg"):
+            svg.write_text(draw(course))
     if as_json:
         sys.stdout.write(json.dumps(timeline_mapping(course)) + "\n")
     else:

@@ -16,12 +16,12 @@ from connectors.projection_errors import UnknownHandler
 from connectors.projection_service import projection_edges
 from connectors.replay import Replay, ReplayEdges, ReplayProgress, ReplayReport, Selection
 from connectors.store_plan import StorePlan
+from infra.given_patterns import given_pattern
 from infra.progress_bar import progress_bar
 from infra.store_plan import store_plan
 from infra.times import offsets, point_in_time
 from schemas.codec import Codec
 from schemas.event import EventFactory
-from schemas.pattern import validate_pattern
 from streams.app import App
 from streams.handler import BatchHandler, Handler
 from streams.kafka.schema_topic import open_schemas
@@ -73,7 +73,7 @@ def replay(
     team_app = load_app(target)
     found = _handler(team_app, handler)
     selection = Selection(
-        patterns=(found.pattern if event_type is None else validate_pattern(event_type),),
+        patterns=(found.pattern if event_type is None else given_pattern(event_type),),
         since=None if since is None else point_in_time(since, "--since"),
         until=None if until is None else point_in_time(until, "--until"),
         key=key,

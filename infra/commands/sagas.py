@@ -40,7 +40,11 @@ def list_sagas(
     Example: wundr sagas list setup-workflow --json
     """
     wanted = Wanted(app=app_name, saga=saga, over=over, limit=limit)
-    _show(asyncio.run(_listed(wanted)), as_json=as_json)
+    courses = asyncio.run(_listed(wanted))
+    if courses or as_json:
+        _show(courses, as_json=as_json)
+    else:
+        sys.stderr.write(f"{_none(wanted)}\n")
 
 
 @app.command()
@@ -101,6 +105,15 @@ def _show(courses: Sequence[CourseOverview], *, as_json: bool) -> None:
         changed = course.changed_at.isoformat(timespec="seconds")
         table.add_row(*course.address, course.status, str(course.steps), changed, waits)
     Console().print(table)
+
+
+def _none(wanted: Wanted) -> str:
+    """That there is no such course, and what may be meant."""
+    saga = "any saga" if wanted.saga is None else f"saga {wanted.saga!r}"
+    app_name = "" if wanted.app is None else f" of app {wanted.app!r}"
+    if wanted.over:
+        return f"there is no course of {saga}{app_name}"
+    return f"no course of {saga}{app_name} is open; --over shows those that are over, too"
 
 
 def _print_course(facts: Mapping[str, Any], *, as_json: bool) -> None:

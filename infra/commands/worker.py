@@ -24,8 +24,9 @@ from infra.settings import load_settings
 from infra.signals import run_until_signalled
 from infra.stack.local import absolute, require_endpoints
 from infra.store_plan import store_plan
-from infra.topics import topic_ids
+from infra.topics import topic_ids, topics_of
 from infra.traces import open_tracing
+from infra.written_files import made_folder, refuse_unwritable
 from schemas.envelope import Priority
 from schemas.key_ring import KeyRing
 from streams.runtime.loading import load_app
@@ -129,6 +130,10 @@ def worker(
 
 def _run_watched(target: str, settings: WorkerSettings) -> None:
     """With the hooks and traces that the settings of the process ask for."""
+    for option, file in (("--run-file", settings.run_file), ("--journal", settings.journal)):
+        if file is not None:
+            made_folder(file.parent, option)
+            refuse_unwritable(file, option)
     of_process = load_settings()
     settings = replace(settings, alert_hooks=alert_hooks(of_process))
     with open_tracing(of_process, f"wundr-worker-{target}") as tracing:
@@ -146,12 +151,20 @@ def _run(target: str, settings: WorkerSettings) -> None:
 
 
 def _run_until_signalled(target: str, settings: WorkerSettings) -> None:
-    from streams.runtime.worker import run_app_worker, run_platform_worker
+    from streams.runtime.worker import run_platform_worker
 
     if target == PLATFORM:
-        run_until_signalled(lambda stop: run_platform_worker(settings, stop))
+        with topics_of(None):
+            run_until_signalled(lambda stop: run_platform_worker(settings, stop))
         return
     team_app = load_app(target)
+    with topics_of(target):
+        _run_team_worker(team_app, settings)
+
+
+def _run_team_worker(team_app: App, settings: WorkerSettings) -> None:
+    from streams.runtime.worker import run_app_worker
+
     settings = replace(settings, log_ids=_log_ids(team_app, settings))
     reads = StoredReads(team_app, partial(projection_edges, store_plan("wundr-reads")))
 

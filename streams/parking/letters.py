@@ -42,6 +42,19 @@ def letter_topics(existing: Collection[str], app: str | None) -> list[str]:
     return sorted(topic for topic in existing if topic.startswith(prefixes))
 
 
+def letter_apps(existing: Collection[str]) -> list[str]:
+    """The names of the apps whose topics of letters exist."""
+    prefixes = (retry_topic(""), dead_letter_topic(""))
+    return sorted(
+        {
+            topic.removeprefix(prefix)
+            for topic in existing
+            for prefix in prefixes
+            if topic.startswith(prefix)
+        }
+    )
+
+
 def sequence_of(letter: Letter) -> SequenceKey:
     """What a letter waits in: no two letters that stand alone have one."""
     record = letter.record

@@ -16,7 +16,7 @@ from tests.acceptance.demo_rig import (
     living_in,
     run_once,
 )
-from tests.integration.infra.wundr_command import wait_until
+from tests.integration.infra.wundr_command import wait_until, wundr
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
 
@@ -29,10 +29,14 @@ def assert_ended_quietly(running: RunningDemo) -> None:
     assert living_in(running.folder) == []
 
 
-def test_ctrl_c_after_the_run_ends_everything(working_folder: Path, source: Path) -> None:
+def test_after_the_run_the_doctor_finds_nothing_wrong_and_ctrl_c_ends_everything(
+    working_folder: Path, source: Path
+) -> None:
     with demo(working_folder, source) as running:
         assert_whole(running.summary())
         wait_until(lambda: "until Ctrl-C" in running.terminal.text(), "the state after the run")
+        examined = wundr(working_folder, "doctor")
+        assert examined.returncode == 0, examined.stdout + examined.stderr
         # As a terminal does: the signal goes to all processes of the foreground.
         os.killpg(running.process.pid, signal.SIGINT)
         assert_ended_quietly(running)

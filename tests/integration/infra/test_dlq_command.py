@@ -87,9 +87,12 @@ async def test_letters_are_listed_and_counted_in_groups(rig: LetterRig) -> None:
 
 
 async def test_an_app_that_keeps_no_letters_is_said(rig: LetterRig) -> None:
-    refused = await rig.run("list", "nobody")
-    assert refused.returncode == 1
-    assert "no app 'nobody' keeps letters on this cluster" in refused.stderr
+    for words in (("list", "nobody"), ("redrive", "--app", "nobody", "--all")):
+        refused = await rig.run(*words)
+        assert refused.returncode == 1
+        assert "no app 'nobody' keeps letters on this cluster, only " in refused.stderr
+        assert rig.app in refused.stderr.splitlines()[0]
+        assert "wundr topics apply MODULE" in refused.stderr
 
 
 async def test_a_letter_is_shown_with_its_event_or_with_the_reason_why_there_is_none(
@@ -254,6 +257,7 @@ async def test_an_edit_that_does_not_fit_is_refused_and_nothing_is_ordered(rig: 
         (("redrive",), "name letters, or say which"),
         (("redrive", "an-id", "--all"), "name letters, or say which"),
         (("redrive", "--all", "--rate", "fast"), "is no rate"),
+        (("redrive", "--type", "a b"), "'a b' is no pattern of event types"),
         (("edit", "an-id", "--data", "{"), "is not JSON"),
         (("edit", "an-id", "--data", "[]"), "is not a JSON object"),
     ],

@@ -71,6 +71,29 @@ def test_what_is_not_over_is_listed_with_what_it_waits_for(
 
 
 @pytest.mark.usefixtures("installation")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["nosuch"],
+            "no course of saga 'nosuch' is open; --over shows those that are over, too\n",
+        ),
+        (["--app", "others"], "no course of any saga of app 'others' is open; "),
+        (["nosuch", "--over"], "there is no course of saga 'nosuch'\n"),
+    ],
+)
+def test_where_there_is_no_course_a_sentence_says_so(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["sagas", "list", *words]) == 0
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err.startswith(said)
+    assert run(["sagas", "list", *words, "--json"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("installation")
 def test_a_course_is_shown_with_what_it_has_taken_in(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["sagas", "show", "probe", "over", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -69,6 +69,24 @@ def test_a_breaker_that_no_handler_has_is_refused_with_those_there_are(
     assert run(["breaker", "open", "shop.app", "mialer"]) == 1
     assert "shop has no breaker 'mialer', only mailer" in capsys.readouterr().err
     assert orders == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [([], "no handler of plain has a breaker\n"), (["--json"], "")]
+)
+def test_an_app_without_breakers_is_told_in_a_sentence(
+    words: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def standing(app_name: str) -> Mapping[str, Order]:
+        return {}
+
+    monkeypatch.setattr(breaker, "_standing", standing)
+    monkeypatch.setattr(breaker, "load_app", lambda path: App("plain"))
+    assert run(["breaker", "list", "plain.app", *words]) == 0
+    assert capsys.readouterr() == ("", said)
 
 
 def test_a_worker_that_stands_still_ends_with_75_and_says_where(

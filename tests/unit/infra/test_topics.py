@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from confluent_kafka.error import KafkaError
 
+from infra.cli import run
+from infra.commands import worker
 from infra.errors import BrokerUnreachable, TopicPlanRefused
 from infra.topics import Action, ExistingTopic, apply, compare, translated
 from schemas.errors import WundrError
 from schemas.topics import TopicSpec
+from streams.app import App
 from streams.errors import TopicMissing
+from streams.settings import KafkaSettings
 
 WANTED = TopicSpec(
     name="events.domain.low", partitions=4, config={"retention.ms": "1000"}, why="events"
@@ -81,6 +86,33 @@ def test_what_the_broker_answers_becomes_a_typed_error(
     error = translated(KafkaError(code, "because", retriable=code == 41), "creating topic t")
     assert type(error) is expected
     assert error.message == "creating topic t: because"
+
+
+@pytest.mark.parametrize(
+    ("target", "remedy"),
+    [
+        ("shop.app", "Run `wundr topics apply shop.app`."),
+        ("platform", "Run `wundr topics apply`."),
+    ],
+)
+def test_a_worker_without_its_topics_names_the_command_that_makes_them(
+    target: str,
+    remedy: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def refuse(_run: object) -> None:
+        raise TopicMissing("topic 'retry.shop' does not exist")
+
+    monkeypatch.setattr(worker, "load_app", lambda path: App("shop"))
+    monkeypatch.setattr(worker, "store_plan", lambda name: None)
+    monkeypatch.setattr(worker, "run_until_signalled", refuse)
+    monkeypatch.setattr(worker, "_places", lambda: (KafkaSettings(bootstrap="?"), tmp_path, None))
+    assert run(["worker", target]) == 1
+    assert capsys.readouterr().err == (
+        f"wundr: topic 'retry.shop' does not exist\n  next:  {remedy}\n"
+    )
 
 
 def test_a_missing_topic_has_the_remedy_that_makes_it() -> None:

@@ -9,6 +9,7 @@ import pytest
 from infra.checks.groups import group_findings
 from infra.finding import Finding
 from infra.groups import Group, GroupPartition
+from schemas.topics import changelog_topic, repartition_topic
 from streams.records import TopicPartition
 
 
@@ -22,6 +23,12 @@ def partition(
         beginning=0,
         end=end,
     )
+
+
+def changelog(number: int, owner: str | None = "w") -> GroupPartition:
+    """Assigned with the partition of its table, never committed."""
+    source = TopicPartition(changelog_topic("team", "main", "totals"), number)
+    return replace(partition(number, None, 5_000, owner), source=source)
 
 
 def group(*partitions: GroupPartition, state: str = "stable", members: int = 1) -> Group:
@@ -84,6 +91,13 @@ def test_work_of_which_nothing_is_done_stands_still() -> None:
     assert "/ready" in finding.remedy
 
 
+def test_work_whose_worker_says_what_it_waits_for_is_not_said_again() -> None:
+    still, more = group(partition(0, 5, 50)), group(partition(0, 5, 60))
+    (finding,) = group_findings([still], [more], paused={"team.main"})
+    assert finding.remedy is None
+    assert [it.remedy is None for it in group_findings([still], [more], {"team.other"})] == [False]
+
+
 def test_what_has_just_arrived_does_not_stand_still() -> None:
     assert only(group(partition(0, 50, 50)), group(partition(0, 50, 60))).remedy is None
 
@@ -99,3 +113,22 @@ def test_what_is_no_longer_kept_is_no_lag() -> None:
     trimmed = replace(partition(0, None, 100), beginning=90)
     assert trimmed.lag == 10
     assert replace(trimmed, committed=5).lag == 10
+
+
+def test_what_tables_are_recovered_from_is_no_work() -> None:
+    before = group(partition(0, 5, 9), changelog(0), changelog(1, None))
+    after = group(partition(0, 7, 9), changelog(0), changelog(1, None))
+    finding = only(before, after)
+    assert finding.remedy is None
+    assert "1 groups, 2 records to work on" in finding.message
+
+
+def test_a_group_without_members_has_no_work_in_its_changelogs() -> None:
+    left = group(partition(0, 9, 9, None), changelog(0, None), state="empty", members=0)
+    assert only(left, left).remedy is None
+
+
+def test_what_is_keyed_again_is_work() -> None:
+    source = TopicPartition(repartition_topic("team", "totals"), 0)
+    keyed = group(replace(partition(0, None, 50), source=source))
+    assert "stands still at repartition.team.totals/0" in only(keyed, keyed).message

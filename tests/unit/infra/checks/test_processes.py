@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from infra.checks.processes import Answer, answer_findings, ask_all, listening_ports
+from infra.checks.processes import Answer, answer_findings, ask_all, listening_ports, paused_groups
 from infra.process_pages import NotedProcess
 from infra.stack.processes import RecordedProcess, observe
+from streams.breaker import BreakerState, CircuitBreaker
+from streams.breakers import Gate
+from streams.errors import BreakerOpen
 from streams.pages import LOOPBACK, Pages, PagesPlace, served
+from streams.policies import Breaker
 
 Page = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -60,6 +64,39 @@ def test_what_is_wrong_is_said_with_what_to_do(given: Answer, words: str) -> Non
     assert words in finding.message
     assert "worker-1 (pid 7)" in finding.message
     assert finding.remedy
+
+
+def held_open(*paused: str) -> Answer:
+    """A worker of app rev, ready, with a breaker that is held open and what it pauses."""
+    gate = Gate(CircuitBreaker("mailbox", Breaker("mailbox"), lambda: 0.0))
+    gate.breaker.force(BreakerState.OPEN, "it moves")
+    with pytest.raises(BreakerOpen) as refused:
+        gate.admit()
+    reason = f"BreakerOpen: {refused.value}"
+    breaker = {"name": "mailbox", "state": "open", "forced": True, "reason": "it moves"}
+    pauses = {name: {"waiting_for": "handler mail", "reason": reason} for name in paused}
+    return answer({"app": "rev", "ready": True, "paused": pauses, "breakers": [breaker]})
+
+
+def test_a_breaker_that_pauses_a_subscription_is_said_once_with_the_order_that_ends_it() -> None:
+    (finding,) = answer_findings([held_open("mailer")])
+    assert finding.message == (
+        "worker-1 (pid 7) is ready, but mailer is paused by breaker mailbox, "
+        "which is held open (it moves)"
+    )
+    assert finding.remedy == "wundr breaker release APP mailbox, when that is over"
+
+
+def test_a_breaker_names_all_that_it_pauses_and_no_other() -> None:
+    (finding,) = answer_findings([held_open("mailer", "main")])
+    assert "mailer, main are paused by breaker mailbox" in finding.message
+    (finding,) = answer_findings([held_open()])
+    assert "is ready, but breaker mailbox is held open" in finding.message
+
+
+def test_the_groups_of_what_waits_are_known_by_app_and_subscription() -> None:
+    answers = [held_open("mailer"), answer(None), answer({"ready": True, "paused": {"x": {}}})]
+    assert paused_groups(answers) == {"rev.mailer"}
 
 
 def test_processes_that_are_ready_are_named_together() -> None:
