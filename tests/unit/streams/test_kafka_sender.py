@@ -246,7 +246,7 @@ async def turns(number: int = 20) -> None:
         await asyncio.sleep(0)
 
 
-def counted(sending: KafkaSender) -> list[float]:
+def counted(sending: KafkaSender) -> list[object]:
     """Records that the sender has taken, and that were acknowledged, given up, and wait."""
     return [sample.value for sample in sending.samples()]
 
