@@ -30,8 +30,9 @@ ONCE = (Retry(tries=1), DeadLetter())
 class HungryJournal:
     """Takes events by their names; for some there is no memory."""
 
-    def __init__(self, *hungry: str) -> None:
+    def __init__(self, *hungry: str, waits: bool = False) -> None:
         self.hungry = set(hungry)
+        self.waits = waits
         self.seen: list[str] = []
 
     def take(self, event: Event[Any]) -> str:
@@ -42,7 +43,9 @@ class HungryJournal:
         return name
 
     async def handle(self, event: Event[Any], context: Context) -> None:
-        """A handler."""
+        """A handler, which `waits` for something first."""
+        if self.waits:
+            await asyncio.sleep(0)
         self.seen.append(self.take(event))
 
     async def handle_all(self, batch: Sequence[Event[Any]], context: BatchContext) -> None:
@@ -67,10 +70,11 @@ def aggregates(parked: Parked) -> list[RawRecord]:
     return [parked.record(name[0], name, at) for at, name in enumerate(("a1", "a2", "b1"))]
 
 
+@pytest.mark.parametrize("waits", [False, True])
 async def test_an_event_that_its_handler_has_no_memory_for_fails_alone_and_is_kept_whole(
-    parked: Parked,
+    parked: Parked, waits: bool
 ) -> None:
-    journal = HungryJournal("a1")
+    journal = HungryJournal("a1", waits=waits)
     parked.app.on("analysis.*", policies=(Retry(tries=2, first_delay_s=0), DeadLetter()))(
         journal.handle
     )

@@ -311,6 +311,27 @@ async def test_a_record_for_which_there_is_no_room_waits_for_an_acknowledgement(
     assert client.given == [b"0", b"1"]
 
 
+async def test_who_waits_for_room_is_told_when_the_sender_closes(
+    clients: list[ScriptedClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "DRAIN_S", 0.0)
+    client = ScriptedClient(keeps)
+    clients += [client]
+    sending = KafkaSender(
+        KafkaSettings(bootstrap="nowhere:1", acknowledge_timeout_s=None, buffer_records=1)
+    )
+    first = await sending.send(record(0))
+    second = asyncio.create_task(sending.send(record(1)))
+    await until_given(client)
+    with pytest.raises(NotDelivered, match="e0"):
+        await sending.close()
+    with pytest.raises(DeliveryFailed):
+        await first
+    with pytest.raises(BrokerUnavailable, match="closed"):
+        await asyncio.wait_for(second, WAIT_S)
+    assert client.given == [b"0"]
+
+
 async def test_a_record_whose_client_was_replaced_meanwhile_goes_to_the_new_one(
     clients: list[ScriptedClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
