@@ -8,9 +8,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import OutOfOrderSequenceNumber
+from aiokafka.errors import MessageSizeTooLargeError, OutOfOrderSequenceNumber
 
-from streams.errors import DeliveryFailed, TopicMissing
+from schemas.topics import LARGEST_COPY
+from streams.errors import (
+    BrokerUnavailable,
+    DeliveryFailed,
+    NotDelivered,
+    RecordRefused,
+    TopicMissing,
+)
 from streams.kafka import sender as sender_module
 from streams.kafka.sender import KafkaSender
 from streams.records import OutgoingRecord
@@ -34,6 +41,13 @@ def keeps(delivery: Delivery, before: int) -> None:
 def fails_its_first(delivery: Delivery, before: int) -> None:
     if before == 0:
         delivery.set_exception(OutOfOrderSequenceNumber())
+    else:
+        delivers(delivery, before)
+
+
+def refuses_its_first(delivery: Delivery, before: int) -> None:
+    if before == 0:
+        delivery.set_exception(MessageSizeTooLargeError())
     else:
         delivers(delivery, before)
 
@@ -85,7 +99,15 @@ class ScriptedClient:
 
 
 @pytest.fixture
-def clients(monkeypatch: pytest.MonkeyPatch) -> list[ScriptedClient]:
+def abandoned() -> list[ScriptedClient]:
+    """The clients that were let go without being asked to finish."""
+    return []
+
+
+@pytest.fixture
+def clients(
+    monkeypatch: pytest.MonkeyPatch, abandoned: list[ScriptedClient]
+) -> list[ScriptedClient]:
     """The clients that the sender gets, one after the other."""
     waiting: list[ScriptedClient] = []
 
@@ -96,7 +118,7 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> list[ScriptedClient]:
         return [0]
 
     async def abandon(client: ScriptedClient) -> None:
-        """Its deliveries stay as they are."""
+        abandoned.append(client)  # its deliveries stay as they are
 
     monkeypatch.setattr(sender_module, "connect", connect)
     monkeypatch.setattr(sender_module, "wait_for_topic", partitions)
@@ -184,7 +206,9 @@ async def test_a_record_that_comes_as_its_line_runs_empty_is_sent_too(
 
 
 async def test_a_topic_that_a_new_client_does_not_find_at_first_takes_no_others_with_it(
-    clients: list[ScriptedClient], monkeypatch: pytest.MonkeyPatch
+    clients: list[ScriptedClient],
+    abandoned: list[ScriptedClient],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first, second, third = (ScriptedClient(kind) for kind in (keeps, delivers, delivers))
     clients += [first, second, third]
@@ -205,4 +229,168 @@ async def test_a_topic_that_a_new_client_does_not_find_at_first_takes_no_others_
         for receipt in receipts:
             await receipt
     assert third.given == [b"0", b"1", b"2"]
+    assert abandoned == [first, second]
     await sending.close()
+
+
+async def until_it_is(condition: Callable[[], bool]) -> None:
+    """Let others work until the condition holds."""
+    async with asyncio.timeout(WAIT_S):
+        while not condition():  # noqa: ASYNC110  # a fake has no event to wait for
+            await asyncio.sleep(0)
+
+
+async def turns(number: int = 20) -> None:
+    """Let others work for a while."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+def counted(sending: KafkaSender) -> list[object]:
+    """Records that the sender has taken, and that were acknowledged, given up, and wait."""
+    return [sample.value for sample in sending.samples()]
+
+
+async def test_a_closed_sender_takes_no_record_and_counts_none(
+    clients: list[ScriptedClient],
+) -> None:
+    clients += [ScriptedClient(delivers)]
+    sending = sender()
+    await (await sending.send(record(0)))
+    await sending.close()
+    with pytest.raises(BrokerUnavailable, match="closed"):
+        await sending.send(record(1))
+    assert counted(sending) == [1, 1, 0, 0]
+
+
+async def test_a_record_that_no_topic_takes_is_refused_before_a_client_has_it(
+    clients: list[ScriptedClient],
+) -> None:
+    client = ScriptedClient(delivers)
+    clients += [client]
+    sending = sender()
+    await (await sending.send(record(0)))
+    with pytest.raises(RecordRefused, match="bytes for t"):
+        await sending.send(record(1)._replace(value=bytes(LARGEST_COPY)))
+    await (await sending.send(record(2)))
+    await sending.close()
+    assert client.given == [b"0", b"2"]
+
+
+async def test_a_large_record_that_a_topic_takes_is_sent(clients: list[ScriptedClient]) -> None:
+    client = ScriptedClient(delivers)
+    clients += [client]
+    sending = sender()
+    await (await sending.send(record(0)))
+    large = bytes(LARGEST_COPY - 100)
+    await (await sending.send(record(1)._replace(value=large)))
+    await sending.close()
+    assert client.given == [b"0", large]
+
+
+async def test_a_record_for_which_there_is_no_room_waits_for_an_acknowledgement(
+    clients: list[ScriptedClient],
+) -> None:
+    client = ScriptedClient(keeps)
+    clients += [client]
+    sending = KafkaSender(
+        KafkaSettings(bootstrap="nowhere:1", acknowledge_timeout_s=None, buffer_records=1)
+    )
+    await sending.send(record(0))
+    second = asyncio.create_task(sending.send(record(1)))
+    await until_given(client)
+    await turns()
+    assert (second.done(), counted(sending)) == (False, [1, 0, 0, 1])
+    delivers(client.deliveries[0], 0)
+    async with asyncio.timeout(WAIT_S):
+        receipt = await second
+        await until_it_is(lambda: len(client.deliveries) == 2)
+        delivers(client.deliveries[1], 1)
+        await receipt
+    await sending.close()
+    assert client.given == [b"0", b"1"]
+
+
+async def test_who_waits_for_room_is_told_when_the_sender_closes(
+    clients: list[ScriptedClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "DRAIN_S", 0.0)
+    client = ScriptedClient(keeps)
+    clients += [client]
+    sending = KafkaSender(
+        KafkaSettings(bootstrap="nowhere:1", acknowledge_timeout_s=None, buffer_records=1)
+    )
+    first = await sending.send(record(0))
+    second = asyncio.create_task(sending.send(record(1)))
+    await until_given(client)
+    with pytest.raises(NotDelivered, match="e0"):
+        await sending.close()
+    with pytest.raises(DeliveryFailed):
+        await first
+    with pytest.raises(BrokerUnavailable, match="closed"):
+        await asyncio.wait_for(second, WAIT_S)
+    assert client.given == [b"0"]
+
+
+async def test_a_record_whose_client_was_replaced_meanwhile_goes_to_the_new_one(
+    clients: list[ScriptedClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = ScriptedClient(keeps), ScriptedClient(delivers)
+    clients += [first, second]
+    asked, is_known = asyncio.Event(), asyncio.Event()
+
+    async def partitions(_: object, topic: str, __: object) -> Sequence[int]:
+        if topic == "unknown":
+            asked.set()
+            await is_known.wait()
+        return [0]
+
+    monkeypatch.setattr(sender_module, "wait_for_topic", partitions)
+    sending = sender()
+    receipts = [await sending.send(record(0))]
+    await until_given(first)
+    other = asyncio.create_task(sending.send(record(1)._replace(topic="unknown")))
+    async with asyncio.timeout(WAIT_S):
+        await asked.wait()
+        first.deliveries[0].set_exception(OutOfOrderSequenceNumber())
+        await receipts[0]
+        is_known.set()
+        await (await other)
+    await sending.close()
+    assert (first.given, second.given) == ([b"0"], [b"0", b"1"])
+
+
+async def test_a_client_that_failed_is_abandoned_and_sends_nothing_more(
+    clients: list[ScriptedClient], abandoned: list[ScriptedClient]
+) -> None:
+    first, second, third = (ScriptedClient(kind) for kind in (keeps, fails_its_first, delivers))
+    clients += [first, second, third]
+    sending = sender()
+    receipts = [await sending.send(record(number)) for number in range(20)]
+    await until_given(first)
+    first.deliveries[0].set_exception(OutOfOrderSequenceNumber())
+    async with asyncio.timeout(WAIT_S):
+        for receipt in receipts:
+            await receipt
+    await sending.close()
+    assert abandoned == [first, second]
+    assert len(first.given) < len(receipts), "it went on sending while it was replaced"
+
+
+async def test_a_record_that_the_broker_refuses_fails_alone_and_its_client_stays(
+    clients: list[ScriptedClient], abandoned: list[ScriptedClient]
+) -> None:
+    client = ScriptedClient(refuses_its_first)
+    clients += [client, ScriptedClient(delivers)]
+    sending = sender()
+    refused, *others = [await sending.send(record(number)) for number in range(3)]
+    async with asyncio.timeout(WAIT_S):
+        with pytest.raises(RecordRefused):
+            await refused
+        for receipt in others:
+            await receipt
+        await turns()
+        await (await sending.send(record(3)))
+    assert (client.given, abandoned) == ([b"0", b"1", b"2", b"3"], [])
+    with pytest.raises(NotDelivered):
+        await sending.close()
