@@ -122,11 +122,12 @@ class AppProcessor:
         event = await self._read_closely(record)
         if isinstance(event, Failed):
             return event
-        if event is None:
-            return None
         if handler == READ:
-            await self._redo_all(record, event, receipts)
+            if event is not None:
+                await self._redo_all(record, event, receipts)
             return None
+        if event is None:
+            raise NoSuchHandler(f"{self._workload.group} takes no events like this for {handler!r}")
         return await self._redo_one(handler, record, event, receipts)
 
     def schedule_of(self, handler: str) -> RetrySchedule:

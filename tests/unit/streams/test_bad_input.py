@@ -168,7 +168,6 @@ async def test_a_dead_letter_whose_schema_is_gone_can_be_dropped(parked: Parked)
     assert (behind.record.offset, behind.reason) == (1, "schemas.unknown_schema_id")
 
 
-@pytest.mark.xfail(strict=True, reason="what no handler wants is taken for done")
 @pytest.mark.parametrize("policies", [ONCE, (Retry(tries=9), DeadLetter())])
 async def test_a_letter_of_a_type_that_nobody_handles_any_more_stays_and_says_why(
     parked: Parked, policies: tuple[Retry | DeadLetter, ...]
