@@ -12,6 +12,9 @@ from connectors.sql import QUERIES
 
 AT_ONCE: Final = 2_000
 
+EVENTS_AT_ONCE: Final = 250
+"""Whole events are larger, and any of them may have a megabyte."""
+
 SAMPLED_BLOCKS: Final = 400
 """About how many blocks of the table have their columns examined: a fraction of a second's work."""
 
@@ -55,7 +58,7 @@ class PostgresSnapshot:
 
     async def sampled(self) -> AsyncIterator[Sequence[EventRow]]:
         """See StoreSnapshot."""
-        async for rows in self._rows(QUERIES["sampled_events"]):
+        async for rows in self._rows(QUERIES["sampled_events"], EVENTS_AT_ONCE):
             yield [EventRow(*row) for row in rows]
 
     async def outbox_ids(self) -> AsyncIterator[Sequence[str]]:
@@ -65,11 +68,13 @@ class PostgresSnapshot:
             async for rows in self._rows(QUERIES["outbox_ids"]):
                 yield [row[0] for row in rows]
 
-    async def _rows(self, query: LiteralString) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
+    async def _rows(
+        self, query: LiteralString, at_once: int = AT_ONCE
+    ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
         """Streamed by a cursor of the server: a part at a time is in memory."""
         async with self._connection.cursor("audit", binary=True) as cursor:
             await cursor.execute(query, {"topic_id": self._topic_id, "blocks": SAMPLED_BLOCKS})
-            while rows := await cursor.fetchmany(AT_ONCE):
+            while rows := await cursor.fetchmany(at_once):
                 yield rows
 
 
