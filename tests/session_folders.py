@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -13,6 +12,7 @@ from typing import Final
 import psutil
 
 from infra.stack.local import stop_stack
+from infra.stack.state import stack_lock
 
 STATE: Final = ".wundr"
 """Where a stack that was started in such a folder keeps what it knows."""
@@ -34,8 +34,7 @@ def remove_folder(folder: Path) -> None:
 
 def remove_leftovers(parent: Path) -> None:
     """Remove the folders of sessions that were killed. One session at a time looks for them."""
-    with (parent / f"{_PREFIX[:-1]}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with stack_lock(parent / f"wundr-test-lock-{_CHECKOUT}"):
         for folder in parent.glob(f"{_PREFIX}*"):
             session = int(folder.name.removeprefix(_PREFIX).split("-", 1)[0])
             if not psutil.pid_exists(session):

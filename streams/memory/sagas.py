@@ -64,7 +64,8 @@ class MemorySagaStore:
         """See SagaStore. A deadline that cannot be decided on is raised: a test is to see it."""
         async with self._turn:
             steps: list[Step] = []
-            due = self._due(name, min(self._clock(), until or self._clock()))
+            now = self._clock()
+            due = self._due(name, now if until is None else min(now, until))
             for kept, deadline in due[:limit]:
                 step = await self._step(kept, judge(kept.course, deadline))
                 if kept.deadlines.get(deadline.name) is deadline:

@@ -30,6 +30,9 @@ compaction has removed what stood before the end."""
 READ_RECORDS: Final = 2_000
 READ_S: Final = 1.0
 
+LETTER_TOPICS: Final = (retry_topic(""), dead_letter_topic(""))
+"""How the topics of letters begin, before the name of their app."""
+
 SequenceKey = tuple[str, str, str, bytes | int]
 """Group, handler, source topic and key of the records; the offset of one without a key."""
 
@@ -38,18 +41,16 @@ def letter_topics(existing: Collection[str], app: str | None) -> list[str]:
     """The topics of letters that exist, of one app or of all."""
     if app is not None:
         return [topic for topic in (retry_topic(app), dead_letter_topic(app)) if topic in existing]
-    prefixes = (retry_topic(""), dead_letter_topic(""))
-    return sorted(topic for topic in existing if topic.startswith(prefixes))
+    return sorted(topic for topic in existing if topic.startswith(LETTER_TOPICS))
 
 
 def letter_apps(existing: Collection[str]) -> list[str]:
     """The names of the apps whose topics of letters exist."""
-    prefixes = (retry_topic(""), dead_letter_topic(""))
     return sorted(
         {
             topic.removeprefix(prefix)
             for topic in existing
-            for prefix in prefixes
+            for prefix in LETTER_TOPICS
             if topic.startswith(prefix)
         }
     )

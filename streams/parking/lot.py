@@ -232,7 +232,6 @@ class ParkingLot:
                 self.dead_letters += sequence.recounted()
                 self.schedule(sequence)
         self.orders.look_again()
-        self.changed.set()
 
     def forget(self) -> None:
         """The partitions are no longer ours."""

@@ -81,8 +81,7 @@ class Order:
 class OpenOrders:
     """What is ordered and not ended, by the ids of letters; the last order about each counts.
 
-    Each is looked at until it is `begun`, or `elsewhere`: so it costs nothing while it is carried
-    out here, or by somebody else.
+    Each is looked at until somebody carries it out, here or elsewhere: it costs nothing meanwhile.
     """
 
     def __init__(self) -> None:
@@ -108,24 +107,17 @@ class OpenOrders:
         return self._open.get(order.letter_id) is order
 
     def to_look_at(self) -> Sequence[Order]:
-        """Those that nobody has begun, and nobody else has to carry out."""
+        """Those that nobody carries out yet, as far as is known here."""
         return tuple(self._looked_at.values())
 
-    def begun(self, order: Order) -> None:
-        """It is being carried out."""
-        self._look_away(order)
-
-    def elsewhere(self, order: Order) -> None:
-        """Its letter is not ours, until `look_again`."""
-        self._look_away(order)
-
-    def look_again(self) -> None:
-        """Letters have come to us, or what was begun was forgotten."""
-        self._looked_at = dict(self._open)
-
-    def _look_away(self, order: Order) -> None:
+    def look_away(self, order: Order) -> None:
+        """It is being carried out, or its letter is not ours, until `look_again`."""
         if self._looked_at.get(order.letter_id) is order:
             del self._looked_at[order.letter_id]
+
+    def look_again(self) -> None:
+        """Letters have come to us, or what was being carried out was forgotten."""
+        self._looked_at = dict(self._open)
 
 
 class TakesOrders(Protocol):

@@ -158,7 +158,8 @@ class Redoing:
         """
         found = sorted_orders(self._lot)
         for order, sequence in found.redriven:
-            self._redrive(order, sequence)
+            self._accept(order, sequence)
+            self._lot.schedule(sequence)
         for _, sequence in (*found.dropped, *found.edited):
             sequence.is_in_work = True
         try:
@@ -286,10 +287,10 @@ class Redoing:
         receipts = [await self._lot.send(record) for record in records]
         return [await receipt for receipt in receipts]
 
-    def _redrive(self, order: Order, sequence: Sequence) -> None:
+    def _accept(self, order: Order, sequence: Sequence) -> None:
+        """The head is to be tried by this order."""
         sequence.order = order
-        self._lot.orders.begun(order)
-        self._lot.schedule(sequence)
+        self._lot.orders.look_away(order)
 
     async def _edit(self, edited: Collection[tuple[Order, Sequence]]) -> None:
         """Keep other bytes for heads, and have them tried with these."""
@@ -304,7 +305,7 @@ class Redoing:
         kept = await self._acknowledged([letter.encode() for letter in letters])
         for (order, sequence), letter, place in zip(edited, letters, kept, strict=True):
             self._lot.kept(sequence.head, letter, place)
-            self._redrive(order, sequence)
+            self._accept(order, sequence)
 
     async def _drop(self, sequences: Collection[Sequence]) -> None:
         await self._acknowledged([sequence.head.letter.ended() for sequence in sequences])

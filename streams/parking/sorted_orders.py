@@ -52,7 +52,7 @@ def sorted_orders(lot: ParkingLot) -> SortedOrders:
         topic, partition, _ = source_of(order.letter_id)
         line = lot.find_line(TopicPartition(topic, partition))
         if line is None:
-            lot.orders.elsewhere(order)
+            lot.orders.look_away(order)
             continue
         if line.source not in heads:
             heads[line.source] = line.heads()
@@ -63,7 +63,7 @@ def sorted_orders(lot: ParkingLot) -> SortedOrders:
         elif sequence.is_in_work or not _may_be_carried_out(lot, order, sequence):
             found.has_waiting = True
         elif sequence.order is order:
-            lot.orders.begun(order)
+            lot.orders.look_away(order)
         else:
             found.add(order, sequence)
     return found

@@ -104,9 +104,11 @@ class _Movement:
             if offset >= end or offset != self._finished.get(source):
                 self.stuck.discard(source)
                 self._moved_at[source] = now
-            elif was_unseen and source not in self.stuck:
+            elif source in self.stuck:
+                continue
+            elif was_unseen:
                 self._moved_at[source] = now
-            elif now - self._moved_at[source] >= STUCK and source not in self.stuck:
+            elif now - self._moved_at[source] >= STUCK:
                 self.stuck.add(source)
                 log.warning("deadlines wait for a partition no more", source=str(source))
         self._finished, self._seen_at = finished, now

@@ -30,7 +30,7 @@ from streams.decider import Decider
 from streams.expectation import NO_EVENTS
 from streams.memory.log import MemoryLog
 from streams.memory.schemas import MemoryWriterSchemas
-from streams.projection import KeptIn, Projection, State
+from streams.projection import KeptIn, Projection
 from streams.rehearsal import Rehearsal
 from streams.settings import KafkaSettings
 from tests.integration.projections.stored import Store, folded
@@ -44,26 +44,17 @@ from tests.integration.projections.working import (
 )
 from tests.unit.schemas.order_majors import (
     NEWEST,
-    OLDER,
     PLACED,
+    VERSIONS,
     newest,
     order_majors,
     placed,
+    project_of,
     to_currency,
+    turnover,
 )
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
-
-VERSIONS = (*OLDER, NEWEST)
-
-
-def turnover(state: State, event: Event[Any]) -> State:
-    currency = event.data["currency"]
-    return {currency: state.get(currency, 0) + event.data["total"]}
-
-
-def project_of(event: Event[Any]) -> str:
-    return str(event.data["projectId"])
 
 
 TURNOVER = Projection(

@@ -23,21 +23,19 @@ from streams.runtime.worker import run_app_worker
 from streams.settings import KafkaSettings
 from tests.integration.runtime.tally import OneTopicApp
 from tests.integration.runtime.team import CATALOG, PARTITIONS, Team, send_all
-from tests.unit.schemas.order_majors import NEWEST, OLDER, PLACED, newest, order_majors, placed
+from tests.unit.schemas.order_majors import (
+    PLACED,
+    VERSIONS,
+    newest,
+    order_majors,
+    placed,
+    project_of,
+    turnover,
+)
 
 pytestmark = pytest.mark.kafka
 
-VERSIONS = (*OLDER, NEWEST)
 ORDERS = order_majors()
-
-
-def project_of(event: Event[Any]) -> str:
-    return str(event.data["projectId"])
-
-
-def turnover(state: State, event: Event[Any]) -> State:
-    currency = event.data["currency"]
-    return {currency: state.get(currency, 0) + event.data["total"]}
 
 
 def folded(events: list[Event[Any]]) -> dict[str, State]:

@@ -14,11 +14,13 @@ from schemas.catalog import Catalog
 from schemas.event import Event, EventFactory
 from schemas.source import SourceSchema, read_source
 from schemas.upcasts import Upcast, UpcastKey
+from streams.projection import State
 from tests.unit.schemas.schema_files import field, record
 
 PLACED: Final = "order.placed"
 NEWEST: Final = "3.0.0"
 OLDER: Final = ("1.0.0", "1.1.0", "2.0.0")
+VERSIONS: Final = (*OLDER, NEWEST)
 
 
 def to_total(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -57,6 +59,17 @@ def _source(version: str, name: str, fields: list[Any], wundr: Mapping[str, Any]
     attributes = {"personal": [], "subject": None, **wundr}
     schema = record(name=name, fields=[*ids, *fields], wundr=attributes)
     return read_source(f"domain/{PLACED}/{version}.avsc", schema)
+
+
+def project_of(event: Event[Any]) -> str:
+    """The key of a projection of orders."""
+    return str(event.data["projectId"])
+
+
+def turnover(state: State, event: Event[Any]) -> State:
+    """The fold of a projection that only the newest version can be folded by."""
+    currency = event.data["currency"]
+    return {currency: state.get(currency, 0) + event.data["total"]}
 
 
 def placed(catalog: Catalog, number: int, version: str, **details: Any) -> Event[Any]:

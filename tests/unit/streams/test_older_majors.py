@@ -17,16 +17,14 @@ from streams.memory.worker import MemoryWorker
 from streams.projection import State
 from streams.records import OutgoingRecord
 from tests.unit.schemas.order_majors import (
-    NEWEST,
-    OLDER,
     PLACED,
+    VERSIONS,
     newest,
     order_majors,
     placed,
     to_currency,
+    turnover,
 )
-
-VERSIONS = (*OLDER, NEWEST)
 
 
 def log_of(catalog: Catalog) -> tuple[MemoryLog, list[Event[Any]]]:
@@ -37,11 +35,6 @@ def log_of(catalog: Catalog) -> tuple[MemoryLog, list[Event[Any]]]:
         value, headers = codec.encode(event), event_headers(event)
         log.append(OutgoingRecord(event.topic, event.key.encode(), value, headers))
     return log, events
-
-
-def turnover(state: State, event: Event[Any]) -> State:
-    currency = event.data["currency"]
-    return {currency: state.get(currency, 0) + event.data["total"]}
 
 
 async def test_a_handler_and_a_table_get_events_of_every_major_as_the_newest() -> None:

@@ -21,8 +21,8 @@ def orders() -> OpenOrders:
 
 
 def test_what_was_begun_or_is_elsewhere_is_open_and_looked_at_no_more(orders: OpenOrders) -> None:
-    orders.begun(FIRST)
-    orders.elsewhere(SECOND)
+    orders.look_away(FIRST)
+    orders.look_away(SECOND)
     assert orders.to_look_at() == ()
     assert orders.letter_ids == (FIRST.letter_id, SECOND.letter_id)
     orders.look_again()
@@ -33,13 +33,13 @@ def test_a_later_order_about_a_letter_is_looked_at_though_the_one_before_was_beg
     orders: OpenOrders,
 ) -> None:
     orders.add(LATER)
-    orders.begun(FIRST)
+    orders.look_away(FIRST)
     assert LATER in orders.to_look_at()
     assert (orders.holds(FIRST), orders.holds(LATER)) == (False, True)
 
 
 def test_what_was_carried_out_is_gone(orders: OpenOrders) -> None:
-    orders.begun(FIRST)
+    orders.look_away(FIRST)
     orders.remove(FIRST.letter_id)
     orders.look_again()
     assert orders.to_look_at() == (SECOND,)

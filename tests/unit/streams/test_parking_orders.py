@@ -21,6 +21,7 @@ from streams.turns import AtOnce
 from tests.unit.streams.parked import SOURCE, UNKNOWN, Parked, until
 
 ONCE = (Retry(tries=1), DeadLetter())
+MANY = 20
 
 
 def open_lane(parked: Parked) -> SerialLane:
@@ -210,30 +211,40 @@ async def test_an_order_is_about_its_own_letter_though_a_try_ends_meanwhile(
     assert (parked.live("dlq.team"), lot.orders.letter_ids) == ([], ())
 
 
-async def test_what_is_dropped_is_written_down_together(parked: Parked) -> None:
+async def park_many(parked: Parked, count: int) -> None:
+    """So many aggregates, each with one event that has failed."""
     journal = parked.journal
-    names = [str(number) for number in range(20)]
+    names = [str(number) for number in range(count)]
     journal.failing = {*names}
     parked.app.on("analysis.*", policies=ONCE)(journal.handle)
     await parked.processor().process(
         SOURCE, [parked.record(name, name, int(name)) for name in names]
     )
+
+
+def drop_all(parked: Parked) -> None:
+    """Order it of every letter."""
+    for letter in parked.live("dlq.team"):
+        parked.bench.lot.order(Order(app="team", letter_id=letter.id, kind=OrderKind.DROP))
+
+
+async def test_what_is_dropped_is_written_down_together(parked: Parked) -> None:
+    await park_many(parked, MANY)
     lot, waiting = parked.bench.lot, list[asyncio.Future[Acknowledgement]]()
 
     async def send_and_wait_for_all(record: OutgoingRecord) -> Receipt:
         promise = asyncio.get_running_loop().create_future()
         waiting.append(promise)
-        if len(waiting) % len(names) == 0:
-            for one in waiting[-len(names) :]:
+        if len(waiting) % MANY == 0:
+            for one in waiting[-MANY:]:
                 one.set_result(Acknowledgement("dlq.team", 0, 0))
         return Receipt(str(record.key), promise)
 
     lot.send = send_and_wait_for_all  # type: ignore[method-assign]  # see the name
-    for letter in parked.live("dlq.team"):
-        lot.order(Order(app="team", letter_id=letter.id, kind=OrderKind.DROP))
+    drop_all(parked)
     async with asyncio.timeout(10):
         await parked.bench.redoing.carry_out_orders()
-    assert len(waiting) == 2 * len(names), "the letters, then the orders"
+    assert len(waiting) == 2 * MANY, "the letters, then the orders"
     assert lot.backlog == (0, 0, 0)
 
 
@@ -241,16 +252,9 @@ async def test_of_very_many_drops_some_are_left_for_the_next_look(
     parked: Parked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streams.parking.sorted_orders.BATCH_ENTRIES", 4)
-    journal = parked.journal
-    names = [str(number) for number in range(10)]
-    journal.failing = {*names}
-    parked.app.on("analysis.*", policies=ONCE)(journal.handle)
-    await parked.processor().process(
-        SOURCE, [parked.record(name, name, int(name)) for name in names]
-    )
+    await park_many(parked, 10)
     lot, redoing = parked.bench.lot, parked.bench.redoing
-    for letter in parked.live("dlq.team"):
-        lot.order(Order(app="team", letter_id=letter.id, kind=OrderKind.DROP))
+    drop_all(parked)
     left = []
     for _ in range(3):
         await redoing.carry_out_orders()

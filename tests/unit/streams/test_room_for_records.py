@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from streams.errors import BrokerUnavailable, DeliveryFailed
 from streams.kafka.unacknowledged import Pending, Unacknowledged
-from streams.receipt import Acknowledgement
-from streams.records import OutgoingRecord
+from tests.unit.streams.buffered import PLACE, record, taken, until_all_wait
 
-PLACE = Acknowledgement("t", 0, 7)
 TIMEOUT_S = 5.0
 
 
@@ -50,29 +47,9 @@ class TimeLimits:
         self._begun[number].reschedule(0)
 
 
-def record(event_id: str) -> OutgoingRecord:
-    headers = (("ce_id", event_id.encode()),)
-    return OutgoingRecord(topic="t", key=b"k", value=b"v", headers=headers)
-
-
-async def until_all_wait() -> None:
-    """Run every task until it waits for something."""
-    loop: Any = asyncio.get_running_loop()
-    await asyncio.sleep(0)
-    while loop._ready:  # noqa: ASYNC110  # no event says that nothing is ready
-        await asyncio.sleep(0)
-
-
-async def sent(buffer: Unacknowledged, name: str) -> Pending:
-    """A record, once there is room for it."""
-    if not buffer.has_room:
-        await buffer.room()
-    return buffer.take(record(name))
-
-
 async def in_line(buffer: Unacknowledged, *names: str) -> list[asyncio.Task[Pending]]:
     """Senders that wait for room, one behind the other."""
-    waiting = [asyncio.create_task(sent(buffer, name)) for name in names]
+    waiting = [asyncio.create_task(taken(buffer, record(name))) for name in names]
     await until_all_wait()
     assert not any(it.done() for it in waiting)
     return waiting

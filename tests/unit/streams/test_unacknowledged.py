@@ -8,29 +8,9 @@ from typing import Any
 import pytest
 
 from streams.errors import BrokerUnavailable, DeliveryFailed
-from streams.kafka.unacknowledged import Pending, Unacknowledged
-from streams.receipt import Acknowledgement, Receipt
-from streams.records import OutgoingRecord
-
-PLACE = Acknowledgement("t", 0, 7)
-
-
-def record(event_id: str | None = None) -> OutgoingRecord:
-    headers = () if event_id is None else (("ce_id", event_id.encode()),)
-    return OutgoingRecord(topic="t", key=b"k", value=b"v", headers=headers)
-
-
-async def taken(buffer: Unacknowledged, one: OutgoingRecord) -> Pending:
-    """A record, once there is room for it."""
-    await buffer.room()
-    return buffer.take(one)
-
-
-async def until_all_wait() -> None:
-    """Run every task until it waits for something."""
-    loop: Any = asyncio.get_running_loop()
-    while loop._ready:  # noqa: ASYNC110  # no event says that nothing is ready
-        await asyncio.sleep(0)
+from streams.kafka.unacknowledged import Unacknowledged
+from streams.receipt import Receipt
+from tests.unit.streams.buffered import PLACE, record, taken, until_all_wait
 
 
 def timers() -> int:
