@@ -79,8 +79,9 @@ def installation(tmp_path: Path, kafka_bootstrap: str, fresh_database: str) -> I
 
 async def groups(bootstrap: str) -> set[str]:
     """The names of all consumer groups."""
-    listed = AdminClient({"bootstrap.servers": bootstrap}).list_consumer_groups()
-    found = await asyncio.wrap_future(listed)
+    # The client is named: one that is freed takes its answer along, and the future waits for ever.
+    client = AdminClient({"bootstrap.servers": bootstrap})
+    found = await asyncio.to_thread(client.list_consumer_groups().result, 30)
     return {group.group_id for group in found.valid}
 
 
