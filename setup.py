@@ -3,10 +3,11 @@
 from setuptools import Extension, setup
 
 SHARED = ["schemas/_varint.h"]
+NATIVE = ("schemas._native_reading", "streams.kafka._native_records", "connectors._native_rows")
 
 setup(
     ext_modules=[
         Extension(name, [f"{name.replace('.', '/')}.c"], depends=SHARED, optional=True)
-        for name in ("schemas._native_reading", "streams.kafka._native_records")
+        for name in NATIVE
     ]
 )

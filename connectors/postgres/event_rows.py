@@ -4,7 +4,7 @@ Straight into the tables while nothing is known already: that is the rule, and t
 Else by way of a staging table, which drops repeats and tells who has taken a version.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Final, LiteralString
@@ -13,6 +13,7 @@ from psycopg import errors
 
 from connectors.errors import AlreadyKnown, Fenced, ForeignCluster, VersionTaken
 from connectors.event_row import EventRow
+from connectors.postgres.binary_copy import write_rows
 from connectors.postgres.database import Connection, Database
 from connectors.sink_target import Batch, PlacedRow, Stored
 from connectors.sql import QUERIES
@@ -24,9 +25,6 @@ EVENT_TYPES: Final = (
 _POSITION_TYPES: Final = ("text", "int4", "int8", "text")
 _JSONB: Final = b"\x01"
 """The version of Postgres' binary form of jsonb, which stands before its text."""
-
-BLOCK_BYTES: Final = 1_048_576
-"""So much is encoded before it is sent."""
 
 _DATA: Final = EventRow._fields.index("data")
 
@@ -84,13 +82,13 @@ async def _copy(connection: Connection, topic_id: str, rows: Sequence[PlacedRow]
         return
     with _refused_when_known():
         await _stream(
-            connection, QUERIES["copy_events"], EVENT_TYPES, (event_columns(it.row) for it in rows)
+            connection, QUERIES["copy_events"], EVENT_TYPES, [event_columns(it.row) for it in rows]
         )
         await _stream(
             connection,
             QUERIES["copy_event_positions"],
             _POSITION_TYPES,
-            ((topic_id, *it.position, it.row.event_id) for it in rows),
+            [(topic_id, *it.position, it.row.event_id) for it in rows],
         )
 
 
@@ -102,7 +100,7 @@ async def _insert(connection: Connection, topic_id: str, rows: Sequence[PlacedRo
         connection,
         QUERIES["copy_staged_events"],
         ("int4", "int8", *EVENT_TYPES),
-        ((*it.position, *event_columns(it.row)) for it in rows),
+        [(*it.position, *event_columns(it.row)) for it in rows],
     )
     inserted = await connection.execute(QUERIES["insert_staged_events"])
     new = inserted.rowcount
@@ -126,20 +124,10 @@ async def _stream(
     connection: Connection,
     query: LiteralString,
     types: Sequence[str],
-    rows: Iterable[Sequence[Any]],
+    rows: Sequence[tuple[Any, ...]],
 ) -> None:
     async with connection.cursor() as cursor, cursor.copy(query) as copy:
-        copy.set_types(types)
-        # What write_row() of the copy does, in blocks that are larger than what a socket holds:
-        # each time that it can take more it is filled, though others have the loop in between.
-        encode = copy.formatter.write_row
-        pending = bytearray()
-        for row in rows:
-            pending += encode(row)
-            if len(pending) >= BLOCK_BYTES:
-                await copy.write(pending)
-                pending = bytearray()
-        await copy.write(pending)
+        await write_rows(copy, types, rows)
 
 
 @contextmanager
