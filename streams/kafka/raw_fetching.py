@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice
 from typing import Any
+from weakref import proxy
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
@@ -32,17 +33,24 @@ def give_raw_records(consumer: AIOKafkaConsumer) -> None:
 
 
 class _RawResults(OrderedDict[KafkaPartition, Any]):
-    """What was fetched, by partition; each result is changed when it is put here."""
+    """What was fetched, by partition; each result is changed when it is put here.
+
+    Nothing in a result holds the result: its bytes, often a megabyte, go when it goes from here.
+    In a cycle they would stay until cycles are looked for, which may be after millions of records
+    (streams/runtime/collecting.py).
+    """
 
     def __setitem__(self, source: KafkaPartition, result: Any) -> None:
         if type(result) is FetchResult:
             # aiokafka asks for exactly this class: it cannot be derived from.
             records = result._partition_records  # noqa: SLF001  # see above
             if can_be_unpacked(records):
-                result.getall = _Unpacked(result, source).take
+                # Reads the same bytes, is not needed, and holds the records that hold it.
+                records._records_iterator = None  # noqa: SLF001  # see above
+                result.getall = _Unpacked(proxy(result), source).take
             else:
                 records._consumer_record = partial(raw_record, *source)  # noqa: SLF001  # see above
-                result.getall = partial(_get_all, result)
+                result.getall = partial(_get_all, proxy(result))
         super().__setitem__(source, result)
 
 
@@ -61,6 +69,7 @@ class _Unpacked:
     """The records of one result, batch by batch; takes the place of its `getall`."""
 
     def __init__(self, result: Any, source: KafkaPartition) -> None:
+        """`result` is a weak proxy: the result holds this."""
         self._result = result
         self._records = result._partition_records  # noqa: SLF001  # see above
         self._left: Iterator[RawRecord] = chain.from_iterable(unpacked(source, self._records))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
+from weakref import ref
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -171,6 +174,39 @@ def test_damage_is_told_and_passes_no_position(kept: type[MemoryRecords]) -> Non
     assert assignment.state.position == 0
 
 
+@contextmanager
+def no_search_for_cycles() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@each_kind
+@pytest.mark.parametrize("size", [2, 5, None])
+def test_what_was_taken_is_gone_without_a_search_for_cycles(
+    kept: type[MemoryRecords], size: int | None
+) -> None:
+    with no_search_for_cycles():
+        result = raw(BATCH, Assignment(), kept)
+        records = ref(result._partition_records)
+        while result.has_more():
+            result.getall(size)
+        del result
+        assert records() is None
+
+
+def test_what_was_not_taken_is_gone_without_a_search_for_cycles() -> None:
+    if IN_USE:
+        with no_search_for_cycles():
+            result = raw(LOG, Assignment(), KeptRecords)
+            records = ref(result._partition_records)
+            assert len(result.getall(2)) == 2
+            del result
+            assert records() is None
+
+
 def rewritten(batch: bytes, section: bytes, **fields: int) -> bytes:
     """The batch with other records and a right checksum; `fields` by their place in the header."""
     changed = bytearray(batch[:61])
@@ -266,6 +302,7 @@ def test_a_batch_that_was_written_by_our_client_is_read_in_c() -> None:
 def test_records_that_follow_each_other_share_equal_headers() -> None:
     if IN_USE:
         one = written(*[(b"k", b"v", [("type", b"happened")])] * 2)
-        ((first,), (second,)) = (it.headers for it in raw(one, Assignment(), KeptRecords).getall())
+        result = raw(one, Assignment(), KeptRecords)
+        ((first,), (second,)) = (it.headers for it in result.getall())
         assert first[0] is second[0]
         assert first[1] is second[1]
