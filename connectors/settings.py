@@ -34,6 +34,7 @@ class SinkSettings:
     group: str = "wundr.sink"
     topic: str = STORE_EVENTS
     batch_records: int = 4_000
+    """So many are read for each writer."""
     writers: int = 2
     """Into so many parts a large batch is split, by partition; each has a connection."""
     read_timeout_s: float = 0.5

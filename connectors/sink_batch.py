@@ -1,7 +1,8 @@
 """Pure: which records of a read may be stored, and how far they advance each partition."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -62,12 +63,23 @@ class SinkBatch:
         """The same in parts of whole partitions, at most so many: each is stored on its own."""
         if len(self.records) < SPLIT_FROM:
             return [self]
-        groups = [sorted(self.next)[first::most] for first in range(most)]
-        return [self._part(partitions) for partitions in groups if partitions]
+        sizes = Counter(record.partition for record in self.records)
+        return [self._part(partitions) for partitions in _evenly(sizes, most)]
 
-    def _part(self, partitions: Sequence[int]) -> Self:
+    def _part(self, partitions: Collection[int]) -> Self:
         return type(self)(
             records=[record for record in self.records if record.partition in partitions],
             claims={at: self.claims[at] for at in partitions},
             next={at: self.next[at] for at in partitions},
         )
+
+
+def _evenly(sizes: Mapping[int, int], most: int) -> list[list[int]]:
+    """The partitions in groups, at most so many, about as large as each other."""
+    groups: list[list[int]] = [[] for _ in range(min(most, len(sizes)))]
+    filled = [0] * len(groups)
+    for partition in sorted(sizes, key=lambda it: (-sizes[it], it)):
+        smallest = filled.index(min(filled))
+        groups[smallest].append(partition)
+        filled[smallest] += sizes[partition]
+    return groups

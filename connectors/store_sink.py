@@ -161,7 +161,11 @@ class StoreSink:
     async def _read_ahead(
         self, reader: GroupReader, generation: int, stop: asyncio.Event
     ) -> "_Ahead | None":
-        read = await reader.read(self._settings.batch_records, self._settings.read_timeout_s)
+        read = await reader.read(
+            self._settings.batch_records,
+            self._settings.read_timeout_s,
+            shares=self._settings.writers,
+        )
         records = [record for found in read.values() for record in found]
         if not records:
             return None

@@ -123,9 +123,13 @@ class GroupReader(Protocol):
         ...
 
     async def read(
-        self, max_records: int = 500, timeout_s: float = 1.0
+        self, max_records: int = 500, timeout_s: float = 1.0, *, shares: int = 1
     ) -> Mapping[TopicPartition, list[RawRecord]]:
-        """The next records, in order per partition; empty after `timeout_s` without any."""
+        """The next records, in order per partition; empty after `timeout_s` without any.
+
+        With several `shares`, so many from each of as many groups of partitions: those who work on
+        partitions side by side all get some, wherever most of the records are.
+        """
         ...
 
     async def positions(self) -> Mapping[TopicPartition, int]:

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from streams.errors import BrokerUnavailable
 from streams.kafka.clients import connect, new_fetching_consumer, stop, wait_for_topic
 from streams.kafka.errors import kafka_errors
-from streams.kafka.raw_fetching import give_raw_records
+from streams.kafka.raw_fetching import give_raw_records, take_records
 from streams.kafka.reader import ends_of_fetches, ours
 from streams.records import RawRecord, TopicPartition
 from streams.settings import KafkaSettings
@@ -41,13 +41,7 @@ class KafkaFetcher:
         self, sources: Collection[TopicPartition], max_records: int, timeout_s: float
     ) -> Mapping[TopicPartition, Sequence[RawRecord]]:
         """See PartitionFetcher."""
-        with kafka_errors("fetching"):
-            fetched = await self._started.getmany(
-                *(KafkaPartition(*source) for source in sources),
-                timeout_ms=int(timeout_s * 1_000),
-                max_records=max_records,
-            )
-        return {TopicPartition(*source): records for source, records in fetched.items()}
+        return await take_records(self._started, max_records, timeout_s, sources)
 
     async def ends(self, sources: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         """See PartitionFetcher. Raises TopicMissing, in bounded time."""

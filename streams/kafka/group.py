@@ -11,7 +11,8 @@ from aiokafka.abc import ConsumerRebalanceListener
 from streams.errors import BrokerUnavailable
 from streams.kafka.clients import OffsetReset, connect, new_consumer, partitions_of, stop
 from streams.kafka.errors import kafka_errors
-from streams.kafka.reader import ends_of_fetches, read_records
+from streams.kafka.raw_fetching import give_raw_records, take_records
+from streams.kafka.reader import ends_of_fetches
 from streams.log import AssignmentListener
 from streams.records import RawRecord, TopicPartition
 from streams.settings import KafkaSettings
@@ -43,6 +44,7 @@ class KafkaGroupReader:
             self._settings,
             partial(new_consumer, self._settings, group=self._group, reset=self._reset),
         )
+        give_raw_records(consumer)
         assignments = _Assignments(consumer, self._listener, self._reset)
         try:
             await partitions_of(consumer, self._topics, self._settings.connect_timeout_s)
@@ -54,12 +56,17 @@ class KafkaGroupReader:
         self._consumer, self._assignments = consumer, assignments
 
     async def read(
-        self, max_records: int = 500, timeout_s: float = 1.0
+        self, max_records: int = 500, timeout_s: float = 1.0, *, shares: int = 1
     ) -> Mapping[TopicPartition, list[RawRecord]]:
         """The next records; none while the broker is away. Raises what the listener has raised."""
         consumer, assignments = self._started
         assignments.raise_failure()
-        return await read_records(consumer, max_records, timeout_s)
+        at_once: dict[TopicPartition, list[RawRecord]] = {}
+        if shares > 1:
+            assigned = sorted(TopicPartition(*key) for key in consumer.assignment())
+            for share in filter(None, (assigned[first::shares] for first in range(shares))):
+                at_once |= await take_records(consumer, max_records, 0, share)
+        return at_once or await take_records(consumer, max_records, timeout_s)
 
     async def positions(self) -> Mapping[TopicPartition, int]:
         """See GroupReader. Raises BrokerUnavailable."""

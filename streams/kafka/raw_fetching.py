@@ -6,7 +6,7 @@ the contract suites say what must hold.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -18,8 +18,9 @@ from aiokafka.consumer import fetcher as client
 from aiokafka.consumer.fetcher import FetchResult
 
 from streams.kafka import record_batches
+from streams.kafka.errors import kafka_errors
 from streams.kafka.record_batches import KeptRecords, can_be_unpacked, raw_record, unpacked
-from streams.records import RawRecord
+from streams.records import RawRecord, TopicPartition
 
 
 def give_raw_records(consumer: AIOKafkaConsumer) -> None:
@@ -30,6 +31,25 @@ def give_raw_records(consumer: AIOKafkaConsumer) -> None:
         # For every consumer of this process: a class that does the same and keeps the bytes.
         client.MemoryRecords = KeptRecords
     fetcher._records = _RawResults()  # noqa: SLF001  # see above
+
+
+async def take_records(
+    consumer: AIOKafkaConsumer,
+    max_records: int,
+    timeout_s: float,
+    sources: Collection[TopicPartition] = (),
+) -> Mapping[TopicPartition, list[RawRecord]]:
+    """What a consumer that gives raw records has fetched, of these partitions or of all.
+
+    Empty after `timeout_s` without any.
+    """
+    with kafka_errors("reading"):
+        fetched = await consumer.getmany(
+            *(KafkaPartition(*source) for source in sources),
+            timeout_ms=int(timeout_s * 1_000),
+            max_records=max_records,
+        )
+    return {TopicPartition(*source): records for source, records in fetched.items()}
 
 
 class _RawResults(OrderedDict[KafkaPartition, Any]):

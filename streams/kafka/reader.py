@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 
 from streams.errors import BrokerUnavailable
 from streams.kafka.clients import connect, new_consumer, partitions_of, stop
 from streams.kafka.errors import kafka_errors
+from streams.kafka.raw_fetching import give_raw_records, take_records
 from streams.records import RawRecord, TopicPartition
 from streams.settings import KafkaSettings
 
@@ -26,6 +27,7 @@ class KafkaReader:
     async def start(self) -> None:
         """Connect. Raises BrokerUnavailable or TopicMissing within `connect_timeout_s`."""
         consumer = await connect(self._settings, partial(new_consumer, self._settings))
+        give_raw_records(consumer)
         try:
             self._partitions = await partitions_of(
                 consumer, self._topics, self._settings.connect_timeout_s
@@ -75,7 +77,7 @@ class KafkaReader:
         self, max_records: int = 500, timeout_s: float = 1.0
     ) -> Mapping[TopicPartition, list[RawRecord]]:
         """The next records; nothing while the broker is away."""
-        return await read_records(self._started, max_records, timeout_s)
+        return await take_records(self._started, max_records, timeout_s)
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -88,40 +90,6 @@ class KafkaReader:
         if self._consumer is None:
             raise BrokerUnavailable("the reader is not started")
         return self._consumer
-
-
-async def read_records(
-    consumer: AIOKafkaConsumer, max_records: int, timeout_s: float
-) -> Mapping[TopicPartition, list[RawRecord]]:
-    """What a consumer has fetched, as raw records."""
-    with kafka_errors("reading"):
-        fetched = await consumer.getmany(timeout_ms=int(timeout_s * 1_000), max_records=max_records)
-    return raw_records(fetched)
-
-
-def raw_records(
-    fetched: Mapping[KafkaPartition, Sequence[ConsumerRecord]],
-) -> Mapping[TopicPartition, list[RawRecord]]:
-    """aiokafka's records as ours. Made as plain tuples: this runs for each record that is read."""
-    new = tuple.__new__
-    return {
-        TopicPartition(*source): [
-            new(
-                RawRecord,
-                (
-                    record.topic,
-                    record.partition,
-                    record.offset,
-                    record.timestamp,
-                    record.key,
-                    record.value,
-                    record.headers,
-                ),
-            )
-            for record in records
-        ]
-        for source, records in fetched.items()
-    }
 
 
 def ends_of_fetches(consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:

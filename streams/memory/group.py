@@ -45,14 +45,14 @@ class MemoryGroupReader:
         await self._groups.join(self)
 
     async def read(
-        self, max_records: int = 500, timeout_s: float = 1.0
+        self, max_records: int = 500, timeout_s: float = 1.0, *, shares: int = 1
     ) -> Mapping[TopicPartition, list[RawRecord]]:
         """The next records. Raises what the listener has raised."""
         if self._failure is not None:
             raise self._failure
         if not self._joined:
             raise BrokerUnavailable(f"the reader of group {self._group} is not started")
-        return await self._positions.read(max_records, timeout_s)
+        return await self._positions.read(max_records, timeout_s, shares)
 
     async def positions(self) -> Mapping[TopicPartition, int]:
         """See GroupReader."""

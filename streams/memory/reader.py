@@ -27,26 +27,30 @@ class Positions:
         return dict(self._next)
 
     async def read(
-        self, max_records: int, timeout_s: float
+        self, max_records: int, timeout_s: float, shares: int = 1
     ) -> Mapping[TopicPartition, list[RawRecord]]:
-        """The next records; empty after `timeout_s` without any."""
+        """The next records, so many from each share of the partitions.
+
+        Empty after `timeout_s` without any.
+        """
         await asyncio.sleep(0)
         # Nothing may happen between taking and returning: the records belong to an assignment.
-        found = self._take(max_records)
+        found = self._take(max_records, shares)
         if not found:
             await self._log.arrival(timeout_s)
-            found = self._take(max_records)
+            found = self._take(max_records, shares)
         return found
 
-    def _take(self, max_records: int) -> dict[TopicPartition, list[RawRecord]]:
+    def _take(self, max_records: int, shares: int) -> dict[TopicPartition, list[RawRecord]]:
         found: dict[TopicPartition, list[RawRecord]] = {}
-        room = max_records
-        for source, start in list(self._next.items()):
-            records = list(self._log.records(source, start)[:room])
+        rooms = [max_records] * shares
+        for place, (source, start) in enumerate(sorted(self._next.items())):
+            share = place % shares
+            records = list(self._log.records(source, start)[: rooms[share]])
             if records:
                 found[source] = records
                 self._next[source] = records[-1].offset + 1
-                room -= len(records)
+                rooms[share] -= len(records)
         return found
 
 

@@ -115,6 +115,28 @@ async def test_a_reader_gets_everything_in_order_with_key_headers_and_place(log:
     await reader.close()
 
 
+async def test_shares_of_the_partitions_all_get_some(log: Log) -> None:
+    for partition in range(PARTITIONS):
+        for receipt in [
+            await log.sender.send(
+                OutgoingRecord(topic=log.topic, key=b"k", value=b"v", partition=partition)
+            )
+            for _ in range(20)
+        ]:
+            await receipt
+    member = log.member("shares", Listener())
+    await member.start()
+    reads: list[Mapping[TopicPartition, list[RawRecord]]] = []
+    async with asyncio.timeout(WAIT_S):
+        while sum(len(found) for read in reads for found in read.values()) < 20 * PARTITIONS:
+            reads.append(await member.read(5, 0.2, shares=2))
+    together = [{source.partition % 2 for source in read} for read in reads if len(read) > 1]
+    assert together, "while there are records of both shares they come together"
+    assert together == [{0, 1}] * len(together)
+    assert {len(records) for read in reads for records in read.values()} == {5}
+    await member.close()
+
+
 async def test_an_explicit_partition_is_obeyed_and_one_that_does_not_exist_refused(
     log: Log,
 ) -> None:

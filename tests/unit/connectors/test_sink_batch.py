@@ -59,6 +59,17 @@ def test_the_parts_of_a_large_batch_hold_whole_partitions_and_all_rows_once() ->
     assert sorted(placed.position for placed in stored) == [placed.position for placed in rows]
 
 
+def test_the_parts_are_about_as_large_as_each_other() -> None:
+    sizes = {0: 600, 1: 100, 2: 500}
+    read = {
+        TopicPartition("store.events", at): records(*range(size), partition=at)
+        for at, size in sizes.items()
+    }
+    batch = SinkBatch.of(read, {at: Claim(0, 1) for at in sizes})
+    assert [set(part.next) for part in batch.parts(2)] == [{0}, {1, 2}]
+    assert [set(part.next) for part in batch.parts(5)] == [{0}, {2}, {1}]
+
+
 def test_rows_that_are_stored_already_or_not_owned_are_left_out() -> None:
     batch = SinkBatch.of({ONE: records(5, 6, 7)}, {1: Claim(6, 1)})
     rows = [row_at(1, 5), row_at(1, 6), row_at(1, 7), row_at(2, 9)]

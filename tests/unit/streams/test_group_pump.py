@@ -157,7 +157,9 @@ class ScriptedReader:
         await self.listener.revoked([B, A])
         await self.listener.assigned([A, B])
 
-    async def read(self, max_records: int = 500, timeout_s: float = 1.0) -> Batch:
+    async def read(
+        self, max_records: int = 500, timeout_s: float = 1.0, *, shares: int = 1
+    ) -> Batch:
         self._reads += 1
         found: Batch = await self._script(self, self._reads)
         return found
