@@ -26,6 +26,7 @@ from streams.platform.processor import PLATFORM_GROUP
 from streams.records import RawRecord
 
 AGGREGATES: Final = 1_000
+EVENTS_TABLE: Final = "events"
 
 
 class StoredTopic:
@@ -81,8 +82,9 @@ def migrated_database(server: str) -> Iterator[str]:
             connection.execute(drop.format(sql.Identifier(name)))
 
 
-def count_rows(dsn: str) -> int:
-    """How many events a database holds."""
+def count_rows(dsn: str, table: str = EVENTS_TABLE) -> int:
+    """How many rows a table of a database holds."""
+    count = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
     with psycopg.connect(dsn) as connection:
-        row = connection.execute("SELECT count(*) FROM events").fetchone()
+        row = connection.execute(count).fetchone()
     return int(row[0]) if row else 0

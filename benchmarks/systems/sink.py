@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 
 import uvloop
 
@@ -28,9 +27,7 @@ async def sink(config: RunConfig) -> Measurement:
         postgres=PostgresSettings(dsn=config.options["dsn"]),
         topic_id=topic_ids(config.bootstrap, [STORE_EVENTS])[STORE_EVENTS],
         catalog=Catalog.load(),
-        sink=SinkSettings(
-            group=f"bench-{uuid.uuid4().hex[:8]}", stores_json=config.options["json"]
-        ),
+        sink=SinkSettings(group=config.group, stores_json=config.options["json"]),
     )
     collect_garbage_less_often()
     stop = asyncio.Event()

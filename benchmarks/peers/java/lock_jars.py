@@ -5,12 +5,12 @@ Run after a change of the versions: `python -m benchmarks.peers.java.lock_jars`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Final
 
 import jgo
 
+from benchmarks.peers.jar_lock import locked
 from benchmarks.peers.java.program import JARS_FILE, KAFKA_STREAMS
 
 COORDINATES: Final = (
@@ -23,17 +23,7 @@ COORDINATES: Final = (
 
 def main() -> None:
     """Resolve the coordinates and write the lock."""
-    lines = []
-    for artifact in sorted(jgo.resolve("+".join(COORDINATES)), key=str):
-        content = artifact.resolve().read_bytes()
-        jar = {
-            "group": artifact.groupId,
-            "artifact": artifact.artifactId,
-            "version": artifact.version,
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "size": len(content),
-        }
-        lines.append(f"    {json.dumps(jar)}")
+    lines = [f"    {json.dumps(jar)}" for jar in locked(jgo.resolve("+".join(COORDINATES)))]
     JARS_FILE.write_text(
         f'{{\n  "kafka": "{KAFKA_STREAMS}",\n  "jars": [\n' + ",\n".join(lines) + "\n  ]\n}\n"
     )

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from infra.stack.jars import Jar, JarLock, ensure_jars, missing_jars
-from infra.stack.progress import download_progress
+from benchmarks.peers.jars import downloaded, peer_cache
+from infra.stack.jars import Jar, JarLock
 
 KAFKA_STREAMS: Final = "4.3.1"
 JARS_FILE: Final = Path(__file__).parent / "jars.json"
@@ -24,19 +24,16 @@ _COMPILER: Final = "org.eclipse.jdt.internal.compiler.batch.Main"
 _JAVA_RELEASE: Final = "25"
 
 
-def peer_cache() -> Path:
-    """The folder of this machine's user for the jars and classes of this peer."""
-    caches = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(caches) / "wundr" / f"kafka-streams-{KAFKA_STREAMS}"
+def streams_cache() -> Path:
+    """The folder for the jars and classes of this peer."""
+    return peer_cache(f"kafka-streams-{KAFKA_STREAMS}")
 
 
 def class_path(cache: Path) -> tuple[Path, ...]:
     """The jars, downloaded where they are missing. Raises DownloadFailed."""
     content = json.loads(JARS_FILE.read_text())
     lock = JarLock(kafka=content["kafka"], jars=tuple(Jar(**jar) for jar in content["jars"]))
-    size = sum(jar.size for jar in missing_jars(lock, cache))
-    with download_progress(f"Kafka Streams {lock.kafka}", size) as progress:
-        return tuple(ensure_jars(lock, cache, progress))
+    return tuple(downloaded(f"Kafka Streams {lock.kafka}", lock, cache))
 
 
 def compiled(java: Path, jars: Sequence[Path], cache: Path) -> Path:

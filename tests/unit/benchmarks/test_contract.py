@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from zlib import crc32
 
 import pytest
@@ -83,3 +84,7 @@ def test_a_measurement_is_printed_as_one_json_line(capsys: pytest.CaptureFixture
 
 def test_memory_is_that_of_this_process() -> None:
     assert 1_000_000 < peak_memory() < 100_000_000_000
+
+
+def test_memory_may_be_asked_of_a_process_by_its_id() -> None:
+    assert peak_memory() <= peak_memory(os.getpid()) < 100_000_000_000

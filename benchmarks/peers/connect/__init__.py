@@ -1,0 +1,1 @@
+"""Debezium's JDBC sink as a peer: Kafka Connect on the packaged Java runtime."""
