@@ -124,6 +124,11 @@ def _fold_singly(
     return buried
 
 
+def changelog_of(batch: TableBatch) -> list[OutgoingRecord]:
+    """What a batch writes, record by record."""
+    return [record for entries in batch.changelog() for record in entries.records()]
+
+
 def changes_of(written: Iterable[OutgoingRecord]) -> list[Change]:
     """Changelog records as a recovery gets them."""
     return [(change.key, change.value) for change in written]

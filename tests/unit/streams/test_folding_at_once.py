@@ -18,6 +18,7 @@ from streams.window import is_reserved
 from tests.unit.streams.tabling import (
     PARTITION,
     batch_on,
+    changelog_of,
     event,
     event_id,
     fold_each,
@@ -72,7 +73,7 @@ def test_events_that_are_folded_many_at_once_end_as_those_that_are_folded_singly
 
 
 def entries_of(batch: TableBatch) -> list[OutgoingRecord]:
-    return [change for change in batch.changelog() if not is_reserved(change.key or b"")]
+    return [change for change in changelog_of(batch) if not is_reserved(change.key or b"")]
 
 
 def test_a_fold_that_fails_late_takes_back_what_was_folded_at_once_before() -> None:
@@ -98,7 +99,7 @@ def test_versions_tell_repeats_that_the_window_has_forgotten() -> None:
     def work(first: int, events: list[Event[Any]], key: bytes) -> None:
         batch = batch_on(target)
         fold_read(batch, [(record(first + at, key), one) for at, one in enumerate(events)])
-        batch.changelog()
+        changelog_of(batch)
         batch.store()
 
     sent = [appended(number, number + 1) for number in range(3)]

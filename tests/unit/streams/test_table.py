@@ -12,6 +12,7 @@ from streams.table import HOT_ENTRIES, Change, Changes, OpenEntry, Table
 from tests.unit.streams.tabling import (
     PARTITION,
     batch_on,
+    changelog_of,
     changes_of,
     event,
     fold_each,
@@ -35,7 +36,7 @@ def of_k(*values: bytes) -> list[Change]:
 def rewritten(target: Table) -> list[Change]:
     """What the next batch writes although it changes nothing."""
     batch = batch_on(target)
-    written = changes_of(batch.changelog())
+    written = changes_of(changelog_of(batch))
     batch.store()
     return written
 
