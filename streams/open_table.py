@@ -17,14 +17,14 @@ import orjson
 import structlog
 
 from schemas.event import Event
-from streams.coverage import Coverage
+from streams.coverage import Coverage, OneSource
 from streams.delivery import Delivery, FailedFold
 from streams.emission import EMISSION
 from streams.errors import StateNotStorable, StoreFailed
 from streams.place import Place, Places
 from streams.projection import NO_STATE, Projection, State, joined
 from streams.records import LATE, ORIGIN, RawRecord
-from streams.table import Changes, OpenEntry, TablePartition
+from streams.table import END_OF_ONE, Changes, OpenEntry, TablePartition
 from streams.versions import have_versions, versioned
 from streams.window import Claim, Slot
 
@@ -60,6 +60,7 @@ class OpenTable:
         self._generation = partition.table.generation
         self._failed: list[FailedFold] = []
         self._source: str | None = None
+        self._expected: OneSource | None = None
         self._plain: list[tuple[Sequence[RawRecord], Sequence[Event[Any]]]] = []
         self._ahead: dict[bytes, OpenEntry] = {}
         self._has_folded_singly = False
@@ -100,7 +101,9 @@ class OpenTable:
 
     def _are_plain(self, source: str, records: Sequence[RawRecord], ids: Sequence[str]) -> bool:
         """Whether all stand where they were published, and none of them was seen before."""
-        self._source = self._source or source
+        if self._source is None:
+            self._source = source
+            self._expected = OneSource.of(source, self._generation)
         if self._has_folded_singly or source != self._source:
             return False
         names = {name for record in records for name, _ in record.headers}
@@ -196,6 +199,7 @@ class OpenTable:
                     state = fold(entry.state, event)
                     entry.state = state if type(state) is dict else self._checked(state)
                     claims[event_id] = (source, offset)
+                    entry.folded = entry.folded or []
                     entry.folded.append((record, event))
                 coverage.advance(source, offset, stream, step)
             except BaseException:
@@ -249,7 +253,7 @@ class OpenTable:
             return
         for entry, state in zip(self._ahead.values(), encoded, strict=True):
             entry.stored = state
-            entry.coverage.positions[self._source] = entry.reach
+            entry.reached(self._source)
             entry.is_changed = True
         self._plain.clear()
         self._ahead.clear()
@@ -278,7 +282,7 @@ class OpenTable:
         except StateNotStorable:
             self._fold_again(entry)
         else:
-            entry.folded.clear()
+            entry.folded = None
             entry.is_changed = True
 
     def changes(self) -> Changes:
@@ -288,12 +292,16 @@ class OpenTable:
         if self._claims:
             slot = self._partition.window.plan(self._claims, self._generation)
             values[slot.key] = slot.encode()
-        entries = {**self._noted, **self._entries}
-        for key, entry in entries.items():
+        beginning = b"" if self._expected is None else self._expected.beginning
+        for key, entry in {**self._noted, **self._entries}.items():
             if entry.is_changed:
-                entry.coverage.generation = self._generation
-                values[key] = joined(entry.coverage, entry.stored or NO_STATE)
-        return Changes(values, entries, slot)
+                state = entry.stored or NO_STATE
+                if entry.has_one_source:
+                    values[key] = b"%b%d%b%b" % (beginning, entry.position, END_OF_ONE, state)
+                else:
+                    entry.coverage.generation = self._generation
+                    values[key] = joined(entry.coverage, state)
+        return Changes(values, slot)
 
     def _open(self, key: bytes) -> OpenEntry:
         entry = self._noted.get(key) or self._taken(key)
@@ -303,15 +311,19 @@ class OpenTable:
         return entry
 
     def _reach_of(self, entry: OpenEntry) -> int:
-        coverage = entry.coverage
-        if coverage.recent or self._source is None:
+        if self._source is None:
             return BEYOND
-        return coverage.positions.get(self._source, -1)
+        if entry.has_one_source:
+            return entry.position
+        coverage = entry.coverage
+        return BEYOND if coverage.recent else coverage.positions.get(self._source, -1)
 
     def _taken(self, key: bytes) -> OpenEntry:
-        # A key stands in pages and queries as text; what is no text may be a key of our own.
-        key.decode()
-        return self._partition.take(key) or OpenEntry(Coverage(), None)
+        if not key.isascii():
+            # A key stands in pages and queries as text; what is no text may be a key of our own.
+            key.decode()
+        expected = self._expected
+        return self._partition.take(key, expected) or OpenEntry(expected or Coverage(), None)
 
     def _stored_state(self, entry: OpenEntry) -> State:
         if entry.stored is None:
@@ -341,7 +353,7 @@ class OpenTable:
 
     def _fold_again(self, entry: OpenEntry) -> None:
         """Take the entry back to what is known to be storable, and go on from there one by one."""
-        folded, entry.folded = entry.folded, []
+        folded, entry.folded = entry.folded or (), None
         entry.state = self._stored_state(entry)
         failure: Exception | None = None
         for record, event in folded:
