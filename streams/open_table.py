@@ -9,7 +9,7 @@ out for many at once, and nothing but their fold is done to each. All others are
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import Any, Final
 
@@ -18,13 +18,14 @@ import structlog
 
 from schemas.event import Event
 from streams.coverage import Coverage, OneSource
-from streams.delivery import Delivery, FailedFold
+from streams.delivery import Delivery, FailedFold, Run, ViewAgain
 from streams.emission import EMISSION
 from streams.errors import StateNotStorable, StoreFailed
 from streams.place import Place, Places
-from streams.projection import NO_STATE, Projection, State, joined
+from streams.projection import Projection, State
 from streams.records import LATE, ORIGIN, RawRecord
-from streams.table import END_OF_ONE, Changes, OpenEntry, TablePartition
+from streams.storable import checked, storable
+from streams.table import Changes, OpenEntry, TablePartition
 from streams.versions import have_versions, versioned
 from streams.window import Claim, Slot
 
@@ -37,19 +38,18 @@ BEYOND: Final = sys.maxsize
 log = structlog.get_logger(__name__)
 
 
-class _Run:
-    """Deliveries on their way into a table, and those that were not folded."""
-
-    def __init__(self, deliveries: Iterable[Delivery]) -> None:
-        self.left: Iterator[Delivery] = iter(deliveries)
-        self.undone: list[Delivery] = []
-        self.halted: set[bytes] = set()
-
-
 class OpenTable:
     """One partition of a table for the time of a batch."""
 
-    def __init__(self, projection: Projection, partition: TablePartition, places: Places) -> None:
+    def __init__(
+        self,
+        projection: Projection,
+        partition: TablePartition,
+        places: Places,
+        view_again: ViewAgain | None = None,
+    ) -> None:
+        """See TableBatch for `view_again`."""
+        self._view_again = view_again
         self._projection = projection
         self._partition = partition
         self._places = places
@@ -61,7 +61,7 @@ class OpenTable:
         self._failed: list[FailedFold] = []
         self._source: str | None = None
         self._expected: OneSource | None = None
-        self._plain: list[tuple[Sequence[RawRecord], Sequence[Event[Any]]]] = []
+        self._plain: list[tuple[Sequence[RawRecord], Sequence[Event[Any]] | None]] = []
         self._ahead: dict[bytes, OpenEntry] = {}
         self._has_folded_singly = False
         self._leaning: defaultdict[str, list[Delivery]] = defaultdict(list)
@@ -70,7 +70,7 @@ class OpenTable:
     def fold(self, record: RawRecord, event: Event[Any]) -> None:
         """See TableBatch."""
         self._begin_singly()
-        self._fold(_Run(((record, event),)))
+        self._fold(Run(((record, event),)))
 
     def fold_in_order(
         self, source: str, records: Sequence[RawRecord], events: Sequence[Event[Any]]
@@ -84,13 +84,15 @@ class OpenTable:
         has_versions = self._projection.key is None and have_versions(events)
         if has_versions or not is_plain or not self._open_below(offsets[0], last):
             return self.fold_all(zip(records, events, strict=True))
-        fold, opened = self._projection.fold, self._entries
-        self._plain.append((records, events))
+        projection, opened = self._projection, self._entries
+        fold = projection.fold
+        # An event that is let go of at once leaves its memory to the next while that is cached.
+        self._plain.append((records, events if self._view_again is None else None))
         try:
             for key, event in zip(keys, events, strict=True):
                 entry = opened[key]
                 state = fold(entry.state, event)
-                entry.state = state if type(state) is dict else self._checked(state)
+                entry.state = state if type(state) is dict else checked(projection, state)
         except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
             log.info("to be folded singly", table=self._projection.name, error=repr(error))
             return self._fold_plain_again()
@@ -136,7 +138,7 @@ class OpenTable:
 
     def _fold_plain_again(self) -> Sequence[Delivery]:
         """Take back all plain events that are not settled, and look at them singly."""
-        again = [pair for run in self._plain for pair in zip(*run, strict=True)]
+        again = [pair for run in self._plain for pair in self._deliveries(*run)]
         for entry in self._ahead.values():
             entry.state = self._stored_state(entry)
             entry.reach = self._reach_of(entry)
@@ -146,6 +148,14 @@ class OpenTable:
         self._ahead.clear()
         return self.fold_all(again)
 
+    def _deliveries(
+        self, records: Sequence[RawRecord], events: Sequence[Event[Any]] | None
+    ) -> Iterable[Delivery]:
+        if events is None:
+            assert self._view_again is not None, "only what can be made again is let go of"
+            events = self._view_again(records)
+        return zip(records, events, strict=True)
+
     def _begin_singly(self) -> None:
         """What is folded singly stands on states that are known to be storable."""
         self._settle_plain()
@@ -154,7 +164,7 @@ class OpenTable:
     def fold_all(self, deliveries: Iterable[Delivery]) -> Sequence[Delivery]:
         """See TableBatch."""
         self._begin_singly()
-        run = _Run(deliveries)
+        run = Run(deliveries)
         while True:
             try:
                 self._fold(run)
@@ -165,9 +175,10 @@ class OpenTable:
             else:
                 return run.undone
 
-    def _fold(self, run: _Run) -> None:
+    def _fold(self, run: Run) -> None:
         """Fold what is left of a run, but for halted entries; raises where a fold fails."""
-        fold, place_of, halted = self._projection.fold, self._place_of, run.halted
+        projection, place_of, halted = self._projection, self._place_of, run.halted
+        fold = projection.fold
         entries, claims, window = self._entries, self._claims, self._window
         for record, event in run.left:
             key = record.key or b""
@@ -197,7 +208,7 @@ class OpenTable:
                         self._leaning[event_id].append((record, event))
                 else:
                     state = fold(entry.state, event)
-                    entry.state = state if type(state) is dict else self._checked(state)
+                    entry.state = state if type(state) is dict else checked(projection, state)
                     claims[event_id] = (source, offset)
                     entry.folded = entry.folded or []
                     entry.folded.append((record, event))
@@ -206,7 +217,7 @@ class OpenTable:
                 self._halt(run, key, (record, event))
                 raise
 
-    def _halt(self, run: _Run, key: bytes, failing: Delivery) -> None:
+    def _halt(self, run: Run, key: bytes, failing: Delivery) -> None:
         run.undone.append(failing)
         run.halted.add(key)
         if key in self._entries:
@@ -245,7 +256,8 @@ class OpenTable:
             return
         assert self._source is not None, "plain events have a source"
         try:
-            encoded = [self._storable(entry.state) for entry in self._ahead.values()]
+            projection = self._projection
+            encoded = [storable(projection, entry.state) for entry in self._ahead.values()]
         except StateNotStorable:
             halted: dict[bytes, Exception] = {}
             for record, event in self._fold_plain_again():
@@ -266,7 +278,7 @@ class OpenTable:
         is_behind = key in halted
         try:
             if not is_behind:
-                self._fold(_Run(((record, event),)))
+                self._fold(Run(((record, event),)))
         except StoreFailed:
             raise
         except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
@@ -278,7 +290,7 @@ class OpenTable:
 
     def _settle_entry(self, entry: OpenEntry) -> None:
         try:
-            entry.stored = self._storable(entry.state)
+            entry.stored = storable(self._projection, entry.state)
         except StateNotStorable:
             self._fold_again(entry)
         else:
@@ -292,15 +304,9 @@ class OpenTable:
         if self._claims:
             slot = self._partition.window.plan(self._claims, self._generation)
             values[slot.key] = slot.encode()
-        beginning = b"" if self._expected is None else self._expected.beginning
         for key, entry in {**self._noted, **self._entries}.items():
             if entry.is_changed:
-                state = entry.stored or NO_STATE
-                if entry.has_one_source:
-                    values[key] = b"%b%d%b%b" % (beginning, entry.position, END_OF_ONE, state)
-                else:
-                    entry.coverage.generation = self._generation
-                    values[key] = joined(entry.coverage, state)
+                values[key] = entry.encode(self._generation)
         return Changes(values, slot)
 
     def _open(self, key: bytes) -> OpenEntry:
@@ -311,12 +317,7 @@ class OpenTable:
         return entry
 
     def _reach_of(self, entry: OpenEntry) -> int:
-        if self._source is None:
-            return BEYOND
-        if entry.has_one_source:
-            return entry.position
-        coverage = entry.coverage
-        return BEYOND if coverage.recent else coverage.positions.get(self._source, -1)
+        return BEYOND if self._source is None else entry.reach_in(self._source, BEYOND)
 
     def _taken(self, key: bytes) -> OpenEntry:
         if not key.isascii():
@@ -327,7 +328,7 @@ class OpenTable:
 
     def _stored_state(self, entry: OpenEntry) -> State:
         if entry.stored is None:
-            return self._checked(self._projection.initial())
+            return checked(self._projection, self._projection.initial())
         state: State = orjson.loads(entry.stored)
         return state
 
@@ -362,8 +363,8 @@ class OpenTable:
                 self._take_back(entry, behind)
                 continue
             try:
-                state = self._checked(self._projection.fold(entry.state, event))
-                entry.stored = self._storable(state)
+                state = checked(self._projection, self._projection.fold(entry.state, event))
+                entry.stored = storable(self._projection, state)
             except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
                 failure = error
                 entry.state = self._stored_state(entry)
@@ -394,18 +395,3 @@ class OpenTable:
                 source=source,
                 offset=given_up,
             )
-
-    def _checked(self, state: object) -> State:
-        # A fold belongs to a team's app: what it returns need not be what its annotation says.
-        if not isinstance(state, dict):
-            raise StateNotStorable(
-                f"projection {self._projection.name!r}: the state is a {type(state).__name__},"
-                " no dict"
-            )
-        return state
-
-    def _storable(self, state: State) -> bytes:
-        try:
-            return orjson.dumps(state)
-        except orjson.JSONEncodeError as error:
-            raise StateNotStorable(f"projection {self._projection.name!r}: {error}") from error

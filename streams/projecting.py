@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, Final
 
 from schemas.event import Event
-from streams.delivery import Delivery, FailedFold
+from streams.delivery import Delivery, FailedFold, ViewAgain
 from streams.entry_sending import Written
 from streams.open_table import OpenTable
 from streams.place import Places
@@ -25,7 +25,14 @@ class TableBatch:
     `store`.
     """
 
-    def __init__(self, tables: Mapping[str, Table], partition: int) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, Table],
+        partition: int,
+        view_again: ViewAgain | None = None,
+    ) -> None:
+        """With `view_again` events that were folded are let go of, and made again where needed."""
+        self._view_again = view_again
         self._tables = tables
         self._partition = partition
         self.folded = 0
@@ -113,7 +120,7 @@ class TableBatch:
         opened = self._open.get(projection.name)
         if opened is None:
             partition = self._tables[projection.name].partition(self._partition)
-            opened = OpenTable(projection, partition, self._places)
+            opened = OpenTable(projection, partition, self._places, self._view_again)
             self._open[projection.name] = opened
         return opened
 

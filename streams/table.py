@@ -78,6 +78,21 @@ class OpenEntry:
             covered = self._covered = covered.coverage(self.position)
         return covered
 
+    def reach_in(self, source: str, unknown: int) -> int:
+        """The furthest offset of the batch's source; `unknown` where ids must be looked at too."""
+        covered = self._covered
+        if isinstance(covered, OneSource):
+            return self.position
+        return unknown if covered.recent else covered.positions.get(source, -1)
+
+    def encode(self, generation: int) -> bytes:
+        """What is to be stored, written in this generation."""
+        covered, state = self._covered, self.stored or NO_STATE
+        if isinstance(covered, OneSource):
+            return b"%b%d%b%b" % (covered.beginning, self.position, END_OF_ONE, state)
+        covered.generation = generation
+        return joined(covered, state)
+
     def reached(self, source: str) -> None:
         """All of the source up to `reach` is in `stored` now."""
         if isinstance(self._covered, OneSource):

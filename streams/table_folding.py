@@ -66,7 +66,8 @@ class Folding:
     async def held(self, source: TopicPartition) -> AsyncIterator[TableBatch]:
         """The tables of this partition are nobody else's meanwhile; `write` is for the end."""
         async with self._access.held(source):
-            yield TableBatch(self._tables, source.partition)
+            again = self._edges.reading.view_again
+            yield TableBatch(self._tables, source.partition, again)
 
     def is_wanted(self, source: TopicPartition) -> bool:
         """See TableAccess."""
