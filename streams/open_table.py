@@ -9,7 +9,7 @@ out for many at once, and nothing but their fold is done to each. All others are
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final
 
@@ -82,9 +82,10 @@ class OpenTable:
         last = dict(zip(keys, offsets, strict=True))
         is_plain = self._are_plain(source, records, ids)
         has_versions = self._projection.key is None and have_versions(events)
-        if has_versions or not is_plain or not self._open_below(offsets[0], last):
+        opened = None if has_versions or not is_plain else self._open_below(offsets[0], last)
+        if opened is None:
             return self.fold_all(zip(records, events, strict=True))
-        projection, opened = self._projection, self._entries
+        projection = self._projection
         fold = projection.fold
         # An event that is let go of at once leaves its memory to the next while that is cached.
         self._plain.append((records, events if self._view_again is None else None))
@@ -96,8 +97,8 @@ class OpenTable:
         except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
             log.info("to be folded singly", table=self._projection.name, error=repr(error))
             return self._fold_plain_again()
-        for key, offset in last.items():
-            opened[key].reach = offset
+        for entry, offset in zip(opened.values(), last.values(), strict=True):
+            entry.reach = offset
         self._claims.update(zip(ids, zip(repeat(source), offsets), strict=False))
         return ()
 
@@ -121,8 +122,8 @@ class OpenTable:
         place = self._places.of(record)
         return versioned(place, event) if self._projection.key is None else place
 
-    def _open_below(self, offset: int, keys: Iterable[bytes]) -> bool:
-        """Whether all entries can be opened, and hold nothing from this offset on."""
+    def _open_below(self, offset: int, keys: Iterable[bytes]) -> Mapping[bytes, OpenEntry] | None:
+        """The entries of these keys, if all can be opened and hold nothing from this offset on."""
         opened, open_entry = self._entries, self._open
         try:
             entries = {key: opened.get(key) or open_entry(key) for key in keys}
@@ -130,11 +131,11 @@ class OpenTable:
             raise
         except Exception as error:  # noqa: BLE001  # met again by whoever looks at them singly
             log.info("to be folded singly", table=self._projection.name, error=repr(error))
-            return False
-        if any(entry.reach >= offset for entry in entries.values()):
-            return False
+            return None
+        if max([entry.reach for entry in entries.values()]) >= offset:
+            return None
         self._ahead.update(entries)
-        return True
+        return entries
 
     def _fold_plain_again(self) -> Sequence[Delivery]:
         """Take back all plain events that are not settled, and look at them singly."""
