@@ -16,10 +16,19 @@ class Pending:
     """A record on its way, or many that go as one; `number` says when it was taken.
 
     `handed_over`: a client has it, so the client's successor needs it. `whole`: what it stands for
-    where those are entries of a table; `record` is the first of them.
+    where those are entries of a table, `records` of them; `record` is the first.
     """
 
-    __slots__ = ("deadline", "event_id", "handed_over", "number", "promise", "record", "whole")
+    __slots__ = (
+        "deadline",
+        "event_id",
+        "handed_over",
+        "number",
+        "promise",
+        "record",
+        "records",
+        "whole",
+    )
 
     def __init__(
         self,
@@ -30,17 +39,13 @@ class Pending:
         whole: OutgoingEntries | None = None,
     ) -> None:
         self.whole = whole
+        self.records = 1 if whole is None else len(whole.entries)
         self.record = record
         self.number = number
         self.event_id = _identify(record)
         self.promise = promise
         self.deadline = deadline
         self.handed_over = False
-
-    @property
-    def records(self) -> int:
-        """How many records it stands for."""
-        return 1 if self.whole is None else len(self.whole.entries)
 
 
 class Unacknowledged:
