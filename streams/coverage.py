@@ -8,7 +8,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
@@ -123,3 +123,26 @@ class Coverage:
             recent=NOTHING if not recent else dict.fromkeys(recent),
             generation=stored.get("generation", 0),
         )
+
+
+class OneSource(NamedTuple):
+    """The coverage of most entries: a position in one source, and nothing else.
+
+    `beginning` is its line up to the position, which with two braces ends it.
+    """
+
+    source: str
+    generation: int
+    beginning: bytes
+
+    @classmethod
+    def of(cls, source: str, generation: int) -> Self:
+        """What entries have that were written in this generation."""
+        name = orjson.dumps(source)
+        line = b'{"version":%d,"generation":%d,"positions":{%b:' % (VERSION, generation, name)
+        return cls(source, generation, line)
+
+    def coverage(self, position: int) -> Coverage:
+        """The same as it can be changed; -1 for an entry without events."""
+        positions = {} if position < 0 else {self.source: position}
+        return Coverage(positions=positions, generation=self.generation)

@@ -1,5 +1,6 @@
 """An event on its way into a table, and what becomes of one that no table can hold."""
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from schemas.event import Event
@@ -8,6 +9,9 @@ from streams.records import RawRecord
 
 Delivery = tuple[RawRecord, Event[Any]]
 """An event with the record that brought it, whose key is the entry's."""
+
+ViewAgain = Callable[[Sequence[RawRecord]], Sequence[Event[Any]]]
+"""Makes the events of records once more, as they were read."""
 
 
 class FailedFold(NamedTuple):
@@ -22,3 +26,12 @@ class FailedFold(NamedTuple):
     event: Event[Any]
     error: Exception
     is_behind: bool = False
+
+
+class Run:
+    """Deliveries on their way into a table, and those that were not folded."""
+
+    def __init__(self, deliveries: Iterable[Delivery]) -> None:
+        self.left: Iterator[Delivery] = iter(deliveries)
+        self.undone: list[Delivery] = []
+        self.halted: set[bytes] = set()

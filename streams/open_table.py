@@ -9,7 +9,7 @@ out for many at once, and nothing but their fold is done to each. All others are
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final
 
@@ -17,13 +17,14 @@ import orjson
 import structlog
 
 from schemas.event import Event
-from streams.coverage import Coverage
-from streams.delivery import Delivery, FailedFold
+from streams.coverage import Coverage, OneSource
+from streams.delivery import Delivery, FailedFold, Run, ViewAgain
 from streams.emission import EMISSION
 from streams.errors import StateNotStorable, StoreFailed
 from streams.place import Place, Places
-from streams.projection import NO_STATE, Projection, State, joined
+from streams.projection import Projection, State
 from streams.records import LATE, ORIGIN, RawRecord
+from streams.storable import checked, storable
 from streams.table import Changes, OpenEntry, TablePartition
 from streams.versions import have_versions, versioned
 from streams.window import Claim, Slot
@@ -37,19 +38,18 @@ BEYOND: Final = sys.maxsize
 log = structlog.get_logger(__name__)
 
 
-class _Run:
-    """Deliveries on their way into a table, and those that were not folded."""
-
-    def __init__(self, deliveries: Iterable[Delivery]) -> None:
-        self.left: Iterator[Delivery] = iter(deliveries)
-        self.undone: list[Delivery] = []
-        self.halted: set[bytes] = set()
-
-
 class OpenTable:
     """One partition of a table for the time of a batch."""
 
-    def __init__(self, projection: Projection, partition: TablePartition, places: Places) -> None:
+    def __init__(
+        self,
+        projection: Projection,
+        partition: TablePartition,
+        places: Places,
+        view_again: ViewAgain | None = None,
+    ) -> None:
+        """See TableBatch for `view_again`."""
+        self._view_again = view_again
         self._projection = projection
         self._partition = partition
         self._places = places
@@ -60,7 +60,8 @@ class OpenTable:
         self._generation = partition.table.generation
         self._failed: list[FailedFold] = []
         self._source: str | None = None
-        self._plain: list[tuple[Sequence[RawRecord], Sequence[Event[Any]]]] = []
+        self._expected: OneSource | None = None
+        self._plain: list[tuple[Sequence[RawRecord], Sequence[Event[Any]] | None]] = []
         self._ahead: dict[bytes, OpenEntry] = {}
         self._has_folded_singly = False
         self._leaning: defaultdict[str, list[Delivery]] = defaultdict(list)
@@ -69,7 +70,7 @@ class OpenTable:
     def fold(self, record: RawRecord, event: Event[Any]) -> None:
         """See TableBatch."""
         self._begin_singly()
-        self._fold(_Run(((record, event),)))
+        self._fold(Run(((record, event),)))
 
     def fold_in_order(
         self, source: str, records: Sequence[RawRecord], events: Sequence[Event[Any]]
@@ -81,26 +82,31 @@ class OpenTable:
         last = dict(zip(keys, offsets, strict=True))
         is_plain = self._are_plain(source, records, ids)
         has_versions = self._projection.key is None and have_versions(events)
-        if has_versions or not is_plain or not self._open_below(offsets[0], last):
+        opened = None if has_versions or not is_plain else self._open_below(offsets[0], last)
+        if opened is None:
             return self.fold_all(zip(records, events, strict=True))
-        fold, opened = self._projection.fold, self._entries
-        self._plain.append((records, events))
+        projection = self._projection
+        fold = projection.fold
+        # An event that is let go of at once leaves its memory to the next while that is cached.
+        self._plain.append((records, events if self._view_again is None else None))
         try:
             for key, event in zip(keys, events, strict=True):
                 entry = opened[key]
                 state = fold(entry.state, event)
-                entry.state = state if type(state) is dict else self._checked(state)
+                entry.state = state if type(state) is dict else checked(projection, state)
         except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
             log.info("to be folded singly", table=self._projection.name, error=repr(error))
             return self._fold_plain_again()
-        for key, offset in last.items():
-            opened[key].reach = offset
+        for entry, offset in zip(opened.values(), last.values(), strict=True):
+            entry.reach = offset
         self._claims.update(zip(ids, zip(repeat(source), offsets), strict=False))
         return ()
 
     def _are_plain(self, source: str, records: Sequence[RawRecord], ids: Sequence[str]) -> bool:
         """Whether all stand where they were published, and none of them was seen before."""
-        self._source = self._source or source
+        if self._source is None:
+            self._source = source
+            self._expected = OneSource.of(source, self._generation)
         if self._has_folded_singly or source != self._source:
             return False
         names = {name for record in records for name, _ in record.headers}
@@ -116,8 +122,8 @@ class OpenTable:
         place = self._places.of(record)
         return versioned(place, event) if self._projection.key is None else place
 
-    def _open_below(self, offset: int, keys: Iterable[bytes]) -> bool:
-        """Whether all entries can be opened, and hold nothing from this offset on."""
+    def _open_below(self, offset: int, keys: Iterable[bytes]) -> Mapping[bytes, OpenEntry] | None:
+        """The entries of these keys, if all can be opened and hold nothing from this offset on."""
         opened, open_entry = self._entries, self._open
         try:
             entries = {key: opened.get(key) or open_entry(key) for key in keys}
@@ -125,15 +131,15 @@ class OpenTable:
             raise
         except Exception as error:  # noqa: BLE001  # met again by whoever looks at them singly
             log.info("to be folded singly", table=self._projection.name, error=repr(error))
-            return False
-        if any(entry.reach >= offset for entry in entries.values()):
-            return False
+            return None
+        if max([entry.reach for entry in entries.values()]) >= offset:
+            return None
         self._ahead.update(entries)
-        return True
+        return entries
 
     def _fold_plain_again(self) -> Sequence[Delivery]:
         """Take back all plain events that are not settled, and look at them singly."""
-        again = [pair for run in self._plain for pair in zip(*run, strict=True)]
+        again = [pair for run in self._plain for pair in self._deliveries(*run)]
         for entry in self._ahead.values():
             entry.state = self._stored_state(entry)
             entry.reach = self._reach_of(entry)
@@ -143,6 +149,14 @@ class OpenTable:
         self._ahead.clear()
         return self.fold_all(again)
 
+    def _deliveries(
+        self, records: Sequence[RawRecord], events: Sequence[Event[Any]] | None
+    ) -> Iterable[Delivery]:
+        if events is None:
+            assert self._view_again is not None, "only what can be made again is let go of"
+            events = self._view_again(records)
+        return zip(records, events, strict=True)
+
     def _begin_singly(self) -> None:
         """What is folded singly stands on states that are known to be storable."""
         self._settle_plain()
@@ -151,7 +165,7 @@ class OpenTable:
     def fold_all(self, deliveries: Iterable[Delivery]) -> Sequence[Delivery]:
         """See TableBatch."""
         self._begin_singly()
-        run = _Run(deliveries)
+        run = Run(deliveries)
         while True:
             try:
                 self._fold(run)
@@ -162,9 +176,10 @@ class OpenTable:
             else:
                 return run.undone
 
-    def _fold(self, run: _Run) -> None:
+    def _fold(self, run: Run) -> None:
         """Fold what is left of a run, but for halted entries; raises where a fold fails."""
-        fold, place_of, halted = self._projection.fold, self._place_of, run.halted
+        projection, place_of, halted = self._projection, self._place_of, run.halted
+        fold = projection.fold
         entries, claims, window = self._entries, self._claims, self._window
         for record, event in run.left:
             key = record.key or b""
@@ -194,15 +209,16 @@ class OpenTable:
                         self._leaning[event_id].append((record, event))
                 else:
                     state = fold(entry.state, event)
-                    entry.state = state if type(state) is dict else self._checked(state)
+                    entry.state = state if type(state) is dict else checked(projection, state)
                     claims[event_id] = (source, offset)
+                    entry.folded = entry.folded or []
                     entry.folded.append((record, event))
                 coverage.advance(source, offset, stream, step)
             except BaseException:
                 self._halt(run, key, (record, event))
                 raise
 
-    def _halt(self, run: _Run, key: bytes, failing: Delivery) -> None:
+    def _halt(self, run: Run, key: bytes, failing: Delivery) -> None:
         run.undone.append(failing)
         run.halted.add(key)
         if key in self._entries:
@@ -241,7 +257,8 @@ class OpenTable:
             return
         assert self._source is not None, "plain events have a source"
         try:
-            encoded = [self._storable(entry.state) for entry in self._ahead.values()]
+            projection = self._projection
+            encoded = [storable(projection, entry.state) for entry in self._ahead.values()]
         except StateNotStorable:
             halted: dict[bytes, Exception] = {}
             for record, event in self._fold_plain_again():
@@ -249,7 +266,7 @@ class OpenTable:
             return
         for entry, state in zip(self._ahead.values(), encoded, strict=True):
             entry.stored = state
-            entry.coverage.positions[self._source] = entry.reach
+            entry.reached(self._source)
             entry.is_changed = True
         self._plain.clear()
         self._ahead.clear()
@@ -262,7 +279,7 @@ class OpenTable:
         is_behind = key in halted
         try:
             if not is_behind:
-                self._fold(_Run(((record, event),)))
+                self._fold(Run(((record, event),)))
         except StoreFailed:
             raise
         except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
@@ -274,11 +291,11 @@ class OpenTable:
 
     def _settle_entry(self, entry: OpenEntry) -> None:
         try:
-            entry.stored = self._storable(entry.state)
+            entry.stored = storable(self._projection, entry.state)
         except StateNotStorable:
             self._fold_again(entry)
         else:
-            entry.folded.clear()
+            entry.folded = None
             entry.is_changed = True
 
     def changes(self) -> Changes:
@@ -288,12 +305,10 @@ class OpenTable:
         if self._claims:
             slot = self._partition.window.plan(self._claims, self._generation)
             values[slot.key] = slot.encode()
-        entries = {**self._noted, **self._entries}
-        for key, entry in entries.items():
+        for key, entry in {**self._noted, **self._entries}.items():
             if entry.is_changed:
-                entry.coverage.generation = self._generation
-                values[key] = joined(entry.coverage, entry.stored or NO_STATE)
-        return Changes(values, entries, slot)
+                values[key] = entry.encode(self._generation)
+        return Changes(values, slot)
 
     def _open(self, key: bytes) -> OpenEntry:
         entry = self._noted.get(key) or self._taken(key)
@@ -303,19 +318,18 @@ class OpenTable:
         return entry
 
     def _reach_of(self, entry: OpenEntry) -> int:
-        coverage = entry.coverage
-        if coverage.recent or self._source is None:
-            return BEYOND
-        return coverage.positions.get(self._source, -1)
+        return BEYOND if self._source is None else entry.reach_in(self._source, BEYOND)
 
     def _taken(self, key: bytes) -> OpenEntry:
-        # A key stands in pages and queries as text; what is no text may be a key of our own.
-        key.decode()
-        return self._partition.take(key) or OpenEntry(Coverage(), None)
+        if not key.isascii():
+            # A key stands in pages and queries as text; what is no text may be a key of our own.
+            key.decode()
+        expected = self._expected
+        return self._partition.take(key, expected) or OpenEntry(expected or Coverage(), None)
 
     def _stored_state(self, entry: OpenEntry) -> State:
         if entry.stored is None:
-            return self._checked(self._projection.initial())
+            return checked(self._projection, self._projection.initial())
         state: State = orjson.loads(entry.stored)
         return state
 
@@ -341,7 +355,7 @@ class OpenTable:
 
     def _fold_again(self, entry: OpenEntry) -> None:
         """Take the entry back to what is known to be storable, and go on from there one by one."""
-        folded, entry.folded = entry.folded, []
+        folded, entry.folded = entry.folded or (), None
         entry.state = self._stored_state(entry)
         failure: Exception | None = None
         for record, event in folded:
@@ -350,8 +364,8 @@ class OpenTable:
                 self._take_back(entry, behind)
                 continue
             try:
-                state = self._checked(self._projection.fold(entry.state, event))
-                entry.stored = self._storable(state)
+                state = checked(self._projection, self._projection.fold(entry.state, event))
+                entry.stored = storable(self._projection, state)
             except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
                 failure = error
                 entry.state = self._stored_state(entry)
@@ -382,18 +396,3 @@ class OpenTable:
                 source=source,
                 offset=given_up,
             )
-
-    def _checked(self, state: object) -> State:
-        # A fold belongs to a team's app: what it returns need not be what its annotation says.
-        if not isinstance(state, dict):
-            raise StateNotStorable(
-                f"projection {self._projection.name!r}: the state is a {type(state).__name__},"
-                " no dict"
-            )
-        return state
-
-    def _storable(self, state: State) -> bytes:
-        try:
-            return orjson.dumps(state)
-        except orjson.JSONEncodeError as error:
-            raise StateNotStorable(f"projection {self._projection.name!r}: {error}") from error

@@ -1,16 +1,20 @@
 """Applying events to tables, one batch at a time: grouped, each event once."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
 
 from schemas.event import Event
-from streams.delivery import Delivery, FailedFold
+from streams.delivery import Delivery, FailedFold, ViewAgain
+from streams.entry_sending import Written
 from streams.open_table import OpenTable
 from streams.place import Places
 from streams.projection import Projection
-from streams.receipt import Acknowledgement
-from streams.records import OutgoingRecord, RawRecord, TopicPartition
+from streams.records import OutgoingEntries, RawRecord, TopicPartition
 from streams.table import Changes, Table
+
+SENT_AT_ONCE: Final = 256
+"""How many entries go to the sender together: others work between two calls of it."""
 
 
 class TableBatch:
@@ -21,7 +25,14 @@ class TableBatch:
     `store`.
     """
 
-    def __init__(self, tables: Mapping[str, Table], partition: int) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, Table],
+        partition: int,
+        view_again: ViewAgain | None = None,
+    ) -> None:
+        """With `view_again` events that were folded are let go of, and made again where needed."""
+        self._view_again = view_again
         self._tables = tables
         self._partition = partition
         self.folded = 0
@@ -73,8 +84,8 @@ class TableBatch:
         """Encode states. Returns the events after which no table could hold them: left out now."""
         return [failed for opened in self._open.values() for failed in opened.settle()]
 
-    def changelog(self) -> list[OutgoingRecord]:
-        """One record per changed entry, and before them one with the ids, for their partition.
+    def changelog(self) -> list[OutgoingEntries]:
+        """Each changed entry, and before them the ids, some at a time.
 
         Raises StateNotStorable when a state is found so only now: `settle` tells before.
         """
@@ -82,30 +93,25 @@ class TableBatch:
             raise failed.error
         self._changes = {name: self._changed(name) for name in self._tables}
         return [
-            OutgoingRecord(
-                topic=self._tables[name].changelog,
-                key=key,
-                value=value,
-                partition=self._partition,
-            )
+            OutgoingEntries(self._tables[name].changelog, self._partition, entries)
             for name, changes in self._changes.items()
-            for key, value in changes.values.items()
+            for entries in _parts(changes.values)
         ]
 
     def changed(self) -> Mapping[str, int]:
         """How many records each table has for its changelog; to be called after `changelog`."""
         return {name: len(changes.values) for name, changes in (self._changes or {}).items()}
 
-    def store(self, acknowledged: Iterable[Acknowledgement] = ()) -> None:
+    def store(self, written: Iterable[Written] = ()) -> None:
         """Make the changes visible; to be called once their changelog records are acknowledged.
 
-        `acknowledged`: where they stand, for a store that outlives the process.
+        `written`: where they stand, for a store that outlives the process.
         """
         if self._changes is None:
             self.changelog()
         offsets: dict[str, list[int]] = {}
-        for written in acknowledged:
-            offsets.setdefault(written.topic, []).append(written.offset)
+        for topic, found in written:
+            offsets.setdefault(topic, []).extend(found)
         for name, changes in (self._changes or {}).items():
             table = self._tables[name]
             table.partition(self._partition).store(changes, offsets.get(table.changelog, ()))
@@ -114,7 +120,7 @@ class TableBatch:
         opened = self._open.get(projection.name)
         if opened is None:
             partition = self._tables[projection.name].partition(self._partition)
-            opened = OpenTable(projection, partition, self._places)
+            opened = OpenTable(projection, partition, self._places, self._view_again)
             self._open[projection.name] = opened
         return opened
 
@@ -129,3 +135,9 @@ class TableBatch:
             if key not in changes.values and (value := partition.value(key)) is not None
         }
         return changes.with_values(again) if again else changes
+
+
+def _parts(values: Mapping[bytes, bytes]) -> Iterator[Sequence[tuple[bytes, bytes]]]:
+    left = iter(values.items())
+    while part := tuple(islice(left, SENT_AT_ONCE)):
+        yield part

@@ -84,6 +84,10 @@ class EventReading:
             return None
         return events if all(map(self._is_wanted, {event.type for event in events})) else None
 
+    def view_again(self, records: Sequence[RawRecord]) -> list[Event[Any]]:
+        """The events of records that were read before."""
+        return [self._codec.view(record.value or b"") for record in records]
+
     def view_each(self, records: Sequence[RawRecord]) -> Viewed:
         """The events; None where nobody wants one, UNREAD where it needs `read`."""
         view_of = self._views.get

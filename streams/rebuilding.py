@@ -15,6 +15,7 @@ import structlog
 from schemas.event import Event
 from schemas.topics import STORE_EVENTS
 from streams.delivery import Delivery
+from streams.entry_sending import written
 from streams.errors import InfrastructureError
 from streams.log import PartitionFetcher, RecordSender
 from streams.parking.loading import HeldBack
@@ -188,5 +189,4 @@ class TableRebuild:
                 else:
                     name = failed.projection.name
                     log.info("left out again", table=name, event_id=failed.event.id)
-        written = [await self._edges.sender.send(change) for change in batch.changelog()]
-        batch.store([await receipt for receipt in written])
+        batch.store(await written(self._edges.sender, batch.changelog()))

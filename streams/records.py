@@ -1,5 +1,6 @@
 """Records as they stand in a log: bytes with a place, before anything is decoded."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Self
 
@@ -94,3 +95,16 @@ class OutgoingRecord(NamedTuple):
     value: bytes | None
     headers: Headers = ()
     partition: int | None = None
+
+
+class OutgoingEntries(NamedTuple):
+    """Keys and values for one partition, one behind the other: records without headers."""
+
+    topic: str
+    partition: int
+    entries: Sequence[tuple[bytes, bytes]]
+
+    def records(self) -> Iterator[OutgoingRecord]:
+        """Each by itself."""
+        for key, value in self.entries:
+            yield OutgoingRecord(self.topic, key, value, partition=self.partition)

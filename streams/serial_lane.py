@@ -38,7 +38,7 @@ class SerialLane:
         self._process = process
         self._pace = pace
         self._on_room = on_room
-        self._fetched: deque[Sequence[RawRecord]] = deque()
+        self._fetched: deque[tuple[Sequence[RawRecord], int]] = deque()
         self._waiting = 0
         self._waiting_bytes = 0
         self._in_work = 0
@@ -62,9 +62,10 @@ class SerialLane:
         new = above(self._taken, records)
         if new and not self._is_draining:
             self._taken = new[-1].offset
-            self._fetched.append(new)
+            size = bytes_of(new)
+            self._fetched.append((new, size))
             self._waiting += len(new)
-            self._waiting_bytes += bytes_of(new)
+            self._waiting_bytes += size
             self._idle.clear()
             self._arrived.set()
 
@@ -83,7 +84,7 @@ class SerialLane:
         """See Lane."""
         if self._in_work:
             return self._oldest_in_work_ms
-        return self._fetched[0][0].timestamp_ms if self._fetched else None
+        return self._fetched[0][0][0].timestamp_ms if self._fetched else None
 
     @property
     def committable(self) -> int | None:
@@ -133,7 +134,7 @@ class SerialLane:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            await self._pace.turn(self._source.topic, self._fetched[0][0].timestamp_ms)
+            await self._pace.turn(self._source.topic, self._fetched[0][0][0].timestamp_ms)
             self._began = loop.time()
             records = self._more()
             if not records or self._is_stopped:
@@ -150,16 +151,17 @@ class SerialLane:
         room = self._batch.records - self._in_work
         if not self._fetched or room <= 0 or self._is_large_or_old():
             return ()
-        records = self._fetched.popleft()
+        records, size = self._fetched.popleft()
         if len(records) > room:
-            self._fetched.appendleft(records[room:])
-            records = records[:room]
+            left = records[room:]
+            left_size = bytes_of(left)
+            self._fetched.appendleft((left, left_size))
+            records, size = records[:room], size - left_size
         self._watermark.begin(records[0].offset, records[-1].offset)
         self._begun.append(records[0].offset)
         if not self._in_work:
             self._oldest_in_work_ms = records[0].timestamp_ms
         self._waiting -= len(records)
-        size = bytes_of(records)
         self._waiting_bytes -= size
         self._in_work += len(records)
         self._bytes_in_work += size

@@ -6,12 +6,12 @@ partitions may write late.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final, NamedTuple
 
 from schemas.event import Event
-from streams.coverage import Coverage
+from streams.coverage import Coverage, OneSource
 from streams.memory.table_store import MemoryEntryStore
 from streams.projection import NO_STATE, State, is_shown, joined, split
 from streams.records import RawRecord
@@ -19,7 +19,10 @@ from streams.table_store import EntryStore
 from streams.window import WINDOW_IDS, Slot, Window, is_reserved, slot_key, slot_replaces
 
 HOT_ENTRIES: Final = 16_384
-"""How many entries of a partition are kept read at least, once so many were in work."""
+"""How many entries of a partition are kept at hand at least, once so many were in work."""
+
+END_OF_ONE: Final = b"}}\n"
+"""What stands between the position and the state of an entry whose events are of one source."""
 
 Change = tuple[bytes | None, bytes | None]
 """Key and value of a changelog record."""
@@ -34,25 +37,68 @@ class StoredEntry(NamedTuple):
 
 
 class OpenEntry:
-    """An entry in the hands of a batch; in between it is kept with its coverage read.
+    """An entry in the hands of a batch.
 
     `stored` is its last state that is known to be storable, as JSON, None where there is none;
-    `state` what the batch makes of it, and `folded` what that holds beyond `stored`. Every batch
-    begins with what JSON gives back, so that a restart changes nothing. `reach` is the furthest
-    offset of the batch's source that the entry holds, ahead of its coverage until it is settled.
+    `state` what the batch makes of it, and `folded` what that holds beyond `stored` where its
+    events are looked at singly. Every batch begins with what JSON gives back, so that a restart
+    changes nothing. `reach` is the furthest offset of the batch's source that the entry holds,
+    ahead of `position`, or of its coverage, until it is settled.
     """
 
-    __slots__ = ("coverage", "folded", "is_changed", "reach", "state", "stored")
+    __slots__ = ("_covered", "folded", "is_changed", "position", "reach", "state", "stored")
 
     reach: int
     state: State
 
-    def __init__(self, coverage: Coverage, stored: bytes | None) -> None:
-        """`state` and `reach` are set by the batch that opens the entry."""
-        self.coverage = coverage
+    def __init__(
+        self, covered: Coverage | OneSource, stored: bytes | None, position: int = -1
+    ) -> None:
+        """`state` and `reach` are set by the batch that opens the entry.
+
+        `covered`: its coverage, or the source that all its events are of; then `position` is the
+        furthest of them.
+        """
+        self._covered = covered
         self.stored = stored
-        self.folded: list[tuple[RawRecord, Event[Any]]] = []
+        self.position = position
+        self.folded: list[tuple[RawRecord, Event[Any]]] | None = None
         self.is_changed = False
+
+    @property
+    def has_one_source(self) -> bool:
+        """Whether `position` says all that its coverage would say."""
+        return type(self._covered) is OneSource
+
+    @property
+    def coverage(self) -> Coverage:
+        """Its events. Who asks may change it: from now on `position` does not count."""
+        covered = self._covered
+        if isinstance(covered, OneSource):
+            covered = self._covered = covered.coverage(self.position)
+        return covered
+
+    def reach_in(self, source: str, unknown: int) -> int:
+        """The furthest offset of the batch's source; `unknown` where ids must be looked at too."""
+        covered = self._covered
+        if isinstance(covered, OneSource):
+            return self.position
+        return unknown if covered.recent else covered.positions.get(source, -1)
+
+    def encode(self, generation: int) -> bytes:
+        """What is to be stored, written in this generation."""
+        covered, state = self._covered, self.stored or NO_STATE
+        if isinstance(covered, OneSource):
+            return b"%b%d%b%b" % (covered.beginning, self.position, END_OF_ONE, state)
+        covered.generation = generation
+        return joined(covered, state)
+
+    def reached(self, source: str) -> None:
+        """All of the source up to `reach` is in `stored` now."""
+        if isinstance(self._covered, OneSource):
+            self.position = self.reach
+        else:
+            self._covered.positions[source] = self.reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +106,11 @@ class Changes:
     """What a batch has changed in one partition of a table."""
 
     values: Mapping[bytes, bytes]
-    entries: Mapping[bytes, OpenEntry] = field(default_factory=dict)
     slot: Slot | None = None
 
     def with_values(self, more: Mapping[bytes, bytes]) -> "Changes":
         """These and some values that only the changelog lacks."""
-        return Changes({**self.values, **more}, self.entries, self.slot)
+        return Changes({**self.values, **more}, self.slot)
 
 
 class TablePartition:
@@ -77,8 +122,8 @@ class TablePartition:
         self._store = store
         self._window_ids = window_ids
         self._window: Window | None = None
-        self._hot: dict[bytes, OpenEntry] = {}
-        self._cooling: dict[bytes, OpenEntry] = {}
+        self._hot: dict[bytes, bytes] = {}
+        self._cooling: dict[bytes, bytes] = {}
         self.overtaken: set[bytes] = set()
         """Keys whose last changelog record is not what is stored: they must be written again.
 
@@ -106,18 +151,18 @@ class TablePartition:
         """What is stored under a key."""
         return self._store.get(self.number, key)
 
-    def take(self, key: bytes) -> OpenEntry | None:
-        """The entry, for a batch that may change it and gives it back with `store`.
+    def take(self, key: bytes, expected: OneSource | None = None) -> OpenEntry | None:
+        """The entry, for a batch that may change it.
 
-        If it does not, the entry is read again from what is stored.
+        `expected`: the source that all its events may be of; then its coverage is not read.
         """
-        kept = self._hot.pop(key, None) or self._cooling.pop(key, None)
-        if kept is not None:
-            kept.is_changed = False
-            return kept
-        value = self.value(key)
+        value = self._hot.get(key) or self._cooling.get(key) or self.value(key)
         if value is None:
             return None
+        if expected is not None and value.startswith(expected.beginning):
+            position, end, state = value[len(expected.beginning) :].partition(END_OF_ONE)
+            if end and position.isdigit():
+                return OpenEntry(expected, None if state == NO_STATE else state, int(position))
         lines = split(value)
         stored = None if lines.state == NO_STATE else lines.state
         return OpenEntry(Coverage.decode(lines.coverage), stored)
@@ -131,9 +176,9 @@ class TablePartition:
         self.overtaken.difference_update(changes.values)
         if changes.slot is not None:
             self.window.keep(changes.slot)
-        if len(self._hot) + len(changes.entries) > HOT_ENTRIES:
+        if len(self._hot) + len(changes.values) > HOT_ENTRIES:
             self._cooling, self._hot = self._hot, {}
-        self._hot.update(changes.entries)
+        self._hot.update(changes.values)
 
     def _reached(self, offsets: Sequence[int]) -> int | None:
         if not offsets:

@@ -9,6 +9,7 @@ from schemas.event import Event
 from streams.attempts import Failed
 from streams.delivery import FailedFold
 from streams.edges import Edges
+from streams.entry_sending import written
 from streams.event_in_work import bound_to
 from streams.projecting import TableBatch
 from streams.projection import Projection
@@ -65,7 +66,8 @@ class Folding:
     async def held(self, source: TopicPartition) -> AsyncIterator[TableBatch]:
         """The tables of this partition are nobody else's meanwhile; `write` is for the end."""
         async with self._access.held(source):
-            yield TableBatch(self._tables, source.partition)
+            again = self._edges.reading.view_again
+            yield TableBatch(self._tables, source.partition, again)
 
     def is_wanted(self, source: TopicPartition) -> bool:
         """See TableAccess."""
@@ -149,8 +151,7 @@ class Folding:
     async def write(self, changes: TableBatch, receipts: list[Receipt]) -> None:
         """Return when the changelogs have the changes: now they are visible."""
         await self.settle(changes, receipts)
-        written = [await self._edges.sender.send(change) for change in changes.changelog()]
-        changes.store([await receipt for receipt in written])
+        changes.store(await written(self._edges.sender, changes.changelog()))
         self._edges.metrics.written(changes.folded, changes.changed())
 
     async def _fold_singly(

@@ -22,10 +22,11 @@ from schemas.headers import (
     trace_context,
 )
 from streams.context import BatchContext, Context
+from streams.entry_sending import send_whole
 from streams.handler import BatchHandler, BatchHandlerFunction, Handler, HandlerFunction
 from streams.log import RecordSender
 from streams.receipt import Receipt
-from streams.records import OutgoingRecord, first_header
+from streams.records import OutgoingEntries, OutgoingRecord, first_header
 from streams.tracing import Span, SpanKind, SpanPlan, Tracing
 from streams.workload import Workload
 
@@ -77,6 +78,10 @@ class TracedSender:
             raise
         receipt.on_settled(span.end)
         return receipt
+
+    async def send_whole(self, entries: OutgoingEntries) -> Receipt | None:
+        """See EntrySender. What has no headers is no publish."""
+        return await send_whole(self._sender, entries)
 
     async def flush(self) -> None:
         """See RecordSender."""

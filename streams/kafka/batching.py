@@ -13,12 +13,19 @@ from typing import Any, Final, NamedTuple, Protocol
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 
+from streams.kafka.clients import BATCH_BYTES
 from streams.kafka.unacknowledged import Pending
 from streams.partitioner import partition_of
-from streams.records import OutgoingRecord
+from streams.records import OutgoingEntries, OutgoingRecord
 
 REMEMBERED_KEYS: Final = 65_536
 """For how many keys the partition is remembered."""
+
+WHOLE_BYTES: Final = BATCH_BYTES // 2
+"""Entries of more are sent one by one."""
+
+ENTRY_BYTES: Final = 32
+"""More than a record takes beside its key and value: lengths, place, time."""
 
 
 class Deliveries(Protocol):
@@ -61,6 +68,11 @@ class Batching:
         """Whether the record can be added: its topic and partition are known."""
         partitions = self._partitions.get(record.topic)
         return partitions is not None and (record.partition or 0) < partitions
+
+    @staticmethod
+    def takes_whole(entries: OutgoingEntries) -> bool:
+        """Whether entries can be added as one: an empty batch has room for all of them."""
+        return _size_of(entries) <= WHOLE_BYTES
 
     def add(self, pending: Pending) -> None:
         """Put the record at the end of its partition's line."""
@@ -123,6 +135,8 @@ class _Line:
     @staticmethod
     def _takes(batch: _Batch, pending: Pending) -> bool:
         """An empty batch takes any record, however large."""
+        if pending.whole is not None:
+            return _takes_whole(batch, pending.whole)
         record = pending.record
         return (
             batch.builder.append(
@@ -179,3 +193,20 @@ class _Line:
             records = [record for batch in self._full for record in batch.records]
             self._full.clear()
             self._deliveries.not_delivered(self._client, records, error)
+
+
+def _size_of(entries: OutgoingEntries) -> int:
+    """What they take in a batch at most."""
+    size = sum([len(key) + len(value) for key, value in entries.entries])
+    return size + ENTRY_BYTES * len(entries.entries)
+
+
+def _takes_whole(batch: _Batch, entries: OutgoingEntries) -> bool:
+    """All of them or none; an empty batch takes them."""
+    builder = batch.builder
+    if batch.records and builder.size() + _size_of(entries) > BATCH_BYTES:
+        return False
+    append = builder.append
+    for key, value in entries.entries:
+        append(timestamp=None, key=key, value=value, headers=[])
+    return True

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError, ProducerClosed
 
 from schemas.topics import LARGEST_COPY
 from streams.errors import TopicMissing
+from streams.kafka.compression import compress_quickly
 from streams.kafka.errors import kafka_errors
 from streams.settings import KafkaSettings
 
@@ -39,6 +40,7 @@ ClientT = TypeVar("ClientT", AIOKafkaProducer, AIOKafkaConsumer)
 
 def new_producer(settings: KafkaSettings) -> AIOKafkaProducer:
     """Idempotent, acknowledged by all replicas, in order per partition."""
+    compress_quickly()
     return AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap,
         client_id=settings.client_id,

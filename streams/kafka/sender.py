@@ -33,7 +33,7 @@ from streams.kafka.unacknowledged import Pending, Unacknowledged
 from streams.metric_names import ACKNOWLEDGED, NOT_SENT, SENT, WAITING
 from streams.metrics import Sample
 from streams.receipt import Receipt
-from streams.records import OutgoingRecord
+from streams.records import OutgoingEntries, OutgoingRecord
 from streams.settings import KafkaSettings
 
 DRAIN_S: Final = 30.0
@@ -79,6 +79,19 @@ class KafkaSender:
             client.add(pending)
         else:
             await self._send_first(pending)
+        return Receipt(pending.event_id, pending.promise)
+
+    async def send_whole(self, entries: OutgoingEntries) -> Receipt | None:
+        """See EntrySender."""
+        if self._closed or not Batching.takes_whole(entries):
+            return None
+        if not self._unacknowledged.has_room:
+            await self._unacknowledged.room()
+        first, client = next(entries.records()), self._client
+        if client is None or not client.takes(first):
+            return None
+        pending = self._unacknowledged.take(first, entries)
+        client.add(pending)
         return Receipt(pending.event_id, pending.promise)
 
     def samples(self) -> Iterable[Sample]:

@@ -9,16 +9,26 @@ from schemas.errors import WundrError
 from schemas.headers import CE_ID
 from streams.errors import BrokerUnavailable, DeliveryFailed
 from streams.receipt import Acknowledgement
-from streams.records import OutgoingRecord
+from streams.records import OutgoingEntries, OutgoingRecord
 
 
 class Pending:
-    """A record on its way; `number` says when it was taken.
+    """A record on its way, or many that go as one; `number` says when it was taken.
 
-    `handed_over`: a client has it, so the client's successor needs it.
+    `handed_over`: a client has it, so the client's successor needs it. `whole`: what it stands for
+    where those are entries of a table, `records` of them; `record` is the first.
     """
 
-    __slots__ = ("deadline", "event_id", "handed_over", "number", "promise", "record")
+    __slots__ = (
+        "deadline",
+        "event_id",
+        "handed_over",
+        "number",
+        "promise",
+        "record",
+        "records",
+        "whole",
+    )
 
     def __init__(
         self,
@@ -26,7 +36,10 @@ class Pending:
         number: int,
         promise: "asyncio.Future[Acknowledgement]",
         deadline: float | None,
+        whole: OutgoingEntries | None = None,
     ) -> None:
+        self.whole = whole
+        self.records = 1 if whole is None else len(whole.entries)
         self.record = record
         self.number = number
         self.event_id = _identify(record)
@@ -46,6 +59,8 @@ class Unacknowledged:
         self._timeout_s = timeout_s
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._pending: dict[Pending, None] = {}
+        self.waiting = 0
+        """How many records are neither acknowledged nor given up."""
         self._numbers = count()
         self._given_up: dict[tuple[str, str], dict[int, int]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -55,7 +70,7 @@ class Unacknowledged:
     @property
     def has_room(self) -> bool:
         """Whether a record can be taken at once."""
-        return len(self._pending) < self._limit
+        return self.waiting < self._limit
 
     async def room(self) -> None:
         """Wait for it. Raises BrokerUnavailable when none becomes free within the time limit."""
@@ -74,12 +89,16 @@ class Unacknowledged:
             self._let_one_in()  # it may have been our turn
             raise
 
-    def take(self, record: OutgoingRecord) -> Pending:
-        """A record is on its way from now on; there is room for it."""
+    def take(self, record: OutgoingRecord, whole: OutgoingEntries | None = None) -> Pending:
+        """A record is on its way from now on; there is room for it.
+
+        With it all the entries that it is the first of, also where room is for fewer.
+        """
         loop = asyncio.get_running_loop()
         deadline = None if self._timeout_s is None else loop.time() + self._timeout_s
-        pending = Pending(record, next(self._numbers), loop.create_future(), deadline)
+        pending = Pending(record, next(self._numbers), loop.create_future(), deadline, whole)
         self._pending[pending] = None
+        self.waiting += pending.records
         if self._timer is None and deadline is not None:
             self._watch_oldest()
         return pending
@@ -90,12 +109,15 @@ class Unacknowledged:
         One that was given up before counts as delivered after all. So do copies that were given up
         before this one was taken: it was their repetition.
         """
-        for offset, pending in enumerate(batch, first):
+        offset = first
+        for pending in batch:
             if self._given_up:
                 self._forgive(pending)
+            records = pending.records
             if self._forget(pending):
-                self.acknowledged += 1
+                self.acknowledged += records
                 pending.promise.set_result(Acknowledgement(topic, partition, offset))
+            offset += records
 
     def _forgive(self, pending: Pending) -> None:
         copy = (pending.record.topic, pending.event_id)
@@ -110,7 +132,7 @@ class Unacknowledged:
     def give_up(self, pending: Pending, error: WundrError) -> None:
         """The record was not acknowledged; if it is an event, close() will name it."""
         if self._forget(pending):
-            self.failed += 1
+            self.failed += pending.records
             if any(name == CE_ID for name, _ in pending.record.headers):
                 copies = self._given_up.setdefault((pending.record.topic, pending.event_id), {})
                 copies[pending.number] = next(self._numbers)
@@ -120,7 +142,7 @@ class Unacknowledged:
     def withdraw(self, pending: Pending) -> None:
         """The record was refused before any client had it: its sender is told by an exception."""
         if self._forget(pending):
-            self.failed += 1
+            self.failed += pending.records
             pending.promise.cancel()
 
     def handed_over(self) -> list[Pending]:
@@ -144,11 +166,6 @@ class Unacknowledged:
             )
 
     @property
-    def waiting(self) -> int:
-        """How many are neither acknowledged nor given up."""
-        return len(self._pending)
-
-    @property
     def lost_ids(self) -> tuple[str, ...]:
         """The ids of what was given up, each once."""
         return tuple(dict.fromkeys(event_id for _, event_id in self._given_up))
@@ -163,6 +180,7 @@ class Unacknowledged:
         if pending not in self._pending:
             return False
         del self._pending[pending]
+        self.waiting -= pending.records
         if self._waiting:
             self._let_one_in()
         return True

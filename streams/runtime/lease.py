@@ -9,9 +9,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from streams.entry_sending import send_whole
 from streams.log import RecordSender
 from streams.receipt import Receipt
-from streams.records import OutgoingRecord
+from streams.records import OutgoingEntries, OutgoingRecord
 
 LOOK_S: Final = 0.1
 """How often somebody who waits for the lease looks at it."""
@@ -76,6 +77,12 @@ class LeasedSender:
         if not self._lease.is_held:
             await self._lease.wait()
         return await self._sender.send(record)
+
+    async def send_whole(self, entries: OutgoingEntries) -> Receipt | None:
+        """See EntrySender. Waits as `send` does."""
+        if not self._lease.is_held:
+            await self._lease.wait()
+        return await send_whole(self._sender, entries)
 
     async def flush(self) -> None:
         """See RecordSender."""

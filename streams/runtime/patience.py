@@ -1,9 +1,10 @@
 """A sender for workers: it waits for a broker that is away, since no event may be skipped."""
 
 from streams.attempts import Attempts
+from streams.entry_sending import send_whole
 from streams.log import RecordSender
 from streams.receipt import Receipt
-from streams.records import OutgoingRecord
+from streams.records import OutgoingEntries, OutgoingRecord
 
 
 class PatientSender:
@@ -19,6 +20,13 @@ class PatientSender:
             return await self._sender.send(record)
         except Exception as error:  # noqa: BLE001  # judged by Attempts
             return await self._send_again(record, error)
+
+    async def send_whole(self, entries: OutgoingEntries) -> Receipt | None:
+        """See EntrySender."""
+        try:
+            return await send_whole(self._sender, entries)
+        except Exception:  # noqa: BLE001  # met again by `send`, which waits
+            return None
 
     async def _send_again(self, record: OutgoingRecord, error: Exception) -> Receipt:
         receipts: list[Receipt] = []

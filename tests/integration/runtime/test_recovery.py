@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from streams.entry_sending import written
 from streams.kafka.fetcher import KafkaFetcher
 from streams.kafka.sender import KafkaSender
 from streams.projecting import TableBatch
-from streams.receipt import Acknowledgement
 from streams.runtime.stores.opening import open_store
 from streams.runtime.table_recovery import TableRecovery
 from streams.settings import KafkaSettings
@@ -30,9 +30,7 @@ async def work(table: Table, partition: int, numbers: Sequence[int], sender: Kaf
     batch = TableBatch({"collected": table}, partition)
     deliveries = [(record(it, b"%d/%d" % (partition, it % KEYS)), event(it)) for it in numbers]
     assert fold_each(batch, deliveries) == []
-    receipts = [await sender.send(change) for change in batch.changelog()]
-    acknowledged: list[Acknowledgement] = [await receipt for receipt in receipts]
-    batch.store(acknowledged)
+    batch.store(await written(sender, batch.changelog()))
 
 
 @pytest.mark.parametrize("kind", list(TableStore))

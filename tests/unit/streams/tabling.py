@@ -83,6 +83,18 @@ def batch_on(target: Table) -> TableBatch:
     return TableBatch({"collected": target}, PARTITION)
 
 
+def batch_that_views_again(
+    target: Table, deliveries: Iterable[tuple[RawRecord, Event[Any]]]
+) -> TableBatch:
+    """A batch that lets go of these events, and gets them again by the place of their records."""
+    known = {(record.topic, record.offset): event for record, event in deliveries}
+
+    def view_again(records: Sequence[RawRecord]) -> Sequence[Event[Any]]:
+        return [known[it.topic, it.offset] for it in records]
+
+    return TableBatch({"collected": target}, PARTITION, view_again)
+
+
 def fold_each(
     batch: TableBatch, deliveries: Iterable[tuple[RawRecord, Event[Any]]]
 ) -> Sequence[RawRecord]:
@@ -122,6 +134,11 @@ def _fold_singly(
             else:
                 buried.append(failed.record)
     return buried
+
+
+def changelog_of(batch: TableBatch) -> list[OutgoingRecord]:
+    """What a batch writes, record by record."""
+    return [record for entries in batch.changelog() for record in entries.records()]
 
 
 def changes_of(written: Iterable[OutgoingRecord]) -> list[Change]:

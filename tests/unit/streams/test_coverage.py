@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.coverage import LARGEST_MISSING, Coverage
+from streams.coverage import LARGEST_MISSING, Coverage, OneSource
 from streams.projection import Entry, is_shown
 
 FIRST_FORMAT = (
@@ -117,3 +117,17 @@ def test_each_event_replaces_one_id_of_the_first_format() -> None:
     assert list(known.recent) == ["e2"]
     known.advance("t/0", 9, None, -1)
     assert b"recent" not in known.encode()
+
+
+@given(source=st.text(), generation=st.integers(0, 2**31), position=st.integers(0, 2**62))
+def test_a_coverage_of_one_source_is_written_as_any_other(
+    source: str, generation: int, position: int
+) -> None:
+    known = OneSource.of(source, generation)
+    line = known.beginning + b"%d}}" % position
+    assert line == known.coverage(position).encode()
+    assert Coverage.decode(line) == Coverage(positions={source: position}, generation=generation)
+
+
+def test_an_entry_without_events_is_covered_by_nothing() -> None:
+    assert OneSource.of("s", 3).coverage(-1) == coverage(3)

@@ -8,6 +8,7 @@ from streams.coverage import Coverage
 from streams.projecting import TableBatch
 from streams.projection import Entry
 from streams.table import Changes, MemoryTable
+from tests.unit.streams.tabling import changelog_of
 
 
 def entry(generation: int = 1, **positions: int) -> Entry:
@@ -51,11 +52,11 @@ async def test_an_entry_that_is_not_the_last_record_of_its_key_is_written_again_
 ) -> None:
     recover(table, entry(s=6), entry(s=2), partition=3)
     other, ours = TableBatch({"counted": table}, 0), TableBatch({"counted": table}, 3)
-    assert other.changelog() == []
-    (change,) = ours.changelog()
+    assert changelog_of(other) == []
+    (change,) = changelog_of(ours)
     assert (change.key, change.value, change.partition) == (b"k", entry(s=6).encode(), 3)
     ours.store()
-    assert TableBatch({"counted": table}, 3).changelog() == []
+    assert changelog_of(TableBatch({"counted": table}, 3)) == []
 
 
 async def test_what_is_given_to_another_worker_is_shown_no_more(table: MemoryTable) -> None:

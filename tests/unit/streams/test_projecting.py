@@ -10,10 +10,10 @@ import structlog.testing
 from schemas.event import Event
 from streams.coverage import LARGEST_MISSING
 from streams.emission import EMISSION, Emission
+from streams.entry_sending import Written
 from streams.errors import StateNotStorable
 from streams.projecting import TableBatch
 from streams.projection import Entry, Projection, State
-from streams.receipt import Acknowledgement
 from streams.records import ORIGIN, Origin
 from streams.table import MemoryTable
 from streams.window import SLOT_IDS, is_reserved, slot_key
@@ -22,6 +22,7 @@ from tests.unit.streams.tabling import (
     PARTITION,
     FoldFailed,
     batch_on,
+    changelog_of,
     changes_of,
     event,
     event_id,
@@ -42,7 +43,7 @@ def test_nothing_is_visible_before_store() -> None:
     target = table()
     batch = batch_on(target)
     fold_each(batch, [(record(0), event(1))])
-    _, change = batch.changelog()
+    _, change = changelog_of(batch)
     assert target.keys() == ()
     batch.store()
     assert (change.topic, change.key, change.partition) == ("changelog", b"k", PARTITION)
@@ -52,7 +53,7 @@ def test_nothing_is_visible_before_store() -> None:
 def test_a_batch_writes_the_ids_and_then_one_change_per_entry() -> None:
     batch = batch_on(table())
     fold_each(batch, [(record(at, b"k%d" % (at % 2)), event(at)) for at in range(9)])
-    assert [change.key for change in batch.changelog()] == [slot_key(0), b"k0", b"k1"]
+    assert [change.key for change in changelog_of(batch)] == [slot_key(0), b"k0", b"k1"]
 
 
 def test_a_batch_of_repeats_changes_nothing() -> None:
@@ -60,7 +61,7 @@ def test_a_batch_of_repeats_changes_nothing() -> None:
     for expected in (2, 0):
         batch = batch_on(target)
         fold_each(batch, [(record(5), event(1))])
-        assert len(batch.changelog()) == expected
+        assert len(changelog_of(batch)) == expected
         batch.store()
 
 
@@ -68,10 +69,10 @@ def test_repeats_that_another_owner_had_applied_are_written_for_this_one() -> No
     first = table()
     batch = batch_on(first)
     fold_each(batch, [(record(5), event(1))])
-    later = recovered(changes_of(batch.changelog()), generation=lambda: 1)
+    later = recovered(changes_of(changelog_of(batch)), generation=lambda: 1)
     again = batch_on(later)
     fold_each(again, [(record(5), event(1))])
-    (change,) = again.changelog()
+    (change,) = changelog_of(again)
     entry = Entry.decode(change.value or b"")
     assert (entry.coverage.generation, entry.state) == (1, {"ids": ids(1)})
 
@@ -81,7 +82,7 @@ def test_the_same_event_at_two_places_is_applied_once() -> None:
     batch = batch_on(target)
     places = (record(5), record(6), record(0, b"k", "u"))
     fold_each(batch, [(place, event(1)) for place in places])
-    batch.changelog()
+    changelog_of(batch)
     batch.store()
     assert ids_in(target) == {"k": ids(1)}
 
@@ -102,7 +103,7 @@ def test_repeats_enter_a_window_whose_record_was_lost() -> None:
     first = table()
     batch = batch_on(first)
     fold_each(batch, [(record(0), event(1))])
-    entries_alone = [it for it in changes_of(batch.changelog()) if not is_reserved(it[0] or b"")]
+    entries_alone = [it for it in changes_of(changelog_of(batch)) if not is_reserved(it[0] or b"")]
     target = recovered(entries_alone)
     again = batch_on(target)
     fold_each(again, [(record(0), event(1)), (record(1), event(1))])
@@ -113,7 +114,7 @@ def test_repeats_enter_a_window_whose_record_was_lost() -> None:
 def test_ids_whose_entries_were_never_written_lose_nothing() -> None:
     batch = batch_on(table())
     fold_each(batch, [(record(0), event(1))])
-    ids_alone = [it for it in changes_of(batch.changelog()) if is_reserved(it[0] or b"")]
+    ids_alone = [it for it in changes_of(changelog_of(batch)) if is_reserved(it[0] or b"")]
     target = recovered(ids_alone)
     again = batch_on(target)
     fold_each(again, [(record(0), event(1))])
@@ -128,7 +129,7 @@ def test_an_abandoned_batch_leaves_the_table_as_it_was() -> None:
     done.store()
     abandoned = batch_on(target)
     fold_each(abandoned, [(record(1), event(2))])
-    abandoned.changelog()
+    changelog_of(abandoned)
     again = batch_on(target)
     fold_each(again, [(record(1), event(2)), (record(2), event(3))])
     again.store()
@@ -191,11 +192,11 @@ def test_a_dead_letter_is_applied_when_it_is_redriven_and_only_once() -> None:
     first = batch_on(table())
     deliveries = [(record(at), event(at, "raises" if at == 1 else "good")) for at in range(3)]
     (buried,) = fold_each(first, deliveries)
-    changelog = changes_of(first.changelog())
+    changelog = changes_of(changelog_of(first))
     for offset in range(2):
         batch = batch_on(recovered(changelog))
         fold_each(batch, [(redriven(buried, offset), event(1))])
-        changelog += changes_of(batch.changelog())
+        changelog += changes_of(changelog_of(batch))
         assert ids_in(recovered(changelog)) == {"k": ids(0, 2, 1)}
 
 
@@ -233,7 +234,7 @@ def test_a_key_whose_events_have_all_failed_is_not_shown() -> None:
     target = table()
     batch = batch_on(target)
     fold_each(batch, [(record(0), event(0, "raises"))])
-    change = changes_of(batch.changelog())
+    change = changes_of(changelog_of(batch))
     batch.store()
     for shown in (target, recovered(change)):
         assert (shown.get("k"), shown.keys(), shown.items()) == (None, (), ())
@@ -265,14 +266,14 @@ def test_a_key_that_is_no_text_is_refused_and_cannot_be_noted() -> None:
     with pytest.raises(ValueError, match="utf-8"):
         batch.fold(COLLECTED, record(0, b"\xff"), event(0))
     batch.leave_out(COLLECTED, record(0, b"\xff"))
-    assert batch.changelog() == []
+    assert changelog_of(batch) == []
 
 
 def test_a_state_that_cannot_be_stored_and_was_not_asked_for_stops_the_batch() -> None:
     batch = batch_on(table())
     batch.fold_all(COLLECTED, [(record(0), event(0, "spoils"))])
     with pytest.raises(StateNotStorable, match="collected"):
-        batch.changelog()
+        changelog_of(batch)
 
 
 def test_too_many_dead_letters_of_one_entry_are_said() -> None:
@@ -323,9 +324,9 @@ def test_two_tables_in_one_batch_keep_their_own_ids_and_entries() -> None:
     batch = TableBatch(tables, PARTITION)
     for projection in (COLLECTED, other):
         assert batch.fold_all(projection, [(record(0), event(0))]) == []
-    topics = [change.topic for change in batch.changelog()]
+    topics = [change.topic for change in changelog_of(batch)]
     assert topics == ["changelog"] * 2 + ["other-changelog"] * 2
-    batch.store([Acknowledgement("other-changelog", PARTITION, offset) for offset in (1, 0)])
+    batch.store([Written("other-changelog", range(at, at + 1)) for at in (1, 0)])
     assert [it.partition(PARTITION).next_offset for it in tables.values()] == [0, 2]
     assert ids_in(tables["collected"]) == ids_in(tables["other"]) == {"k": ids(0)}
 
@@ -335,11 +336,11 @@ def test_a_repeat_of_an_event_that_turns_out_to_be_unstorable_is_missed_with_it(
     batch = batch_on(target)
     spoilt = [(record(at), event(1, "spoils")) for at in (0, 1)]
     assert [it.offset for it in fold_each(batch, spoilt)] == [0, 1]
-    batch.changelog()
+    changelog_of(batch)
     batch.store()
     healed = batch_on(target)
     assert fold_each(healed, [(redriven(spoilt[0][0], 0), event(1))]) == []
     assert fold_each(healed, [(redriven(spoilt[1][0], 1), event(1))]) == []
-    healed.changelog()
+    changelog_of(healed)
     healed.store()
     assert ids_in(target) == {"k": ids(1)}

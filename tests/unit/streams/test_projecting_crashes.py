@@ -14,6 +14,7 @@ from streams.records import OutgoingRecord, RawRecord
 from streams.table import Change
 from tests.unit.streams.tabling import (
     batch_on,
+    changelog_of,
     changes_of,
     event,
     fold_read,
@@ -115,7 +116,7 @@ class TableAmongCrashes(RuleBasedStateMachine):
         for buried in fold_read(batch, deliveries[:2], deliveries[2:]):
             if (buried, numbers[buried.offset]) not in self.buried:
                 self.buried.append((buried, numbers[buried.offset]))
-        return batch, batch.changelog()
+        return batch, changelog_of(batch)
 
     def seen(self, number: int) -> Event[Any]:
         return event(number, self.ways[number])

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 import pytest
 
-from streams.coverage import Coverage
+from streams.coverage import Coverage, OneSource
+from streams.memory.table_store import MemoryEntryStore
 from streams.projection import Entry
-from streams.table import HOT_ENTRIES, Change, Changes, OpenEntry, Table
+from streams.table import HOT_ENTRIES, Change, Changes, Table
 from tests.unit.streams.tabling import (
     PARTITION,
     batch_on,
+    changelog_of,
     changes_of,
     event,
     fold_each,
@@ -35,7 +37,7 @@ def of_k(*values: bytes) -> list[Change]:
 def rewritten(target: Table) -> list[Change]:
     """What the next batch writes although it changes nothing."""
     batch = batch_on(target)
-    written = changes_of(batch.changelog())
+    written = changes_of(changelog_of(batch))
     batch.store()
     return written
 
@@ -147,30 +149,59 @@ def test_a_cleared_partition_is_recovered_from_the_beginning() -> None:
     assert ids_in(target).keys() == {"k"}
 
 
-def test_an_entry_is_read_once_and_kept_until_many_others_were_in_work() -> None:
-    target = recovered(of_k(value(s=6)))
-    partition = target.partition(PARTITION)
-    entry = partition.take(b"k")
-    assert entry is not None
-    partition.store(Changes({}, {b"k": entry}))
-    assert partition.take(b"k") is entry
-    partition.store(Changes({}, {b"k": entry}))
+class CountingStore(MemoryEntryStore):
+    """Counts how often it was asked."""
+
+    asked = 0
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        self.asked += 1
+        return super().get(partition, key)
+
+
+def test_an_entry_is_kept_at_hand_until_many_others_were_in_work() -> None:
+    store = CountingStore()
+    partition = Table("changelog", store).partition(PARTITION)
+    partition.store(Changes({b"k": value(s=6)}))
     for first in (0, 1):
-        others = {b"%d/%d" % (first, it): OpenEntry(Coverage(), None) for it in range(HOT_ENTRIES)}
-        partition.store(Changes({}, others))
+        entry = partition.take(b"k")
+        assert entry is not None
+        assert (entry.coverage.positions, store.asked) == ({"s": 6}, 0)
+        partition.store(Changes({b"%d/%d" % (first, it): value(s=1) for it in range(HOT_ENTRIES)}))
     again = partition.take(b"k")
     assert again is not None
-    assert again is not entry
-    assert again.coverage == entry.coverage
+    assert (again.coverage.positions, store.asked) == ({"s": 6}, 1)
 
 
-def test_a_recovery_forgets_what_was_kept_read() -> None:
+def test_a_recovery_forgets_what_was_at_hand() -> None:
     target = recovered(of_k(value(s=6)))
     partition = target.partition(PARTITION)
-    entry = partition.take(b"k")
-    assert entry is not None
-    partition.store(Changes({}, {b"k": entry}))
+    partition.store(Changes({b"k": value(s=7)}))
     partition.recover(of_k(value(s=9)), None)
     again = partition.take(b"k")
     assert again is not None
     assert again.coverage.positions == {"s": 9}
+
+
+@pytest.mark.parametrize(
+    ("stored", "has_one_source"),
+    [
+        (value(1, s=6), True),
+        (value(2, s=6), False),
+        (value(1, s=6, t=2), False),
+        (value(1, t=2), False),
+        (b'{"version":2,"generation":1,"positions":{"s":6},"missing":{"s":[3]}}\n{}', False),
+        (b'{"version":2,"generation":1,"positions":{"s":6},"recent":["e1"]}\n{}', False),
+        (b'{"state":{"seen":3},"positions":{"s":6},"recent":[],"generation":1}', False),
+    ],
+)
+def test_a_coverage_is_read_unless_it_is_a_position_in_the_expected_source(
+    stored: bytes, *, has_one_source: bool
+) -> None:
+    partition = table().partition(PARTITION)
+    partition.store(Changes({b"k": stored}))
+    read, known = partition.take(b"k"), partition.take(b"k", OneSource.of("s", 1))
+    assert read is not None
+    assert known is not None
+    assert (read.has_one_source, known.has_one_source) == (False, has_one_source)
+    assert (known.coverage, known.stored) == (read.coverage, read.stored)

@@ -10,6 +10,7 @@ import structlog.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.entry_sending import Written
 from streams.errors import PartitionMismatch
 from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemoryLog
@@ -20,7 +21,7 @@ from streams.runtime.stores.opening import open_store
 from streams.runtime.table_recovery import RecoveryProgress, TableRecovery
 from streams.table import MemoryTable, Table
 from streams.table_store import TableStore
-from tests.unit.streams.tabling import event, fold_each, ids_in, record
+from tests.unit.streams.tabling import changelog_of, event, fold_each, ids_in, record
 
 CHANGELOG = "changelog"
 
@@ -75,7 +76,8 @@ class Rig:
         """A batch that is acknowledged and stored."""
         batch = TableBatch({"collected": table}, partition)
         fold_each(batch, [(record(it, b"k%d" % partition), event(it)) for it in numbers])
-        batch.store([self.log.append(change) for change in batch.changelog()])
+        places = [self.log.append(change) for change in changelog_of(batch)]
+        batch.store([Written(it.topic, range(it.offset, it.offset + 1)) for it in places])
 
     async def recover(self, table: Table, *partitions: int) -> None:
         await self.recovery.recover({"collected": table}, partitions)

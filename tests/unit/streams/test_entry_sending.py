@@ -1,0 +1,217 @@
+"""Entries of a changelog go to Kafka many at a time, and are told apart in nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import OutOfOrderSequenceNumber
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.attempts import Attempts
+from streams.entry_sending import Written, send_whole, written
+from streams.kafka import sender as sender_module
+from streams.kafka.batching import WHOLE_BYTES
+from streams.kafka.clients import BATCH_BYTES
+from streams.kafka.sender import KafkaSender
+from streams.memory.log import MemoryLog, MemorySender
+from streams.records import OutgoingEntries, OutgoingRecord
+from streams.retry import RetrySchedule
+from streams.runtime.patience import PatientSender
+from streams.settings import KafkaSettings
+
+WAIT_S = 5.0
+LZ4 = 3
+
+
+class Client:
+    """A producer with real batches, which delivers what it is given unless it `fails`."""
+
+    client = None
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.batches: list[BatchBuilder] = []
+        self.offset = 10
+        self.fails = fails
+
+    def create_batch(self) -> BatchBuilder:
+        return BatchBuilder(BATCH_BYTES, LZ4)
+
+    async def send_batch(
+        self, batch: BatchBuilder, topic: str, *, partition: int
+    ) -> asyncio.Future[Any]:
+        self.batches.append(batch)
+        delivery: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self.fails:
+            delivery.set_exception(OutOfOrderSequenceNumber())
+        else:
+            delivery.set_result(SimpleNamespace(offset=self.offset))
+            self.offset += batch.record_count()
+        return delivery
+
+    async def stop(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def given(self) -> list[tuple[bytes | None, bytes | None]]:
+        """Keys and values, in order, as a broker reads them."""
+        return [pair for batch in self.batches for pair in _read(batch)]
+
+
+def _read(batch: BatchBuilder) -> list[tuple[bytes | None, bytes | None]]:
+    found = MemoryRecords(bytes(batch._build())).next_batch()
+    return [(it.key, it.value) for it in found or ()]
+
+
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    """The clients that the sender gets, one after the other."""
+    waiting: list[Client] = []
+
+    async def connect(settings: KafkaSettings, create: object) -> Client:
+        return waiting.pop(0)
+
+    async def partitions(*_: object) -> Sequence[int]:
+        return [0]
+
+    async def abandon(client: Client) -> None:
+        """Its deliveries stay as they are."""
+
+    monkeypatch.setattr(sender_module, "connect", connect)
+    monkeypatch.setattr(sender_module, "wait_for_topic", partitions)
+    monkeypatch.setattr(sender_module, "abandon", abandon)
+    return waiting
+
+
+def kafka_sender() -> KafkaSender:
+    return KafkaSender(
+        KafkaSettings(bootstrap="nowhere:1", acknowledge_timeout_s=None, linger_ms=0)
+    )
+
+
+def entries(*values: bytes) -> OutgoingEntries:
+    return OutgoingEntries("t", 0, [(b"k%d" % at, value) for at, value in enumerate(values)])
+
+
+async def known(sender: KafkaSender) -> None:
+    """The topic is known to the client from its first record on."""
+    await (await sender.send(OutgoingRecord("t", b"first", b"", partition=0)))
+
+
+async def test_entries_have_one_receipt_and_follow_each_other(clients: list[Client]) -> None:
+    client = Client()
+    clients += [client]
+    sender = kafka_sender()
+    await known(sender)
+    async with asyncio.timeout(WAIT_S):
+        found = await written(sender, [entries(b"a", b"b"), entries(b"c")])
+    assert found == [Written("t", range(11, 13)), Written("t", range(13, 14))]
+    assert client.given[1:] == [(b"k0", b"a"), (b"k1", b"b"), (b"k0", b"c")]
+    assert [sample.value for sample in sender.samples()] == [4, 4, 0, 0]
+    await sender.close()
+
+
+async def test_entries_of_a_topic_that_is_not_known_yet_are_sent_one_by_one(
+    clients: list[Client],
+) -> None:
+    clients += [Client()]
+    sender = kafka_sender()
+    assert await send_whole(sender, entries(b"a", b"b")) is None
+    async with asyncio.timeout(WAIT_S):
+        found = await written(sender, [entries(b"a", b"b")])
+    assert [at for it in found for at in it.offsets] == [10, 11]
+    await sender.close()
+
+
+async def test_entries_that_no_batch_holds_are_sent_one_by_one(clients: list[Client]) -> None:
+    client = Client()
+    clients += [client]
+    sender = kafka_sender()
+    await known(sender)
+    large = entries(bytes(WHOLE_BYTES // 2), bytes(WHOLE_BYTES))
+    assert await send_whole(sender, large) is None
+    async with asyncio.timeout(WAIT_S):
+        await written(sender, [large])
+    assert client.given[1:] == list(large.entries)
+    await sender.close()
+
+
+async def test_a_client_that_fails_leaves_whole_entries_to_its_successor(
+    clients: list[Client],
+) -> None:
+    first, second = Client(), Client()
+    clients += [first, second]
+    sender = kafka_sender()
+    await known(sender)
+    first.fails = True
+    sent = [entries(b"a", b"b"), entries(b"c", b"d")]
+    async with asyncio.timeout(WAIT_S):
+        found = await written(sender, sent)
+    assert found == [Written("t", range(10, 12)), Written("t", range(12, 14))]
+    assert second.given == [pair for one in sent for pair in one.entries]
+    await sender.close()
+
+
+async def test_entries_for_which_there_is_no_room_wait_for_it(clients: list[Client]) -> None:
+    clients += [Client()]
+    sender = KafkaSender(
+        KafkaSettings(
+            bootstrap="nowhere:1", acknowledge_timeout_s=None, linger_ms=0, buffer_records=2
+        )
+    )
+    await known(sender)
+    async with asyncio.timeout(WAIT_S):
+        found = await written(sender, [entries(b"a", b"b", b"c"), entries(b"d"), entries(b"e")])
+    assert [len(it.offsets) for it in found] == [3, 1, 1]
+    await sender.close()
+
+
+async def test_a_sender_that_knows_records_alone_is_given_records() -> None:
+    log = MemoryLog()
+    found = await written(MemorySender(log), [entries(b"a", b"b")])
+    assert found == [Written("t", range(1)), Written("t", range(1, 2))]
+    assert [record.value for record in log.topic("t")] == [b"a", b"b"]
+
+
+async def test_patience_leaves_to_single_records_what_goes_wrong(clients: list[Client]) -> None:
+    clients += [Client()]
+    sender = kafka_sender()
+    await sender.close()
+    patient = PatientSender(sender, Attempts(RetrySchedule()))
+    assert await send_whole(patient, entries(b"a")) is None
+
+
+@given(sizes=st.lists(st.integers(0, WHOLE_BYTES // 256 - 64), min_size=1, max_size=256))
+def test_an_empty_batch_has_room_for_all_that_go_together(sizes: list[int]) -> None:
+    whole = entries(*map(bytes, sizes))
+    client = Client()
+
+    async def send() -> None:
+        sender = kafka_sender()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(sender_module, "connect", _giving(client))
+            patched.setattr(sender_module, "wait_for_topic", _one_partition)
+            await known(sender)
+            receipts = [await send_whole(sender, whole) for _ in range(4)]
+            assert None not in receipts
+            await sender.close()
+
+    asyncio.run(send())
+    assert client.given[1:] == list(whole.entries) * 4
+
+
+def _giving(client: Client) -> Any:
+    async def connect(*_: object) -> Client:
+        return client
+
+    return connect
+
+
+async def _one_partition(*_: object) -> Sequence[int]:
+    return [0]
