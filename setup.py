@@ -2,7 +2,7 @@
 
 from setuptools import Extension, setup
 
-SHARED = ["schemas/_varint.h"]
+SHARED = ["schemas/_named_tuple.h", "schemas/_varint.h"]
 NATIVE = ("schemas._native_reading", "streams.kafka._native_records", "connectors._native_rows")
 
 setup(

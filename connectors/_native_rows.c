@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../schemas/_named_tuple.h"
+
 /* What native.py must speak; raised when arguments or columns change. */
 #define ROWS_FORMAT 1
 
@@ -163,7 +165,7 @@ command_of(RowMaker *self, PyObject *event, PyObject *version, PyObject *metadat
 static PyObject *
 row_of(PyTypeObject *row_type, PyObject **columns)
 {
-    PyObject *row = row_type->tp_alloc(row_type, COLUMNS);
+    PyObject *row = new_named_tuple(row_type, COLUMNS);
     for (int at = 0; row != NULL && at < COLUMNS; at++) {
         PyTuple_SET_ITEM(row, at, Py_NewRef(columns[at]));
     }
@@ -440,9 +442,6 @@ put_null(Block *block)
 static int
 put_text(Block *block, PyObject *value)
 {
-    if (PyBytes_CheckExact(value)) {
-        return put_bytes(block, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value));
-    }
     if (!PyUnicode_CheckExact(value)) {
         return -1;
     }

@@ -57,7 +57,7 @@ class EventRow(NamedTuple):
 
 
 def event_row(event: Event[Any], framed: bytes, *, with_json: bool) -> EventRow:
-    """The row of an event, which was taken `as_stored`: its payload becomes the column `data`.
+    """The row of an event; with JSON of one taken `as_stored`, whose payload becomes `data`.
 
     Raises Unstorable, or SchemaError when its data cannot be decoded.
     """

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <structmember.h>
 
+#include "_named_tuple.h"
 #include "_varint.h"
 
 /* What native_program.py must speak; raised with every change of the programs. */
@@ -338,8 +339,7 @@ read_mapping(const Step *step, Cursor *cursor)
 static PyObject *
 named_tuple(PyObject *class, PyObject **values, Py_ssize_t width)
 {
-    PyTypeObject *type = (PyTypeObject *)class;
-    PyObject *made = type->tp_alloc(type, width);
+    PyObject *made = new_named_tuple((PyTypeObject *)class, width);
     if (made == NULL) {
         return NULL;
     }

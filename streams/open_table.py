@@ -178,8 +178,7 @@ class OpenTable:
 
     def _fold(self, run: Run) -> None:
         """Fold what is left of a run, but for halted entries; raises where a fold fails."""
-        projection, place_of, halted = self._projection, self._place_of, run.halted
-        fold = projection.fold
+        fold, place_of, halted = self._projection.fold, self._place_of, run.halted
         entries, claims, window = self._entries, self._claims, self._window
         for record, event in run.left:
             key = record.key or b""
@@ -209,7 +208,7 @@ class OpenTable:
                         self._leaning[event_id].append((record, event))
                 else:
                     state = fold(entry.state, event)
-                    entry.state = state if type(state) is dict else checked(projection, state)
+                    entry.state = state if type(state) is dict else checked(self._projection, state)
                     claims[event_id] = (source, offset)
                     entry.folded = entry.folded or []
                     entry.folded.append((record, event))

@@ -32,22 +32,19 @@ _LETTERS: Final[Mapping[str, str]] = {
 """What the part in C calls the types that it sends."""
 
 
-async def write_rows(
-    copy: AsyncCopy, types: Sequence[str], rows: Sequence[tuple[Any, ...]]
-) -> None:
-    """Write rows of columns of these types, by Postgres' names; a text may be given as its bytes.
+async def write_rows(copy: AsyncCopy, types: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
+    """Write rows of columns of these types, by Postgres' names, on a connection that speaks UTF-8.
 
     Raises what the driver says of a value that it cannot send.
     """
     copy.set_types(types)
-    written = await _write_packed(copy, types, rows) if native.IN_USE else 0
+    can_pack = native.IN_USE and _LETTERS.keys() >= set(types)
+    written = await _write_packed(copy, types, rows) if can_pack else 0
     if written < len(rows):
         await _write_by_driver(copy, rows, written)
 
 
-async def _write_packed(
-    copy: AsyncCopy, types: Sequence[str], rows: Sequence[tuple[Any, ...]]
-) -> int:
+async def _write_packed(copy: AsyncCopy, types: Sequence[str], rows: list[tuple[Any, ...]]) -> int:
     """Write rows until one is not sent from here; returns how many that were."""
     letters = "".join(_LETTERS[name] for name in types)
     await copy.write(_SIGNATURE)
@@ -62,7 +59,7 @@ async def _write_packed(
     return written
 
 
-async def _write_by_driver(copy: AsyncCopy, rows: Sequence[tuple[Any, ...]], first: int) -> None:
+async def _write_by_driver(copy: AsyncCopy, rows: list[tuple[Any, ...]], first: int) -> None:
     """What write_row() of the copy does, in larger blocks."""
     encode = copy.formatter.write_row
     pending = bytearray()

@@ -45,6 +45,8 @@ class Database:
             check=self._check,
             kwargs={
                 "autocommit": True,
+                # Whatever the database, the address or the environment says: texts are sent so.
+                "client_encoding": "UTF8",
                 "connect_timeout": max(2, round(settings.acquire_timeout_s)),
                 "options": session_options(settings),
             },

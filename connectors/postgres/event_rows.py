@@ -124,7 +124,7 @@ async def _stream(
     connection: Connection,
     query: LiteralString,
     types: Sequence[str],
-    rows: Sequence[tuple[Any, ...]],
+    rows: list[tuple[Any, ...]],
 ) -> None:
     async with connection.cursor() as cursor, cursor.copy(query) as copy:
         await write_rows(copy, types, rows)

@@ -10,6 +10,7 @@
 #include <Python.h>
 #include <stdint.h>
 
+#include "../../schemas/_named_tuple.h"
 #include "../../schemas/_varint.h"
 
 /* What record_batches.py must speak; raised when the arguments of `unpack` change. */
@@ -173,7 +174,7 @@ make_record(const Batch *batch, long long offset, long long timestamp, Cursor *c
         && (fields[3] = PyLong_FromLongLong(timestamp)) != NULL
         && (fields[4] = read_bytes(cursor)) != NULL && (fields[5] = read_bytes(cursor)) != NULL
         && (fields[6] = read_headers(cursor, batch->seen)) != NULL) {
-        record = batch->record_type->tp_alloc(batch->record_type, FIELDS_OF_A_RECORD);
+        record = new_named_tuple(batch->record_type, FIELDS_OF_A_RECORD);
     }
     for (int place = 0; place < FIELDS_OF_A_RECORD; place++) {
         if (record == NULL) {

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
+from schemas.errors import WundrError
 from streams.errors import BrokerUnavailable
 from streams.kafka.clients import OffsetReset, connect, new_consumer, partitions_of, stop
 from streams.kafka.errors import kafka_errors
@@ -61,12 +62,24 @@ class KafkaGroupReader:
         """The next records; none while the broker is away. Raises what the listener has raised."""
         consumer, assignments = self._started
         assignments.raise_failure()
-        at_once: dict[TopicPartition, list[RawRecord]] = {}
-        if shares > 1:
-            assigned = sorted(TopicPartition(*key) for key in consumer.assignment())
-            for share in filter(None, (assigned[first::shares] for first in range(shares))):
-                at_once |= await take_records(consumer, max_records, 0, share)
+        at_once = await self._of_shares(consumer, max_records, shares) if shares > 1 else {}
         return at_once or await take_records(consumer, max_records, timeout_s)
+
+    @staticmethod
+    async def _of_shares(
+        consumer: AIOKafkaConsumer, max_records: int, shares: int
+    ) -> Mapping[TopicPartition, list[RawRecord]]:
+        """What has been fetched of each share. An error waits for what was taken before it."""
+        assigned = sorted(TopicPartition(*key) for key in consumer.assignment())
+        taken: dict[TopicPartition, list[RawRecord]] = {}
+        for share in filter(None, (assigned[first::shares] for first in range(shares))):
+            try:
+                taken |= await take_records(consumer, max_records, 0, share)
+            except WundrError:
+                if not taken:
+                    raise
+                break
+        return taken
 
     async def positions(self) -> Mapping[TopicPartition, int]:
         """See GroupReader. Raises BrokerUnavailable."""

@@ -55,9 +55,10 @@ async def take_records(
 class _RawResults(OrderedDict[KafkaPartition, Any]):
     """What was fetched, by partition; each result is changed when it is put here.
 
-    Nothing in a result holds the result: its bytes, often a megabyte, go when it goes from here.
-    In a cycle they would stay until cycles are looked for, which may be after millions of records
-    (streams/runtime/collecting.py).
+    Nothing of ours in a result holds the result: its bytes, often a megabyte, go when it goes from
+    here. In a cycle they would stay until cycles are looked for, which may be after millions of
+    records (streams/runtime/collecting.py); aiokafka's own, of records that are not taken to the
+    end, is left where they are not unpacked.
     """
 
     def __setitem__(self, source: KafkaPartition, result: Any) -> None:

@@ -134,7 +134,28 @@ async def test_shares_of_the_partitions_all_get_some(log: Log) -> None:
     assert together, "while there are records of both shares they come together"
     assert together == [{0, 1}] * len(together)
     assert {len(records) for read in reads for records in read.values()} == {5}
+    assert max(map(len, reads)) == 2, "so many of each share, not of each partition"
     await member.close()
+
+
+async def test_records_of_shares_that_come_while_it_waits_are_given(log: Log) -> None:
+    member = log.member("waiting", Listener())
+    await member.start()
+    assert await member.read(5, 0.05, shares=2) == {}
+    reading = asyncio.create_task(take_shares(member, 10))
+    await log.send(10)
+    assert [record.offset for record in await reading] == list(range(10))
+    await member.close()
+
+
+async def take_shares(member: GroupReader, count: int) -> list[RawRecord]:
+    """Read so many records by more shares than there are partitions."""
+    found: list[RawRecord] = []
+    async with asyncio.timeout(WAIT_S):
+        while len(found) < count:
+            for records in (await member.read(5, 0.2, shares=2 * PARTITIONS)).values():
+                found += records
+    return found
 
 
 async def test_an_explicit_partition_is_obeyed_and_one_that_does_not_exist_refused(

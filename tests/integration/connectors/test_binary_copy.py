@@ -9,6 +9,8 @@ import pytest
 from connectors import native
 from connectors.postgres import binary_copy
 from connectors.postgres.binary_copy import write_rows
+from connectors.postgres.database import Database
+from connectors.settings import PostgresSettings
 
 pytestmark = pytest.mark.postgres
 
@@ -59,6 +61,49 @@ async def test_rows_arrive_in_order_whoever_encodes_them(
         rows[first_unusual] = unusual(first_unusual)
     assert sum(len(row[-1] or b"") for row in rows) > 2 * binary_copy.BLOCK_BYTES
     assert await stored(fresh_database, rows) == rows
+
+
+@pytest.mark.parametrize("rows", [[unusual(0)], [plain(0), unusual(1)]])
+async def test_no_last_row_is_left_out(fresh_database: str, rows: list[Row]) -> None:
+    assert await stored(fresh_database, rows) == rows
+
+
+async def test_a_last_row_in_a_block_of_its_own_is_not_left_out(
+    fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binary_copy, "BLOCK_BYTES", 1)
+    rows = [plain(0), plain(1), unusual(2)]
+    assert await stored(fresh_database, rows) == rows
+
+
+async def test_texts_are_stored_as_they_are_whatever_the_environment_says(
+    fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    async with (
+        Database(PostgresSettings(dsn=fresh_database)) as database,
+        database.transaction() as connection,
+    ):
+        await connection.execute("CREATE TABLE named (name text)")
+        async with (
+            connection.cursor() as cursor,
+            cursor.copy("COPY named FROM STDIN (FORMAT binary)") as copy,
+        ):
+            await write_rows(copy, ("text",), [("Zoë",)])
+        found = await connection.execute("SELECT name, octet_length(name) FROM named")
+        assert await found.fetchall() == [("Zoë", 4)]
+
+
+async def test_a_type_that_is_not_sent_in_c_is_left_to_the_driver(fresh_database: str) -> None:
+    async with await psycopg.AsyncConnection.connect(fresh_database) as connection:
+        await connection.execute("CREATE TABLE held (name text, is_so bool)")
+        async with (
+            connection.cursor() as cursor,
+            cursor.copy("COPY held FROM STDIN (FORMAT binary)") as copy,
+        ):
+            await write_rows(copy, ("text", "bool"), [("a", True), ("b", None)])
+        found = await connection.execute("SELECT * FROM held")
+        assert await found.fetchall() == [("a", True), ("b", None)]
 
 
 async def test_what_cannot_be_sent_is_said_by_the_driver(fresh_database: str) -> None:

@@ -1,11 +1,14 @@
 """Rows that are made in C beside those made in Python: the same answer to everything."""
 
+import os
 import shutil
 import struct
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import time as clock
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +39,7 @@ from tests.unit.schemas.test_event_view import events
 CATALOG: Final = Catalog.load()
 CODEC: Final = Codec(CATALOG)
 EVENT: Final = factory(CATALOG).create(file_processed(), aggregate_id="a1:schemas/event.py")
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_2000: Final = datetime(2000, 1, 1, tzinfo=UTC)
 HEADERS: Final = Path(sysconfig.get_paths()["include"], "Python.h")
 """What a compiler needs of this Python."""
@@ -91,6 +95,33 @@ def test_a_row_is_that_which_python_makes(event: Event[Any], framed: bytes, data
         assert found == expected
         assert type(found) is type(expected)
         assert list(map(type, found)) == list(map(type, expected))
+        assert hash(found) == hash(expected)
+
+
+@needs_c
+@pytest.mark.parametrize(
+    "day",
+    [
+        *(date(1, 1, 1), date(1600, 2, 29), date(1900, 2, 28), date(1900, 3, 1)),
+        *(date(1969, 12, 31), date(1970, 1, 1), date(2000, 2, 29), date(2000, 3, 1)),
+        *(date(2026, 12, 31), date(2400, 2, 29), date(9999, 12, 31)),
+    ],
+)
+def test_every_day_of_the_calendar_is_that_of_python(day: date) -> None:
+    time = datetime.combine(day, clock(23, 59, 59, 999_000), UTC)
+    ms = (time - EPOCH) // timedelta(milliseconds=1)
+    event = Event(EVENT.envelope._replace(timestamp_ms=ms), EVENT.data)
+    row = maker(fallback=lambda *_: pytest.fail("asked")).make(event, CODEC.encode(EVENT), None)
+    assert row.timestamp == time
+    block, _ = native.rows.pack("z", [(row.timestamp,)], 0, 1)
+    assert unpacked("z", block) == [(time,)]
+
+
+@needs_c
+@pytest.mark.parametrize("time", [True, 1.5, None, "1"])
+def test_a_time_that_is_no_whole_number_is_judged_in_python(time: object) -> None:
+    event = Event(EVENT.envelope._replace(timestamp_ms=time), EVENT.data)  # type: ignore[arg-type]  # on purpose
+    assert maker(fallback=lambda *_: "asked").make(event, CODEC.encode(EVENT), None) == "asked"
 
 
 def maker(fallback: Any = _judged) -> Any:
@@ -127,17 +158,27 @@ def test_what_ends_a_program_is_not_answered_by_python() -> None:
 def test_nothing_is_kept_of_a_row() -> None:
     framed, make = CODEC.encode(EVENT), maker().make
     broken = Event(EVENT.envelope._replace(id="\x00"), EVENT.data)
+    commanded = Event(
+        EVENT.envelope._replace(
+            aggregate=Aggregate("SourceFile", "a1", 2),
+            metadata=Metadata(extra={COMMAND_ID: "c1"}),
+        ),
+        EVENT.data,
+    )
+    described = _described(EVENT.source, "SourceFile")
 
     def some() -> int:
         for _ in range(300):
             row = make(EVENT, framed, None)
+            assert make(commanded, framed, None).command_id == "c1"
             answer(lambda: make(broken, framed, None))
             native.rows.pack("t" * 5, [row[:3] + row[7:9]], 0, 1)
             native.rows.pack("t4", [("é", 1), ("a\x00", 2)], 0, 1_000)
         return sys.getallocatedblocks()
 
-    before = min(some() for _ in range(3))
+    before, holders = min(some() for _ in range(3)), sys.getrefcount(described)
     assert some() < before + 50
+    assert sys.getrefcount(described) == holders
 
 
 def test_an_event_that_cannot_be_stored_is_refused_by_name() -> None:
@@ -210,6 +251,7 @@ def test_what_is_packed_is_what_was_given(draw: st.DataObject, columns: str) -> 
         ("t", "\x00é"),
         ("t", "\ud800"),
         ("t", 1),
+        ("t", b"text"),
         ("2", 2**15),
         ("4", -(2**31) - 1),
         ("8", 2**63),
@@ -225,6 +267,36 @@ def test_what_is_packed_is_what_was_given(draw: st.DataObject, columns: str) -> 
 )
 def test_what_is_out_of_the_ordinary_is_left_to_the_driver(column: str, value: object) -> None:
     assert native.rows.pack("4" + column, [(1, None), (2, value)], 0, 1_000) is None
+
+
+@needs_c
+def test_a_block_ends_behind_the_row_that_fills_it() -> None:
+    block, following = native.rows.pack("4", [(1,)] * 3, 0, 1)
+    assert (unpacked("4", block), following) == ([(1,)], 1)
+
+
+@pytest.mark.parametrize(("setting", "in_use"), [("1", False), ("0", native.AVAILABLE)])
+def test_a_process_can_do_without_them(setting: str, in_use: bool) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from connectors import native; print(native.IN_USE)"],
+        env=os.environ | {"WUNDR_PURE": setting},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{in_use}\n"
+
+
+def test_a_part_of_another_release_is_not_used() -> None:
+    program = (
+        "import sys, types; other = types.ModuleType('connectors._native_rows');"
+        "other.ROWS_FORMAT = 0; sys.modules[other.__name__] = other;"
+        "from connectors import event_row, native; print(native.IN_USE)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
 
 
 @needs_c

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from streams.memory.log import MemoryLog, MemorySender
 from streams.memory.schemas import MemoryWriterSchemas
 from streams.parking.letter import LAST_ERROR, REASON
 from streams.reading import EventReading
-from streams.records import OutgoingRecord
+from streams.records import OutgoingRecord, RawRecord, TopicPartition
 from tests.unit.connectors.memory_target import MemoryTarget
 
 CATALOG = Catalog.load()
@@ -58,6 +58,7 @@ class Bench:
     target: MemoryTarget = field(default_factory=MemoryTarget)
     steps: list[SinkStep] = field(default_factory=list)
     settings: SinkSettings = SETTINGS
+    reader: type[MemoryGroupReader] = MemoryGroupReader
 
     def put(self, *events: Event[Any]) -> None:
         for event in events:
@@ -67,7 +68,7 @@ class Bench:
         codec = Codec(CATALOG)
         schemas = ImpatientSchemas(MemoryWriterSchemas(self.log, codec, wait_s=0))
         edges = SinkEdges(
-            readers=lambda listener: MemoryGroupReader(
+            readers=lambda listener: self.reader(
                 self.log, SETTINGS.group, (STORE_EVENTS,), listener
             ),
             sender=MemorySender(self.log),
@@ -108,6 +109,23 @@ async def test_every_archived_event_is_stored_with_its_bytes() -> None:
         await bench.until(lambda: bench.is_drained)
     assert set(bench.target.rows) == {event.id for event in events}
     assert bench.target.rows["e-7"].framed == CODEC.encode(events[7])
+
+
+async def test_each_writer_is_given_a_share_of_the_partitions() -> None:
+    asked: list[int] = []
+
+    class Noting(MemoryGroupReader):
+        async def read(
+            self, max_records: int = 500, timeout_s: float = 1.0, *, shares: int = 1
+        ) -> Mapping[TopicPartition, list[RawRecord]]:
+            asked.append(shares)
+            return await super().read(max_records, timeout_s, shares=shares)
+
+    bench = Bench(settings=replace(SETTINGS, writers=3), reader=Noting)
+    bench.put(started(1))
+    async with bench.running():
+        await bench.until(lambda: bench.is_drained)
+    assert set(asked) == {3}
 
 
 async def test_an_event_that_comes_twice_is_stored_once() -> None:
