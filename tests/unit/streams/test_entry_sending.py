@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from streams.attempts import Attempts
 from streams.entry_sending import Written, send_whole, written
+from streams.errors import BrokerUnavailable
 from streams.kafka import sender as sender_module
 from streams.kafka.batching import WHOLE_BYTES
 from streams.kafka.clients import BATCH_BYTES
@@ -25,13 +26,14 @@ from streams.records import OutgoingEntries, OutgoingRecord
 from streams.retry import RetrySchedule
 from streams.runtime.patience import PatientSender
 from streams.settings import KafkaSettings
+from tests.unit.streams.buffered import until_all_wait
 
 WAIT_S = 5.0
 LZ4 = 3
 
 
 class Client:
-    """A producer with real batches, which delivers what it is given unless it `fails`."""
+    """A producer with real batches; it delivers what it is given unless it `fails` or `keeps` it."""
 
     client = None
 
@@ -39,6 +41,7 @@ class Client:
         self.batches: list[BatchBuilder] = []
         self.offset = 10
         self.fails = fails
+        self.keeps = False
 
     def create_batch(self) -> BatchBuilder:
         return BatchBuilder(BATCH_BYTES, LZ4)
@@ -50,7 +53,7 @@ class Client:
         delivery: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self.fails:
             delivery.set_exception(OutOfOrderSequenceNumber())
-        else:
+        elif not self.keeps:
             delivery.set_result(SimpleNamespace(offset=self.offset))
             self.offset += batch.record_count()
         return delivery
@@ -89,9 +92,9 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     return waiting
 
 
-def kafka_sender() -> KafkaSender:
+def kafka_sender(**settings: int) -> KafkaSender:
     return KafkaSender(
-        KafkaSettings(bootstrap="nowhere:1", acknowledge_timeout_s=None, linger_ms=0)
+        KafkaSettings(bootstrap="nowhere:1", acknowledge_timeout_s=None, linger_ms=0, **settings)
     )
 
 
@@ -160,15 +163,84 @@ async def test_a_client_that_fails_leaves_whole_entries_to_its_successor(
 
 async def test_entries_for_which_there_is_no_room_wait_for_it(clients: list[Client]) -> None:
     clients += [Client()]
-    sender = KafkaSender(
-        KafkaSettings(
-            bootstrap="nowhere:1", acknowledge_timeout_s=None, linger_ms=0, buffer_records=2
-        )
-    )
+    sender = kafka_sender(buffer_records=2)
     await known(sender)
     async with asyncio.timeout(WAIT_S):
         found = await written(sender, [entries(b"a", b"b", b"c"), entries(b"d"), entries(b"e")])
     assert [len(it.offsets) for it in found] == [3, 1, 1]
+    await sender.close()
+
+
+async def test_no_more_entries_are_taken_than_the_buffer_and_one_send_hold(
+    clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client()
+    clients += [client]
+    sender = kafka_sender(buffer_records=2)
+    await known(sender)
+    client.keeps = True
+    assert await send_whole(sender, entries(b"a", b"b")) is not None
+    waiting = asyncio.create_task(send_whole(sender, entries(b"c")))
+    await until_all_wait()
+    assert not waiting.done()
+    monkeypatch.setattr(sender_module, "DRAIN_S", 0.0)
+    await sender.close()
+    async with asyncio.timeout(WAIT_S):
+        assert await waiting is None
+
+
+async def test_entries_whose_sender_closes_as_they_wait_keep_nobody_behind_them_waiting(
+    clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client()
+    clients += [client]
+    sender = kafka_sender(buffer_records=2)
+    await known(sender)
+    client.keeps = True
+    await send_whole(sender, entries(b"a", b"b"))
+    whole = [asyncio.create_task(send_whole(sender, entries(b"c"))) for _ in range(2)]
+    await until_all_wait()
+    behind = [
+        asyncio.create_task(sender.send(OutgoingRecord("t", b"k", b"", partition=0)))
+        for _ in range(2)
+    ]
+    await until_all_wait()
+    monkeypatch.setattr(sender_module, "DRAIN_S", 0.0)
+    await sender.close()
+    async with asyncio.timeout(WAIT_S):
+        assert await asyncio.gather(*whole) == [None, None]
+        refused = await asyncio.gather(*behind, return_exceptions=True)
+    assert [type(it) for it in refused] == [BrokerUnavailable, BrokerUnavailable]
+
+
+async def test_a_client_that_comes_after_the_close_is_given_no_entries(
+    clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comes = asyncio.Event()
+
+    async def connect(*_: object) -> Client:
+        await comes.wait()
+        return Client()
+
+    monkeypatch.setattr(sender_module, "connect", connect)
+    monkeypatch.setattr(sender_module, "DRAIN_S", 0.0)
+    sender = kafka_sender()
+    first = asyncio.create_task(sender.send(OutgoingRecord("t", b"first", b"", partition=0)))
+    await until_all_wait()
+    await sender.close()
+    comes.set()
+    await asyncio.wait({first}, timeout=WAIT_S)
+    assert await send_whole(sender, entries(b"a")) is None
+
+
+async def test_a_topic_that_the_client_does_not_know_is_for_single_records(
+    clients: list[Client],
+) -> None:
+    clients += [Client()]
+    sender = kafka_sender()
+    await known(sender)
+    assert await send_whole(sender, entries(b"a")._replace(topic="u")) is None
+    assert await send_whole(sender, entries(b"a")._replace(partition=1)) is None
     await sender.close()
 
 
