@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from streams.attempts import Attempts
 from streams.entry_sending import Written, send_whole, written
 from streams.errors import BrokerUnavailable
+from streams.kafka import batching as batching_module
 from streams.kafka import sender as sender_module
-from streams.kafka.batching import WHOLE_BYTES
+from streams.kafka.batching import WHOLE_BYTES, BatchTooSmall
 from streams.kafka.clients import BATCH_BYTES
 from streams.kafka.sender import KafkaSender
 from streams.memory.log import MemoryLog, MemorySender
@@ -33,7 +34,7 @@ LZ4 = 3
 
 
 class Client:
-    """A producer with real batches; it delivers what it is given unless it `fails` or `keeps` it."""
+    """A producer with real batches; it delivers what it gets unless it `fails` or `keeps` that."""
 
     client = None
 
@@ -142,6 +143,27 @@ async def test_entries_that_no_batch_holds_are_sent_one_by_one(clients: list[Cli
     async with asyncio.timeout(WAIT_S):
         await written(sender, [large])
     assert client.given[1:] == list(large.entries)
+    await sender.close()
+
+
+@pytest.mark.parametrize("before", [0, 1])
+async def test_entries_that_a_batch_does_not_hold_after_all_are_acknowledged_nowhere(
+    clients: list[Client], monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    client = Client()
+    clients += [client]
+    sender = kafka_sender()
+    await known(sender)
+    monkeypatch.setattr(batching_module, "_size_of", lambda _: 0)
+    records = [OutgoingRecord("t", b"r", b"", partition=0)] * (before + 1)
+    receipts = [await sender.send(record) for record in records[:before]]
+    with pytest.raises(BatchTooSmall):
+        await send_whole(sender, entries(*[bytes(1_000)] * 200))
+    receipts += [await sender.send(record) for record in records[before:]]
+    async with asyncio.timeout(WAIT_S):
+        places = [await receipt for receipt in receipts]
+    assert [client.given[place.offset - 10][0] for place in places] == [b"r"] * len(records)
+    assert [sample.value for sample in sender.samples()] == [202 + before, 2 + before, 200, 0]
     await sender.close()
 
 
