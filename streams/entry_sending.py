@@ -8,7 +8,7 @@ from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingEntries
 
 
-class Written(NamedTuple):
+class Stretch(NamedTuple):
     """Where entries stand in their topic, one behind the other."""
 
     topic: str
@@ -32,7 +32,9 @@ async def send_whole(sender: RecordSender, entries: OutgoingEntries) -> Receipt 
     return await sender.send_whole(entries) if isinstance(sender, EntrySender) else None
 
 
-async def written(sender: RecordSender, changes: Iterable[OutgoingEntries]) -> Sequence[Written]:
+async def write_entries(
+    sender: RecordSender, changes: Iterable[OutgoingEntries]
+) -> Sequence[Stretch]:
     """Send entries in their order; return when all are acknowledged.
 
     Raises what `send` and its receipts raise.
@@ -47,5 +49,5 @@ async def written(sender: RecordSender, changes: Iterable[OutgoingEntries]) -> S
     return [_at(await receipt, count) for receipt, count in promised]
 
 
-def _at(first: Acknowledgement, count: int) -> Written:
-    return Written(first.topic, range(first.offset, first.offset + count))
+def _at(first: Acknowledgement, count: int) -> Stretch:
+    return Stretch(first.topic, range(first.offset, first.offset + count))

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from schemas.event import Event
 from streams.delivery import Delivery, FailedFold, ViewAgain
-from streams.entry_sending import Written
+from streams.entry_sending import Stretch
 from streams.open_table import OpenTable
 from streams.place import Places
 from streams.projection import Projection
@@ -102,15 +102,15 @@ class TableBatch:
         """How many records each table has for its changelog; to be called after `changelog`."""
         return {name: len(changes.values) for name, changes in (self._changes or {}).items()}
 
-    def store(self, written: Iterable[Written] = ()) -> None:
+    def store(self, stretches: Iterable[Stretch] = ()) -> None:
         """Make the changes visible; to be called once their changelog records are acknowledged.
 
-        `written`: where they stand, for a store that outlives the process.
+        `stretches`: where they stand, for a store that outlives the process.
         """
         if self._changes is None:
             self.changelog()
         offsets: dict[str, list[int]] = {}
-        for topic, found in written:
+        for topic, found in stretches:
             offsets.setdefault(topic, []).extend(found)
         for name, changes in (self._changes or {}).items():
             table = self._tables[name]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.attempts import Attempts
-from streams.entry_sending import Written, send_whole, written
+from streams.entry_sending import Stretch, send_whole, write_entries
 from streams.errors import BrokerUnavailable
 from streams.kafka import batching as batching_module
 from streams.kafka import sender as sender_module
@@ -114,8 +114,8 @@ async def test_entries_have_one_receipt_and_follow_each_other(clients: list[Clie
     sender = kafka_sender()
     await known(sender)
     async with asyncio.timeout(WAIT_S):
-        found = await written(sender, [entries(b"a", b"b"), entries(b"c")])
-    assert found == [Written("t", range(11, 13)), Written("t", range(13, 14))]
+        found = await write_entries(sender, [entries(b"a", b"b"), entries(b"c")])
+    assert found == [Stretch("t", range(11, 13)), Stretch("t", range(13, 14))]
     assert client.given[1:] == [(b"k0", b"a"), (b"k1", b"b"), (b"k0", b"c")]
     assert [sample.value for sample in sender.samples()] == [4, 4, 0, 0]
     await sender.close()
@@ -128,7 +128,7 @@ async def test_entries_of_a_topic_that_is_not_known_yet_are_sent_one_by_one(
     sender = kafka_sender()
     assert await send_whole(sender, entries(b"a", b"b")) is None
     async with asyncio.timeout(WAIT_S):
-        found = await written(sender, [entries(b"a", b"b")])
+        found = await write_entries(sender, [entries(b"a", b"b")])
     assert [at for it in found for at in it.offsets] == [10, 11]
     await sender.close()
 
@@ -141,7 +141,7 @@ async def test_entries_that_no_batch_holds_are_sent_one_by_one(clients: list[Cli
     large = entries(bytes(WHOLE_BYTES // 2), bytes(WHOLE_BYTES))
     assert await send_whole(sender, large) is None
     async with asyncio.timeout(WAIT_S):
-        await written(sender, [large])
+        await write_entries(sender, [large])
     assert client.given[1:] == list(large.entries)
     await sender.close()
 
@@ -177,8 +177,8 @@ async def test_a_client_that_fails_leaves_whole_entries_to_its_successor(
     first.fails = True
     sent = [entries(b"a", b"b"), entries(b"c", b"d")]
     async with asyncio.timeout(WAIT_S):
-        found = await written(sender, sent)
-    assert found == [Written("t", range(10, 12)), Written("t", range(12, 14))]
+        found = await write_entries(sender, sent)
+    assert found == [Stretch("t", range(10, 12)), Stretch("t", range(12, 14))]
     assert second.given == [pair for one in sent for pair in one.entries]
     await sender.close()
 
@@ -188,7 +188,9 @@ async def test_entries_for_which_there_is_no_room_wait_for_it(clients: list[Clie
     sender = kafka_sender(buffer_records=2)
     await known(sender)
     async with asyncio.timeout(WAIT_S):
-        found = await written(sender, [entries(b"a", b"b", b"c"), entries(b"d"), entries(b"e")])
+        found = await write_entries(
+            sender, [entries(b"a", b"b", b"c"), entries(b"d"), entries(b"e")]
+        )
     assert [len(it.offsets) for it in found] == [3, 1, 1]
     await sender.close()
 
@@ -268,8 +270,8 @@ async def test_a_topic_that_the_client_does_not_know_is_for_single_records(
 
 async def test_a_sender_that_knows_records_alone_is_given_records() -> None:
     log = MemoryLog()
-    found = await written(MemorySender(log), [entries(b"a", b"b")])
-    assert found == [Written("t", range(1)), Written("t", range(1, 2))]
+    found = await write_entries(MemorySender(log), [entries(b"a", b"b")])
+    assert found == [Stretch("t", range(1)), Stretch("t", range(1, 2))]
     assert [record.value for record in log.topic("t")] == [b"a", b"b"]
 
 

@@ -10,7 +10,7 @@ import structlog.testing
 from schemas.event import Event
 from streams.coverage import LARGEST_MISSING
 from streams.emission import EMISSION, Emission
-from streams.entry_sending import Written
+from streams.entry_sending import Stretch
 from streams.errors import StateNotStorable
 from streams.projecting import TableBatch
 from streams.projection import Entry, Projection, State
@@ -326,7 +326,7 @@ def test_two_tables_in_one_batch_keep_their_own_ids_and_entries() -> None:
         assert batch.fold_all(projection, [(record(0), event(0))]) == []
     topics = [change.topic for change in changelog_of(batch)]
     assert topics == ["changelog"] * 2 + ["other-changelog"] * 2
-    batch.store([Written("other-changelog", range(at, at + 1)) for at in (1, 0)])
+    batch.store([Stretch("other-changelog", range(at, at + 1)) for at in (1, 0)])
     assert [it.partition(PARTITION).next_offset for it in tables.values()] == [0, 2]
     assert ids_in(tables["collected"]) == ids_in(tables["other"]) == {"k": ids(0)}
 
