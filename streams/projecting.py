@@ -14,7 +14,12 @@ from streams.records import OutgoingEntries, RawRecord, TopicPartition
 from streams.table import Changes, Table
 
 SENT_AT_ONCE: Final = 256
-"""How many entries go to the sender together: others work between two calls of it."""
+"""How many entries go to the sender together at most: others work between two such parts."""
+
+SENT_BYTES: Final = 56 * 1024
+"""How large their keys and values may be together: what is larger goes one by one to Kafka."""
+
+Entries = Sequence[tuple[bytes, bytes]]
 
 
 class TableBatch:
@@ -137,7 +142,21 @@ class TableBatch:
         return changes.with_values(again) if again else changes
 
 
-def _parts(values: Mapping[bytes, bytes]) -> Iterator[Sequence[tuple[bytes, bytes]]]:
+def _parts(values: Mapping[bytes, bytes]) -> Iterator[Entries]:
     left = iter(values.items())
     while part := tuple(islice(left, SENT_AT_ONCE)):
-        yield part
+        if sum([len(key) + len(value) for key, value in part]) <= SENT_BYTES:
+            yield part
+        else:
+            yield from _cut_by_size(part)
+
+
+def _cut_by_size(entries: Entries) -> Iterator[Entries]:
+    """What is too large by itself stands alone."""
+    begin = size = 0
+    for at, (key, value) in enumerate(entries):
+        size += len(key) + len(value)
+        if size > SENT_BYTES and at > begin:
+            yield entries[begin:at]
+            begin, size = at, len(key) + len(value)
+    yield entries[begin:]

@@ -19,10 +19,11 @@ from streams.entry_sending import Stretch, send_whole, write_entries
 from streams.errors import BrokerUnavailable
 from streams.kafka import batching as batching_module
 from streams.kafka import sender as sender_module
-from streams.kafka.batching import WHOLE_BYTES, BatchTooSmall
+from streams.kafka.batching import WHOLE_BYTES, Batching, BatchTooSmall
 from streams.kafka.clients import BATCH_BYTES
 from streams.kafka.sender import KafkaSender
 from streams.memory.log import MemoryLog, MemorySender
+from streams.projecting import SENT_AT_ONCE, _parts
 from streams.records import OutgoingEntries, OutgoingRecord
 from streams.retry import RetrySchedule
 from streams.runtime.patience import PatientSender
@@ -93,9 +94,14 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     return waiting
 
 
-def kafka_sender(**settings: int) -> KafkaSender:
+def kafka_sender(buffer_records: int = 10_000) -> KafkaSender:
     return KafkaSender(
-        KafkaSettings(bootstrap="nowhere:1", acknowledge_timeout_s=None, linger_ms=0, **settings)
+        KafkaSettings(
+            bootstrap="nowhere:1",
+            acknowledge_timeout_s=None,
+            linger_ms=0,
+            buffer_records=buffer_records,
+        )
     )
 
 
@@ -266,6 +272,36 @@ async def test_a_topic_that_the_client_does_not_know_is_for_single_records(
     assert await send_whole(sender, entries(b"a")._replace(topic="u")) is None
     assert await send_whole(sender, entries(b"a")._replace(partition=1)) is None
     await sender.close()
+
+
+async def test_others_work_between_two_parts_that_are_sent() -> None:
+    log = MemoryLog()
+    seen: list[int] = []
+
+    async def look() -> None:
+        while len(seen) < 3:
+            seen.append(len(log.topic("t")))
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    await write_entries(MemorySender(log), [entries(b"a", b"b"), entries(b"c"), entries(b"d")])
+    await looking
+    assert seen == [2, 3, 4]
+
+
+@pytest.mark.parametrize("value_bytes", [104, 300, 3_000])
+@pytest.mark.parametrize("slot_bytes", [4_000, 30_000, 200_000])
+def test_all_of_a_batch_of_a_table_goes_whole_but_for_what_is_large_by_itself(
+    slot_bytes: int, value_bytes: int
+) -> None:
+    values = {b"ids/0": bytes(slot_bytes)}
+    values |= {b"key-%06d" % number: bytes(value_bytes) for number in range(600)}
+    parts = list(_parts(values))
+    assert [entry for part in parts for entry in part] == list(values.items())
+    assert max(map(len, parts)) <= SENT_AT_ONCE
+    singly = [part for part in parts if not Batching.takes_whole(OutgoingEntries("t", 0, part))]
+    large = [[b"ids/0"]] if slot_bytes > WHOLE_BYTES else []
+    assert [[key for key, _ in part] for part in singly] == large
 
 
 async def test_a_sender_that_knows_records_alone_is_given_records() -> None:
