@@ -28,7 +28,10 @@ from streams.records import OutgoingEntries, OutgoingRecord
 from streams.retry import RetrySchedule
 from streams.runtime.patience import PatientSender
 from streams.settings import KafkaSettings
+from streams.traced import TracedSender
+from streams.tracing import Tracing
 from tests.unit.streams.buffered import until_all_wait
+from tests.unit.streams.whole import TakesWhole
 
 WAIT_S = 5.0
 LZ4 = 3
@@ -336,6 +339,15 @@ def test_an_empty_batch_has_room_for_all_that_go_together(sizes: list[int]) -> N
 
     asyncio.run(send())
     assert client.given[1:] == list(whole.entries) * 4
+
+
+async def test_senders_around_another_hand_on_what_goes_whole() -> None:
+    inner = TakesWhole()
+    patient = PatientSender(inner, Attempts(RetrySchedule()))
+    whole = entries(b"a", b"b")
+    for outer in (patient, TracedSender(inner, Tracing(SimpleNamespace()))):
+        assert await send_whole(outer, whole) is inner.receipt
+    assert inner.given == [whole, whole]
 
 
 def _giving(client: Client) -> Any:

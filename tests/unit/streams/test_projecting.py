@@ -331,6 +331,15 @@ def test_two_tables_in_one_batch_keep_their_own_ids_and_entries() -> None:
     assert ids_in(tables["collected"]) == ids_in(tables["other"]) == {"k": ids(0)}
 
 
+def test_all_places_of_entries_that_were_sent_as_one_are_known_to_the_store() -> None:
+    target = table()
+    batch = batch_on(target)
+    fold_each(batch, [(record(at, b"k%d" % at), event(at)) for at in range(2)])
+    assert len(changelog_of(batch)) == 3
+    batch.store([Stretch("changelog", range(2)), Stretch("changelog", range(2, 3))])
+    assert target.partition(PARTITION).next_offset == 3
+
+
 def test_a_repeat_of_an_event_that_turns_out_to_be_unstorable_is_missed_with_it() -> None:
     target = table()
     batch = batch_on(target)
