@@ -156,6 +156,40 @@ async def test_entries_that_no_batch_holds_are_sent_one_by_one(clients: list[Cli
 
 
 @pytest.mark.parametrize("before", [0, 1])
+async def test_what_comes_behind_entries_that_cannot_be_encoded_is_told_its_true_place(
+    clients: list[Client], before: int
+) -> None:
+    client = Client()
+    clients += [client]
+    sender = kafka_sender()
+    await known(sender)
+    records = [OutgoingRecord("t", b"r", b"", partition=0)] * (before + 1)
+    receipts = [await sender.send(record) for record in records[:before]]
+    with pytest.raises(TypeError):
+        await send_whole(sender, entries(b"a", "text"))  # type: ignore[arg-type]  # as it may be
+    receipts += [await sender.send(record) for record in records[before:]]
+    async with asyncio.timeout(WAIT_S):
+        places = [await receipt for receipt in receipts]
+    assert [client.given[place.offset - 10][0] for place in places] == [b"r"] * len(records)
+    assert before or client.given == [(b"first", b""), (b"r", b"")], "a part was sent for nobody"
+    await sender.close()
+
+
+async def test_a_record_that_no_batch_takes_is_refused(clients: list[Client]) -> None:
+    class Full(Client):
+        def create_batch(self) -> BatchBuilder:
+            batch = super().create_batch()
+            batch.close()
+            return batch
+
+    clients += [Full()]
+    sender = kafka_sender()
+    with pytest.raises(BatchTooSmall):
+        await sender.send(OutgoingRecord("t", b"first", b"", partition=0))
+    await sender.close()
+
+
+@pytest.mark.parametrize("before", [0, 1])
 async def test_entries_that_a_batch_does_not_hold_after_all_are_acknowledged_nowhere(
     clients: list[Client], monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
@@ -292,13 +326,13 @@ async def test_others_work_between_two_parts_that_are_sent() -> None:
     assert seen == [2, 3, 4]
 
 
-@pytest.mark.parametrize("value_bytes", [104, 300, 3_000])
+@pytest.mark.parametrize("value_bytes", [104, 300, 3_000, 40_000])
 @pytest.mark.parametrize("slot_bytes", [4_000, 30_000, 200_000])
 def test_all_of_a_batch_of_a_table_goes_whole_but_for_what_is_large_by_itself(
     slot_bytes: int, value_bytes: int
 ) -> None:
     values = {b"ids/0": bytes(slot_bytes)}
-    values |= {b"key-%06d" % number: bytes(value_bytes) for number in range(600)}
+    values |= dict.fromkeys([b"key-%06d" % number for number in range(600)], bytes(value_bytes))
     parts = list(_parts(values))
     assert [entry for part in parts for entry in part] == list(values.items())
     assert max(map(len, parts)) <= SENT_AT_ONCE
