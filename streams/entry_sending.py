@@ -1,5 +1,6 @@
 """Sending the entries of a table's changelog, many at a time where the sender can."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -8,7 +9,7 @@ from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingEntries
 
 
-class Written(NamedTuple):
+class Stretch(NamedTuple):
     """Where entries stand in their topic, one behind the other."""
 
     topic: str
@@ -32,13 +33,17 @@ async def send_whole(sender: RecordSender, entries: OutgoingEntries) -> Receipt 
     return await sender.send_whole(entries) if isinstance(sender, EntrySender) else None
 
 
-async def written(sender: RecordSender, changes: Iterable[OutgoingEntries]) -> Sequence[Written]:
-    """Send entries in their order; return when all are acknowledged.
+async def write_entries(
+    sender: RecordSender, changes: Iterable[OutgoingEntries]
+) -> Sequence[Stretch]:
+    """Send entries in their order; return when all are acknowledged. Others work between two.
 
     Raises what `send` and its receipts raise.
     """
     promised: list[tuple[Receipt, int]] = []
     for entries in changes:
+        if promised:
+            await asyncio.sleep(0)  # a sender that has room takes entries without a pause
         receipt = await send_whole(sender, entries)
         if receipt is not None:
             promised.append((receipt, len(entries.entries)))
@@ -47,5 +52,5 @@ async def written(sender: RecordSender, changes: Iterable[OutgoingEntries]) -> S
     return [_at(await receipt, count) for receipt, count in promised]
 
 
-def _at(first: Acknowledgement, count: int) -> Written:
-    return Written(first.topic, range(first.offset, first.offset + count))
+def _at(first: Acknowledgement, count: int) -> Stretch:
+    return Stretch(first.topic, range(first.offset, first.offset + count))

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from schemas.event import Event
 from streams.delivery import Delivery, FailedFold, ViewAgain
-from streams.entry_sending import Written
+from streams.entry_sending import Stretch
 from streams.open_table import OpenTable
 from streams.place import Places
 from streams.projection import Projection
@@ -14,7 +14,12 @@ from streams.records import OutgoingEntries, RawRecord, TopicPartition
 from streams.table import Changes, Table
 
 SENT_AT_ONCE: Final = 256
-"""How many entries go to the sender together: others work between two calls of it."""
+"""How many entries go to the sender together at most: others work between two such parts."""
+
+SENT_BYTES: Final = 56 * 1024
+"""How large their keys and values may be together: what is larger goes one by one to Kafka."""
+
+Entries = Sequence[tuple[bytes, bytes]]
 
 
 class TableBatch:
@@ -102,15 +107,15 @@ class TableBatch:
         """How many records each table has for its changelog; to be called after `changelog`."""
         return {name: len(changes.values) for name, changes in (self._changes or {}).items()}
 
-    def store(self, written: Iterable[Written] = ()) -> None:
+    def store(self, stretches: Iterable[Stretch] = ()) -> None:
         """Make the changes visible; to be called once their changelog records are acknowledged.
 
-        `written`: where they stand, for a store that outlives the process.
+        `stretches`: where they stand, for a store that outlives the process.
         """
         if self._changes is None:
             self.changelog()
         offsets: dict[str, list[int]] = {}
-        for topic, found in written:
+        for topic, found in stretches:
             offsets.setdefault(topic, []).extend(found)
         for name, changes in (self._changes or {}).items():
             table = self._tables[name]
@@ -137,7 +142,21 @@ class TableBatch:
         return changes.with_values(again) if again else changes
 
 
-def _parts(values: Mapping[bytes, bytes]) -> Iterator[Sequence[tuple[bytes, bytes]]]:
+def _parts(values: Mapping[bytes, bytes]) -> Iterator[Entries]:
     left = iter(values.items())
     while part := tuple(islice(left, SENT_AT_ONCE)):
-        yield part
+        if sum([len(key) + len(value) for key, value in part]) <= SENT_BYTES:
+            yield part
+        else:
+            yield from _cut_by_size(part)
+
+
+def _cut_by_size(entries: Entries) -> Iterator[Entries]:
+    """What is too large by itself stands alone."""
+    begin = size = 0
+    for at, (key, value) in enumerate(entries):
+        size += len(key) + len(value)
+        if size > SENT_BYTES and at > begin:
+            yield entries[begin:at]
+            begin, size = at, len(key) + len(value)
+    yield entries[begin:]

@@ -15,7 +15,7 @@ import structlog
 from schemas.event import Event
 from schemas.topics import STORE_EVENTS
 from streams.delivery import Delivery
-from streams.entry_sending import written
+from streams.entry_sending import write_entries
 from streams.errors import InfrastructureError
 from streams.log import PartitionFetcher, RecordSender
 from streams.parking.loading import HeldBack
@@ -189,4 +189,4 @@ class TableRebuild:
                 else:
                     name = failed.projection.name
                     log.info("left out again", table=name, event_id=failed.event.id)
-        batch.store(await written(self._edges.sender, batch.changelog()))
+        batch.store(await write_entries(self._edges.sender, batch.changelog()))

@@ -153,10 +153,10 @@ class SerialLane:
             return ()
         records, size = self._fetched.popleft()
         if len(records) > room:
-            left = records[room:]
-            left_size = bytes_of(left)
-            self._fetched.appendleft((left, left_size))
-            records, size = records[:room], size - left_size
+            # Of a long run the head is measured: its tail would be measured at every cut.
+            records, left, whole = records[:room], records[room:], size
+            size = bytes_of(records)
+            self._fetched.appendleft((left, whole - size))
         self._watermark.begin(records[0].offset, records[-1].offset)
         self._begun.append(records[0].offset)
         if not self._in_work:

@@ -66,11 +66,6 @@ class OpenEntry:
         self.is_changed = False
 
     @property
-    def has_one_source(self) -> bool:
-        """Whether `position` says all that its coverage would say."""
-        return type(self._covered) is OneSource
-
-    @property
     def coverage(self) -> Coverage:
         """Its events. Who asks may change it: from now on `position` does not count."""
         covered = self._covered
@@ -88,10 +83,11 @@ class OpenEntry:
     def encode(self, generation: int) -> bytes:
         """What is to be stored, written in this generation."""
         covered, state = self._covered, self.stored or NO_STATE
-        if isinstance(covered, OneSource):
+        if isinstance(covered, OneSource) and covered.generation == generation:
             return b"%b%d%b%b" % (covered.beginning, self.position, END_OF_ONE, state)
-        covered.generation = generation
-        return joined(covered, state)
+        coverage = self.coverage
+        coverage.generation = generation
+        return joined(coverage, state)
 
     def reached(self, source: str) -> None:
         """All of the source up to `reach` is in `stored` now."""

@@ -9,7 +9,7 @@ from schemas.event import Event
 from streams.attempts import Failed
 from streams.delivery import FailedFold
 from streams.edges import Edges
-from streams.entry_sending import written
+from streams.entry_sending import write_entries
 from streams.event_in_work import bound_to
 from streams.projecting import TableBatch
 from streams.projection import Projection
@@ -151,7 +151,7 @@ class Folding:
     async def write(self, changes: TableBatch, receipts: list[Receipt]) -> None:
         """Return when the changelogs have the changes: now they are visible."""
         await self.settle(changes, receipts)
-        changes.store(await written(self._edges.sender, changes.changelog()))
+        changes.store(await write_entries(self._edges.sender, changes.changelog()))
         self._edges.metrics.written(changes.folded, changes.changed())
 
     async def _fold_singly(

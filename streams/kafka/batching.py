@@ -28,6 +28,10 @@ ENTRY_BYTES: Final = 32
 """More than a record takes beside its key and value: lengths, place, time."""
 
 
+class BatchTooSmall(RuntimeError):
+    """A batch did not take what it was found to have room for: a defect of this module."""
+
+
 class Deliveries(Protocol):
     """Told what has become of batches."""
 
@@ -75,7 +79,7 @@ class Batching:
         return _size_of(entries) <= WHOLE_BYTES
 
     def add(self, pending: Pending) -> None:
-        """Put the record at the end of its partition's line."""
+        """Put the record at the end of its partition's line. When this raises, it is not there."""
         record = pending.record
         partition = record.partition
         if partition is None:
@@ -119,11 +123,13 @@ class _Line:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, pending: Pending) -> None:
-        if self._filling is None or not self._takes(self._filling, pending):
+        try:
+            batch = self._filled_with(pending)
+        except BaseException:
+            # It may hold some of the entries: places of what came behind them would be wrong.
             self._close()
-            self._filling = _Batch(self._producer.create_batch(), [])
-            self._takes(self._filling, pending)
-        self._filling.records.append(pending)
+            raise
+        batch.records.append(pending)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"send {self._topic}")
             self._task.add_done_callback(self._ended)
@@ -131,6 +137,15 @@ class _Line:
     def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
+
+    def _filled_with(self, pending: Pending) -> _Batch:
+        """The batch that is being filled, once it holds this."""
+        if self._filling is None or not self._takes(self._filling, pending):
+            self._close()
+            self._filling = _Batch(self._producer.create_batch(), [])
+            if not self._takes(self._filling, pending):
+                raise BatchTooSmall("an empty batch does not take a record")
+        return self._filling
 
     @staticmethod
     def _takes(batch: _Batch, pending: Pending) -> bool:
@@ -148,7 +163,8 @@ class _Line:
     def _close(self) -> None:
         if self._filling is not None:
             self._filling.builder.close()
-            self._full.append(self._filling)
+            if self._filling.records:
+                self._full.append(self._filling)
             self._filling = None
 
     async def _run(self) -> None:
@@ -202,11 +218,12 @@ def _size_of(entries: OutgoingEntries) -> int:
 
 
 def _takes_whole(batch: _Batch, entries: OutgoingEntries) -> bool:
-    """All of them or none; an empty batch takes them."""
+    """All of them or none; an empty batch takes them. Raises BatchTooSmall where it does not."""
     builder = batch.builder
     if batch.records and builder.size() + _size_of(entries) > BATCH_BYTES:
         return False
     append = builder.append
     for key, value in entries.entries:
-        append(timestamp=None, key=key, value=value, headers=[])
+        if append(timestamp=None, key=key, value=value, headers=[]) is None:
+            raise BatchTooSmall(f"{len(entries.entries)} entries were to fit {BATCH_BYTES:,} bytes")
     return True

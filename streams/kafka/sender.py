@@ -76,7 +76,7 @@ class KafkaSender:
         pending = self._unacknowledged.take(record)
         client = self._client
         if client is not None and client.takes(record) and _is_small(record):
-            client.add(pending)
+            self._give(client, pending)
         else:
             await self._send_first(pending)
         return Receipt(pending.event_id, pending.promise)
@@ -89,9 +89,10 @@ class KafkaSender:
             await self._unacknowledged.room()
         first, client = next(entries.records()), self._client
         if client is None or not client.takes(first):
+            self._unacknowledged.pass_on()
             return None
         pending = self._unacknowledged.take(first, entries)
-        client.add(pending)
+        self._give(client, pending)
         return Receipt(pending.event_id, pending.promise)
 
     def samples(self) -> Iterable[Sample]:
@@ -126,6 +127,13 @@ class KafkaSender:
                 await stop(client.producer.stop)
         if self._unacknowledged.lost_ids:
             raise NotDelivered(self._unacknowledged.lost_ids)
+
+    def _give(self, client: Batching, pending: Pending) -> None:
+        try:
+            client.add(pending)
+        except BaseException:
+            self._unacknowledged.withdraw(pending)
+            raise
 
     async def _send_first(self, pending: Pending) -> None:
         """Send a record for which there is no client yet, or whose topic is not known to it."""

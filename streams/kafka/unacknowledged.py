@@ -81,13 +81,21 @@ class Unacknowledged:
                     self._waiting.append(turn)
                     await turn
         except TimeoutError:
-            self._let_one_in()
+            self.pass_on()
             raise BrokerUnavailable(
                 f"{self._limit} records wait; none was acknowledged in {self._timeout_s} s"
             ) from None
         except asyncio.CancelledError:
-            self._let_one_in()  # it may have been our turn
+            self.pass_on()  # it may have been our turn
             raise
+
+    def pass_on(self) -> None:
+        """A turn that is not taken is the next one's.
+
+        For whoever takes nothing after `room`: else those behind it would wait for ever.
+        """
+        if self.has_room:
+            self._let_one_in()
 
     def take(self, record: OutgoingRecord, whole: OutgoingEntries | None = None) -> Pending:
         """A record is on its way from now on; there is room for it.
@@ -182,7 +190,9 @@ class Unacknowledged:
         del self._pending[pending]
         self.waiting -= pending.records
         if self._waiting:
-            self._let_one_in()
+            # Where more were taken than there was room for, not all that leave make room.
+            for _ in range(min(pending.records, self._limit - self.waiting)):
+                self._let_one_in()
         return True
 
     def _let_one_in(self) -> None:

@@ -1,10 +1,14 @@
 """A sender for workers: it waits for a broker that is away, since no event may be skipped."""
 
+import structlog
+
 from streams.attempts import Attempts
 from streams.entry_sending import send_whole
 from streams.log import RecordSender
 from streams.receipt import Receipt
 from streams.records import OutgoingEntries, OutgoingRecord
+
+log = structlog.get_logger(__name__)
 
 
 class PatientSender:
@@ -25,7 +29,8 @@ class PatientSender:
         """See EntrySender."""
         try:
             return await send_whole(self._sender, entries)
-        except Exception:  # noqa: BLE001  # met again by `send`, which waits
+        except Exception as error:  # noqa: BLE001  # an outage is met again by `send`, which waits
+            log.info("to be sent one by one", topic=entries.topic, error=repr(error))
             return None
 
     async def _send_again(self, record: OutgoingRecord, error: Exception) -> Receipt:

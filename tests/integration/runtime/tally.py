@@ -18,7 +18,7 @@ from schemas.event import Event
 from schemas.events.domain import AnalysisFileProcessed
 from streams.app import MAIN, App
 from streams.context import Context
-from streams.entry_sending import Written
+from streams.entry_sending import Stretch
 from streams.projecting import TableBatch
 from streams.projection import State
 from streams.runtime.running import WorkerSettings
@@ -97,10 +97,10 @@ def kill_after_flush(batches: int) -> None:
     store = TableBatch.store
     left = iter(range(batches, 0, -1))
 
-    def store_or_die(batch: TableBatch, written: Iterable[Written] = ()) -> None:
+    def store_or_die(batch: TableBatch, stretches: Iterable[Stretch] = ()) -> None:
         if next(left, 0) == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        store(batch, written)
+        store(batch, stretches)
 
     TableBatch.store = store_or_die  # type: ignore[method-assign, assignment]  # only in this process
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.entry_sending import written
+from streams.entry_sending import write_entries
 from streams.kafka.fetcher import KafkaFetcher
 from streams.kafka.sender import KafkaSender
 from streams.projecting import TableBatch
@@ -30,7 +30,7 @@ async def work(table: Table, partition: int, numbers: Sequence[int], sender: Kaf
     batch = TableBatch({"collected": table}, partition)
     deliveries = [(record(it, b"%d/%d" % (partition, it % KEYS)), event(it)) for it in numbers]
     assert fold_each(batch, deliveries) == []
-    batch.store(await written(sender, batch.changelog()))
+    batch.store(await write_entries(sender, batch.changelog()))
 
 
 @pytest.mark.parametrize("kind", list(TableStore))

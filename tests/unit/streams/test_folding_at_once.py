@@ -26,9 +26,11 @@ from tests.unit.streams.tabling import (
     fold_read,
     ids_in,
     record,
+    recovered,
     table,
 )
 
+ID = event_id(1).encode()
 NUMBERS = 9
 READ = st.lists(
     st.tuples(st.integers(0, NUMBERS - 1), st.sampled_from(["plain"] * 5 + ["emitted", "copied"])),
@@ -93,6 +95,16 @@ def test_a_fold_that_fails_late_takes_back_what_was_folded_at_once_before() -> N
     assert states[b"k0"].state == {"ids": [event_id(number) for number in (0, 3, 7)]}
     assert states[b"k1"].state == {"ids": [event_id(number) for number in (1, 4)]}
     assert states[b"k0"].coverage.missing == {f"t/{PARTITION}": {6}}
+
+
+def test_an_id_of_the_first_format_is_known_where_events_are_folded_at_once() -> None:
+    target = recovered(
+        [(b"k", b'{"state":{"ids":["%b"]},"positions":{},"recent":["%b"]}' % ((ID,) * 2))]
+    )
+    batch = batch_on(target)
+    assert fold_read(batch, [(record(5), event(1)), (record(6), event(2))]) == []
+    batch.store()
+    assert ids_in(target) == {"k": [event_id(1), event_id(2)]}
 
 
 def appended(number: int, version: int) -> Event[Any]:

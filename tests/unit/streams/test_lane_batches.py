@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from streams.lane import RECORD_BYTES, Lanes, OpenLane
+from streams.lane import RECORD_BYTES, Lanes, OpenLane, bytes_of
 from streams.processor import More, Process, no_more
 from streams.records import RawRecord, TopicPartition
 from streams.serial_lane import LARGEST_BATCH
@@ -121,4 +121,40 @@ async def test_nothing_more_comes_to_work_that_holds_enough_bytes(
         )
     await until(lambda: lanes.unfinished == 0)
     assert asking.calls == [4, 4, 4]
+    await lanes.close()
+
+
+async def test_a_run_that_is_cut_has_its_bytes_where_its_records_are() -> None:
+    gate = Gate()
+    gate.open.clear()
+    lanes = Lanes(serial(gate))
+    for offsets in (range(100), range(100, 1_000)):
+        at_work = len(gate.calls)
+        large = bytes(10 * RECORD_BYTES)
+        lanes.offer(SOURCE, [record(offset)._replace(value=large) for offset in offsets])
+        await until(lambda at_work=at_work: len(gate.calls) > at_work)  # type: ignore[misc]
+        assert gate.calls[-1] < len(offsets), "nothing was cut"
+        assert lanes._lanes[SOURCE].waiting == 10 * (len(offsets) - gate.calls[-1])
+        gate.open.set()
+        await until(lambda: lanes.unfinished == 0)
+        gate.open.clear()
+    await lanes.close()
+
+
+async def test_the_bytes_of_a_record_are_counted_twice_however_often_its_run_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured: list[int] = []
+
+    def counted(records: Sequence[RawRecord]) -> int:
+        measured.append(len(records))
+        return bytes_of(records)
+
+    monkeypatch.setattr("streams.serial_lane.bytes_of", counted)
+    asking = Asking()
+    lanes = Lanes(serial(asking))
+    lanes.offer(SOURCE, records(*range(1_000)))
+    await until(lambda: lanes.unfinished == 0)
+    assert len(asking.calls) > 2
+    assert sum(measured) <= 2 * 1_000
     await lanes.close()

@@ -10,9 +10,10 @@ import pytest
 from aiokafka.protocol.group import HeartbeatResponse_v0, SyncGroupResponse_v0
 
 from streams.memory.log import MemoryLog, MemorySender
-from streams.records import OutgoingRecord
+from streams.records import OutgoingEntries, OutgoingRecord
 from streams.runtime.consumer import LEASE_S, SESSION_S, LaneConsumer
 from streams.runtime.lease import Lease, LeasedSender
+from tests.unit.streams.whole import TakesWhole
 
 RECORD = OutgoingRecord(topic="t", key=b"k", value=b"v")
 REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER, ILLEGAL_GENERATION = 27, 25, 22
@@ -109,6 +110,17 @@ async def test_nothing_is_sent_without_the_lease_until_the_group_confirms_the_me
     await ask(lease, HeartbeatResponse_v0(error_code=0))
     await sending
     assert [record.value for record in log.topic("t")] == [b"v"]
+
+
+async def test_entries_that_go_whole_wait_for_the_lease_too(lease: Lease) -> None:
+    sender = TakesWhole()
+    whole = OutgoingEntries("t", 0, [(b"k", b"v")])
+    sending = asyncio.create_task(LeasedSender(sender, lease).send_whole(whole))
+    await asyncio.wait({sending}, timeout=0.05)
+    assert sender.given == []
+    await ask(lease, HeartbeatResponse_v0(error_code=0))
+    assert await sending is sender.receipt
+    assert sender.given == [whole]
 
 
 class Asked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from streams.app import App
 from streams.log import RecordSender
 from streams.memory.log import MemorySender
 from streams.projection import Entry
+from streams.reading import EventReading
 from streams.receipt import Acknowledgement, Receipt
 from streams.records import OutgoingRecord, RawRecord, TopicPartition
 from streams.table import MemoryTable
@@ -232,6 +233,33 @@ class ShortSlices:
     def is_over(self) -> bool:
         """See Pace."""
         return True
+
+
+async def test_events_are_let_go_of_once_folded_and_viewed_again_where_a_fold_fails(
+    bench: Bench, started: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = App("team")
+
+    @app.projection("files", on=("analysis.started",), initial=dict)
+    def files(state: dict[str, Any], event: Event[Any]) -> dict[str, Any]:
+        if event.data.analysis_id == "bad":
+            raise ValueError("bad")
+        return {"files": state.get("files", 0) + event.data.files}
+
+    viewed: list[RawRecord] = []
+    view_again = EventReading.view_again
+
+    def noted(reading: EventReading, records: Sequence[RawRecord]) -> list[Event[Any]]:
+        viewed.extend(records)
+        return view_again(reading, records)
+
+    monkeypatch.setattr(EventReading, "view_again", noted)
+    processor = bench.processor(app, {"files": MemoryTable("team.main-files-changelog")})
+    happened = [started("a"), started("b"), started("bad")]
+    records = [bench.record(event, offset) for offset, event in enumerate(happened)]
+    await processor.process(records[0].source, records)
+    assert [record.offset for record in viewed] == [0, 1, 2]
+    assert len(letters(bench)) == 1
 
 
 async def test_a_critical_batch_goes_between_the_parts_of_a_long_one(

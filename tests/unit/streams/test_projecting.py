@@ -10,7 +10,7 @@ import structlog.testing
 from schemas.event import Event
 from streams.coverage import LARGEST_MISSING
 from streams.emission import EMISSION, Emission
-from streams.entry_sending import Written
+from streams.entry_sending import Stretch
 from streams.errors import StateNotStorable
 from streams.projecting import TableBatch
 from streams.projection import Entry, Projection, State
@@ -326,9 +326,18 @@ def test_two_tables_in_one_batch_keep_their_own_ids_and_entries() -> None:
         assert batch.fold_all(projection, [(record(0), event(0))]) == []
     topics = [change.topic for change in changelog_of(batch)]
     assert topics == ["changelog"] * 2 + ["other-changelog"] * 2
-    batch.store([Written("other-changelog", range(at, at + 1)) for at in (1, 0)])
+    batch.store([Stretch("other-changelog", range(at, at + 1)) for at in (1, 0)])
     assert [it.partition(PARTITION).next_offset for it in tables.values()] == [0, 2]
     assert ids_in(tables["collected"]) == ids_in(tables["other"]) == {"k": ids(0)}
+
+
+def test_all_places_of_entries_that_were_sent_as_one_are_known_to_the_store() -> None:
+    target = table()
+    batch = batch_on(target)
+    fold_each(batch, [(record(at, b"k%d" % at), event(at)) for at in range(2)])
+    assert len(changelog_of(batch)) == 3
+    batch.store([Stretch("changelog", range(2)), Stretch("changelog", range(2, 3))])
+    assert target.partition(PARTITION).next_offset == 3
 
 
 def test_a_repeat_of_an_event_that_turns_out_to_be_unstorable_is_missed_with_it() -> None:

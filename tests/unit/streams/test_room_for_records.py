@@ -8,6 +8,7 @@ import pytest
 
 from streams.errors import BrokerUnavailable, DeliveryFailed
 from streams.kafka.unacknowledged import Pending, Unacknowledged
+from streams.records import OutgoingEntries
 from tests.unit.streams.buffered import PLACE, record, taken, until_all_wait
 
 TIMEOUT_S = 5.0
@@ -139,3 +140,56 @@ async def test_a_record_that_is_acknowledged_after_it_was_given_up_counts_once()
     assert (buffer.acknowledged, buffer.failed, buffer.waiting) == (1, 1, 0)
     assert isinstance(late.promise.exception(), DeliveryFailed)
     assert (await in_time.promise).offset == PLACE.offset + 1
+
+
+def whole(count: int) -> OutgoingEntries:
+    return OutgoingEntries("t", 0, [(b"k%d" % number, b"v") for number in range(count)])
+
+
+def taken_whole(buffer: Unacknowledged, count: int) -> Pending:
+    entries = whole(count)
+    return buffer.take(next(entries.records()), entries)
+
+
+async def test_entries_that_leave_as_one_make_room_for_as_many_as_they_were() -> None:
+    buffer = Unacknowledged(limit=3, timeout_s=None)
+    entries = taken_whole(buffer, 3)
+    waiting = await in_line(buffer, "e1", "e2", "e3", "e4")
+    buffer.acknowledge([entries], *PLACE)
+    await until_all_wait()
+    assert [it.done() for it in waiting] == [True, True, True, False]
+    waiting[3].cancel()
+
+
+async def test_what_leaves_a_buffer_that_holds_too_much_costs_nobody_its_place_in_line() -> None:
+    buffer = Unacknowledged(limit=2, timeout_s=None)
+    record_before, entries = buffer.take(record("e0")), taken_whole(buffer, 4)
+    waiting = await in_line(buffer, "e1", "e2", "e3")
+    buffer.acknowledge([record_before], *PLACE)
+    await until_all_wait()
+    buffer.acknowledge([entries], *PLACE)
+    await until_all_wait()
+    assert [it.done() for it in waiting] == [True, True, False]
+    waiting[2].cancel()
+
+
+async def test_a_turn_that_is_not_taken_is_the_next_ones() -> None:
+    buffer = Unacknowledged(limit=1, timeout_s=None)
+    first = buffer.take(record("e1"))
+    idle = asyncio.create_task(buffer.room())
+    await until_all_wait()
+    (next_one,) = await in_line(buffer, "next")
+    buffer.acknowledge([first], *PLACE)
+    await idle
+    assert not next_one.done()
+    buffer.pass_on()
+    await until_all_wait()
+    assert next_one.done()
+
+
+async def test_entries_that_are_not_delivered_count_as_many() -> None:
+    buffer = Unacknowledged(limit=9, timeout_s=None)
+    buffer.give_up(taken_whole(buffer, 3), DeliveryFailed())
+    assert (buffer.failed, buffer.waiting) == (3, 0)
+    buffer.withdraw(taken_whole(buffer, 4))
+    assert (buffer.failed, buffer.waiting) == (7, 0)

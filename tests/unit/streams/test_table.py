@@ -9,7 +9,7 @@ import pytest
 from streams.coverage import Coverage, OneSource
 from streams.memory.table_store import MemoryEntryStore
 from streams.projection import Entry
-from streams.table import HOT_ENTRIES, Change, Changes, Table
+from streams.table import HOT_ENTRIES, Change, Changes, OpenEntry, Table
 from tests.unit.streams.tabling import (
     PARTITION,
     batch_on,
@@ -173,6 +173,24 @@ def test_an_entry_is_kept_at_hand_until_many_others_were_in_work() -> None:
     assert (again.coverage.positions, store.asked) == ({"s": 6}, 1)
 
 
+def test_what_was_stored_last_is_at_hand_where_an_older_value_cools_down() -> None:
+    partition = table().partition(PARTITION)
+    others = {b"%d" % it: value(s=1) for it in range(HOT_ENTRIES - 1)}
+    partition.store(Changes({b"k": value(s=6), **others}))
+    partition.store(Changes({b"other": value(s=1)}))
+    partition.store(Changes({b"k": value(s=7)}))
+    again = partition.take(b"k")
+    assert again is not None
+    assert again.coverage.positions == {"s": 7}
+
+
+def test_what_is_cleared_is_at_hand_no_more() -> None:
+    partition = table().partition(PARTITION)
+    partition.store(Changes({b"k": value(s=6)}))
+    partition.clear()
+    assert partition.take(b"k") is None
+
+
 def test_a_recovery_forgets_what_was_at_hand() -> None:
     target = recovered(of_k(value(s=6)))
     partition = target.partition(PARTITION)
@@ -184,24 +202,43 @@ def test_a_recovery_forgets_what_was_at_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "has_one_source"),
+    ("stored", "is_read"),
     [
-        (value(1, s=6), True),
-        (value(2, s=6), False),
-        (value(1, s=6, t=2), False),
-        (value(1, t=2), False),
-        (b'{"version":2,"generation":1,"positions":{"s":6},"missing":{"s":[3]}}\n{}', False),
-        (b'{"version":2,"generation":1,"positions":{"s":6},"recent":["e1"]}\n{}', False),
-        (b'{"state":{"seen":3},"positions":{"s":6},"recent":[],"generation":1}', False),
+        (value(1, s=6), False),
+        (value(2, s=6), True),
+        (value(1, s=6, t=2), True),
+        (value(1, t=2), True),
+        (b'{"version":2,"generation":1,"positions":{"s":6},"missing":{"s":[3]}}\n{}', True),
+        (b'{"version":2,"generation":1,"positions":{"s":6},"recent":["e1"]}\n{}', True),
+        (b'{"state":{"seen":3},"positions":{"s":6},"recent":[],"generation":1}', True),
     ],
 )
 def test_a_coverage_is_read_unless_it_is_a_position_in_the_expected_source(
-    stored: bytes, *, has_one_source: bool
+    stored: bytes, monkeypatch: pytest.MonkeyPatch, *, is_read: bool
 ) -> None:
     partition = table().partition(PARTITION)
     partition.store(Changes({b"k": stored}))
-    read, known = partition.take(b"k"), partition.take(b"k", OneSource.of("s", 1))
+    read = partition.take(b"k")
+    lines: list[bytes] = []
+    decode = Coverage.decode
+
+    def noted(line: bytes) -> Coverage:
+        lines.append(line)
+        return decode(line)
+
+    monkeypatch.setattr(Coverage, "decode", noted)
+    known = partition.take(b"k", OneSource.of("s", 1))
     assert read is not None
     assert known is not None
-    assert (read.has_one_source, known.has_one_source) == (False, has_one_source)
+    assert bool(lines) is is_read
     assert (known.coverage, known.stored) == (read.coverage, read.stored)
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+def test_an_entry_of_one_source_is_written_in_the_generation_that_it_is_asked_for(
+    generation: int,
+) -> None:
+    entry = OpenEntry(OneSource.of("s", 1), b'{"seen":3}', 6)
+    found = Entry.decode(entry.encode(generation))
+    assert found.coverage == Coverage(positions={"s": 6}, generation=generation)
+    assert found.state == {"seen": 3}

@@ -10,7 +10,7 @@ import structlog.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.entry_sending import Written
+from streams.entry_sending import Stretch
 from streams.errors import PartitionMismatch
 from streams.memory.fetcher import MemoryFetcher
 from streams.memory.log import MemoryLog
@@ -77,7 +77,7 @@ class Rig:
         batch = TableBatch({"collected": table}, partition)
         fold_each(batch, [(record(it, b"k%d" % partition), event(it)) for it in numbers])
         places = [self.log.append(change) for change in changelog_of(batch)]
-        batch.store([Written(it.topic, range(it.offset, it.offset + 1)) for it in places])
+        batch.store([Stretch(it.topic, range(it.offset, it.offset + 1)) for it in places])
 
     async def recover(self, table: Table, *partitions: int) -> None:
         await self.recovery.recover({"collected": table}, partitions)
