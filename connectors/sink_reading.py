@@ -35,8 +35,8 @@ class ReadRecords:
 
     def of(self, records: Sequence[RawRecord]) -> Self:
         """The same for some of the records; `rows` may hold those of others."""
-        if len(records) == len(self.records):
-            return self
+        if len(records) == len(self.records) or not self.refused:
+            return replace(self, records=records)
         places = {_position(record) for record in records}
         return replace(
             self,
