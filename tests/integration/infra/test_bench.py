@@ -19,9 +19,12 @@ from benchmarks.system import Stream, System
 from benchmarks.workload import PARTITIONS, fill
 from infra.settings import load_settings
 from infra.stack.local import running_stack
-from tests.integration.infra.wundr_command import servers, wundr
+from tests.integration.infra.wundr_command import environment, run_within, servers, wundr
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+DEADLINE_S = 240.0
+"""A bench starts servers, then one program after the other, some again as they were too short."""
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(DEADLINE_S + 60)]
 
 
 def _only(*names: str) -> list[str]:
@@ -29,7 +32,8 @@ def _only(*names: str) -> list[str]:
 
 
 def _bench(folder: Path, *words: str) -> dict[str, Any]:
-    done = wundr(folder, "bench", *words, "--rounds", "1", "--json")
+    bench = ("bench", *words, "--rounds", "1", "--json")
+    done = run_within(DEADLINE_S, folder, bench, environment())
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     result: dict[str, Any] = json.loads(line)

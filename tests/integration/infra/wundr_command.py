@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -23,14 +23,21 @@ def environment(**variables: str) -> dict[str, str]:
 
 def wundr(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
+    return run_within(DEADLINE_S, folder, words, environment(**variables))
+
+
+def run_within(
+    deadline_s: float, folder: Path, words: Sequence[str], variables: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run one command in this environment to its end, which may take so long."""
     return subprocess.run(
         command(*words),
         cwd=folder,
-        env=environment(**variables),
+        env=variables,
         capture_output=True,
         text=True,
         check=False,
-        timeout=DEADLINE_S,
+        timeout=deadline_s,
     )
 
 
