@@ -13,6 +13,7 @@ import orjson
 from schemas.event import Event
 from streams.errors import InfrastructureError, StateNotStorable
 from streams.projection import Projection, State
+from streams.storable import checked, storable
 
 LONGEST_KEY_BYTES: Final = 1_000
 """A key is part of an index, which bounds it."""
@@ -150,7 +151,7 @@ def fold_rows(
             if offset <= entry.coverage.get(source, -1):
                 continue
             state = fold(entry.state, event)
-            entry.state = state if type(state) is dict else _checked_state(projection, state)
+            entry.state = state if type(state) is dict else checked(projection, state)
             entry.events += 1
             entry.coverage[source] = offset
         except InfrastructureError:
@@ -183,7 +184,7 @@ def _up_to(
 def _opened(
     projection: Projection, entries: dict[str, _Entry], key: str, row: Row | None
 ) -> _Entry:
-    state = _checked_state(projection, projection.initial()) if row is None else row.decoded()
+    state = checked(projection, projection.initial()) if row is None else row.decoded()
     entry = entries[key] = _Entry(state, row)
     return entry
 
@@ -201,7 +202,7 @@ def _spoiling(
             continue
         last = index
         try:
-            state = _checked_state(projection, projection.fold(state, stored.event))
+            state = checked(projection, projection.fold(state, stored.event))
             _encoded(projection, state)
         except InfrastructureError:
             raise  # the keys of personal data are away: nothing is wrong with the event
@@ -223,19 +224,8 @@ def _checked_key(key: object) -> str:
     return key
 
 
-def _checked_state(projection: Projection, state: object) -> State:
-    if not isinstance(state, dict):
-        raise StateNotStorable(
-            f"projection {projection.name!r}: the state is a {type(state).__name__}, no dict"
-        )
-    return state
-
-
 def _encoded(projection: Projection, state: State) -> bytes:
-    try:
-        encoded = orjson.dumps(state)
-    except orjson.JSONEncodeError as error:
-        raise StateNotStorable(f"projection {projection.name!r}: {error}") from error
+    encoded = storable(projection, state)
     if b"\\u0000" in encoded and _holds_nul(orjson.loads(encoded)):
         raise StateNotStorable(
             f"projection {projection.name!r}: the state holds a NUL character, which Postgres "

@@ -1,4 +1,4 @@
-"""Which states a table can hold: dictionaries that JSON can say."""
+"""Which states a projection can have: dictionaries that JSON can say."""
 
 import orjson
 

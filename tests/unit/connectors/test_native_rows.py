@@ -1,15 +1,12 @@
 """Rows that are made in C beside those made in Python: the same answer to everything."""
 
 import os
-import shutil
 import struct
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as clock
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -33,6 +30,7 @@ from schemas.envelope import Aggregate, Metadata
 from schemas.errors import WundrError
 from schemas.event import Event
 from streams.appending import COMMAND_ID
+from tests.unit.parts_in_c import can_be_built
 from tests.unit.schemas.samples import factory, file_processed
 from tests.unit.schemas.test_event_view import events
 
@@ -41,8 +39,6 @@ CODEC: Final = Codec(CATALOG)
 EVENT: Final = factory(CATALOG).create(file_processed(), aggregate_id="a1:schemas/event.py")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_2000: Final = datetime(2000, 1, 1, tzinfo=UTC)
-HEADERS: Final = Path(sysconfig.get_paths()["include"], "Python.h")
-"""What a compiler needs of this Python."""
 
 needs_c = pytest.mark.skipif(not native.AVAILABLE, reason="no compiler was at hand")
 
@@ -82,9 +78,7 @@ def answer(make: Callable[[], Any]) -> Any:
 
 
 def test_they_are_built_where_a_compiler_is() -> None:
-    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-    can_build = shutil.which(compiler) is not None and HEADERS.exists()
-    assert native.AVAILABLE or not can_build
+    assert native.AVAILABLE or not can_be_built()
 
 
 @given(told(), st.binary(min_size=4, max_size=8).map(b"\x00".__add__), texts)

@@ -1,12 +1,9 @@
 """The readers in C beside those in Python: the same answer to everything, and nothing kept."""
 
 import os
-import shutil
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import BuiltinMethodType
 from typing import Any, Final
 
@@ -23,6 +20,7 @@ from schemas.event import Event
 from schemas.events import DATA_TYPES
 from schemas.framing import HEADER_SIZE
 from schemas.native import Step
+from tests.unit.parts_in_c import can_be_built
 from tests.unit.schemas.avro_values import records, same
 from tests.unit.schemas.readings import IN_PYTHON, NO_DATA, READINGS, Reading
 from tests.unit.schemas.samples import factory, file_processed
@@ -34,8 +32,6 @@ CODEC: Final = Codec(CATALOG)
 COMPOSED: Final = CATALOG.writer_schema("analysis.file.processed", "1.1.0").record()
 EVENT: Final = factory(CATALOG).create(file_processed(), aggregate_id="a1:schemas/event.py")
 VIEWS: Final = {reading: reading.view(COMPOSED, NO_DATA) for reading in READINGS}
-HEADERS: Final = Path(sysconfig.get_paths()["include"], "Python.h")
-"""What a compiler needs of this Python."""
 
 
 def answer(read: Callable[..., Any], *arguments: Any) -> Any:
@@ -63,9 +59,7 @@ def damage(draw: st.DataObject, value: bytes) -> bytes:
 
 
 def test_they_are_built_where_a_compiler_is() -> None:
-    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-    can_build = shutil.which(compiler) is not None and HEADERS.exists()
-    assert native.AVAILABLE or not can_build
+    assert native.AVAILABLE or not can_be_built()
 
 
 @pytest.mark.parametrize(("setting", "in_use"), [("1", False), ("0", native.AVAILABLE)])

@@ -238,15 +238,21 @@ async def test_entries_for_which_there_is_no_room_wait_for_it(clients: list[Clie
     await sender.close()
 
 
-async def test_no_more_entries_are_taken_than_the_buffer_and_one_send_hold(
-    clients: list[Client], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def full_sender(clients: list[Client]) -> KafkaSender:
+    """One whose buffer holds two entries, which nobody acknowledges."""
     client = Client()
     clients += [client]
     sender = kafka_sender(buffer_records=2)
     await known(sender)
     client.keeps = True
     assert await send_whole(sender, entries(b"a", b"b")) is not None
+    return sender
+
+
+async def test_no_more_entries_are_taken_than_the_buffer_and_one_send_hold(
+    clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = await full_sender(clients)
     waiting = asyncio.create_task(send_whole(sender, entries(b"c")))
     await until_all_wait()
     assert not waiting.done()
@@ -259,12 +265,7 @@ async def test_no_more_entries_are_taken_than_the_buffer_and_one_send_hold(
 async def test_entries_whose_sender_closes_as_they_wait_keep_nobody_behind_them_waiting(
     clients: list[Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = Client()
-    clients += [client]
-    sender = kafka_sender(buffer_records=2)
-    await known(sender)
-    client.keeps = True
-    await send_whole(sender, entries(b"a", b"b"))
+    sender = await full_sender(clients)
     whole = [asyncio.create_task(send_whole(sender, entries(b"c"))) for _ in range(2)]
     await until_all_wait()
     behind = [
