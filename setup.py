@@ -2,8 +2,13 @@
 
 from setuptools import Extension, setup
 
-SHARED = ["schemas/_named_tuple.h", "schemas/_varint.h"]
-NATIVE = ("schemas._native_reading", "streams.kafka._native_records", "connectors._native_rows")
+SHARED = ["schemas/_named_tuple.h", "schemas/_slots.h", "schemas/_varint.h"]
+NATIVE = (
+    "schemas._native_reading",
+    "streams._native_folding",
+    "streams.kafka._native_records",
+    "connectors._native_rows",
+)
 
 setup(
     ext_modules=[

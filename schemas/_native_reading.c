@@ -15,9 +15,9 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
-#include <structmember.h>
 
 #include "_named_tuple.h"
+#include "_slots.h"
 #include "_varint.h"
 
 /* What native_program.py must speak; raised with every change of the programs. */
@@ -656,15 +656,6 @@ typedef struct {
     Py_ssize_t begin;   /* where the envelope begins */
 } Reader;
 
-static inline void
-fill(PyObject *object, Py_ssize_t offset, PyObject *value)
-{
-    PyObject **slot = (PyObject **)((char *)object + offset);
-    PyObject *before = *slot;
-    *slot = value;
-    Py_XDECREF(before);
-}
-
 /* A new object with the fields that stand at the cursor, or the value of the only one; gives up. */
 static PyObject *
 read_object(Reader *reader, Cursor *cursor)
@@ -686,11 +677,11 @@ read_object(Reader *reader, Cursor *cursor)
             Py_DECREF(value);
         }
         else {
-            fill(object, reader->fields[place].offset, value);
+            fill_slot(object, reader->fields[place].offset, value);
         }
     }
     for (Py_ssize_t place = 0; place < reader->constant_count; place++) {
-        fill(object, reader->constants[place].offset, Py_NewRef(reader->constants[place].constant));
+        fill_slot(object, reader->constants[place].offset, Py_NewRef(reader->constants[place].constant));
     }
     return object;
 }
@@ -733,8 +724,8 @@ read_event(Reader *reader, PyObject *framed)
                 Py_DECREF(event);
                 return NULL;
             }
-            fill(event, reader->place.offset, place);
-            fill(event, reader->framed.offset, Py_NewRef(framed));
+            fill_slot(event, reader->place.offset, place);
+            fill_slot(event, reader->framed.offset, Py_NewRef(framed));
             return event;
         }
     }
@@ -763,14 +754,8 @@ read_data(Reader *reader, PyObject *const *arguments, Py_ssize_t count)
 static int
 compile_slot(PyTypeObject *type, PyObject *descriptor, Slot *slot)
 {
-    if (type == NULL || !Py_IS_TYPE(descriptor, &PyMemberDescr_Type)
-        || !PyType_IsSubtype(type, PyDescr_TYPE(descriptor))
-        || ((PyMemberDescrObject *)descriptor)->d_member->type != T_OBJECT_EX) {
-        PyErr_Format(PyExc_TypeError, "%R is no slot of the class", descriptor);
-        return -1;
-    }
-    slot->offset = ((PyMemberDescrObject *)descriptor)->d_member->offset;
-    return 0;
+    slot->offset = slot_offset(type, descriptor);
+    return slot->offset < 0 ? -1 : 0;
 }
 
 static Slot *

@@ -9,33 +9,40 @@ out for many at once, and nothing but their fold is done to each. All others are
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import orjson
 import structlog
 
 from schemas.event import Event
+from streams.claims import Claims, new_claims
 from streams.coverage import Coverage, OneSource
 from streams.delivery import Delivery, FailedFold, Run, ViewAgain
-from streams.emission import EMISSION
 from streams.errors import StateNotStorable, StoreFailed
+from streams.one_source import OneSourceEntries, one_source_entries
 from streams.place import Place, Places
+from streams.plain_events import PlainEvents, plain_events
 from streams.projection import Projection, State
-from streams.records import LATE, ORIGIN, RawRecord
+from streams.records import RawRecord
 from streams.storable import checked, storable
 from streams.table import Changes, OpenEntry, TablePartition
-from streams.versions import have_versions, versioned
-from streams.window import Claim, Slot
-
-NOT_PLAIN: Final = frozenset({ORIGIN, EMISSION, LATE})
-"""Headers of records that have another place beside the one where they were read."""
+from streams.versions import versioned
+from streams.window import Slot
 
 BEYOND: Final = sys.maxsize
 """The reach of an entry whose events must be looked at singly: no offset lies above it."""
 
 log = structlog.get_logger(__name__)
+
+
+class _AtOnce(NamedTuple):
+    """What is used for many events of one source."""
+
+    expected: OneSource
+    entries: OneSourceEntries
+    events: PlainEvents
 
 
 class OpenTable:
@@ -55,14 +62,14 @@ class OpenTable:
         self._places = places
         self._entries: dict[bytes, OpenEntry] = {}
         self._noted: dict[bytes, OpenEntry] = {}
-        self._claims: dict[str, Claim] = {}
-        self._window = partition.window.claims
+        self._claims: Claims = new_claims()
+        self._window = partition.window
         self._generation = partition.table.generation
         self._failed: list[FailedFold] = []
-        self._source: str | None = None
-        self._expected: OneSource | None = None
+        self._at_once: _AtOnce | None = None
         self._plain: list[tuple[Sequence[RawRecord], Sequence[Event[Any]] | None]] = []
-        self._ahead: dict[bytes, OpenEntry] = {}
+        self._ahead: dict[OpenEntry, None] = {}
+        self._checked = partial(checked, projection)
         self._has_folded_singly = False
         self._leaning: defaultdict[str, list[Delivery]] = defaultdict(list)
         """Repeats by the id of what they repeat, until it is known to be storable."""
@@ -76,75 +83,63 @@ class OpenTable:
         self, source: str, records: Sequence[RawRecord], events: Sequence[Event[Any]]
     ) -> Sequence[Delivery]:
         """See TableBatch."""
-        ids = [event.id for event in events]
-        keys = [record.key or b"" for record in records]
-        offsets = [record.offset for record in records]
-        last = dict(zip(keys, offsets, strict=True))
-        is_plain = self._are_plain(source, records, ids)
-        has_versions = self._projection.key is None and have_versions(events)
-        opened = None if has_versions or not is_plain else self._open_below(offsets[0], last)
+        opened = self._opened_plain(source, records, events)
         if opened is None:
             return self.fold_all(zip(records, events, strict=True))
-        projection = self._projection
-        fold = projection.fold
+        self._ahead.update(dict.fromkeys(opened))
         # An event that is let go of at once leaves its memory to the next while that is cached.
         self._plain.append((records, events if self._view_again is None else None))
         try:
-            for key, event in zip(keys, events, strict=True):
-                entry = opened[key]
-                state = fold(entry.state, event)
-                entry.state = state if type(state) is dict else checked(projection, state)
+            fold = self._projection.fold
+            self._of(source).events.fold(fold, self._checked, records, events, opened)
         except Exception as error:  # noqa: BLE001  # a fold belongs to a team's app
             log.info("to be folded singly", table=self._projection.name, error=repr(error))
             return self._fold_plain_again()
-        for entry, offset in zip(opened.values(), last.values(), strict=True):
-            entry.reach = offset
-        self._claims.update(zip(ids, zip(repeat(source), offsets), strict=False))
         return ()
 
-    def _are_plain(self, source: str, records: Sequence[RawRecord], ids: Sequence[str]) -> bool:
-        """Whether all stand where they were published, and none of them was seen before."""
-        if self._source is None:
-            self._source = source
-            self._expected = OneSource.of(source, self._generation)
-        if self._has_folded_singly or source != self._source:
-            return False
-        names = {name for record in records for name, _ in record.headers}
-        known = set(ids)
-        return (
-            NOT_PLAIN.isdisjoint(names)
-            and len(known) == len(ids)
-            and self._claims.keys().isdisjoint(known)
-            and self._window.keys().isdisjoint(known)
-        )
-
-    def _place_of(self, record: RawRecord, event: Event[Any]) -> Place:
-        place = self._places.of(record)
-        return versioned(place, event) if self._projection.key is None else place
-
-    def _open_below(self, offset: int, keys: Iterable[bytes]) -> Mapping[bytes, OpenEntry] | None:
-        """The entries of these keys, if all can be opened and hold nothing from this offset on."""
-        opened, open_entry = self._entries, self._open
+    def _opened_plain(
+        self, source: str, records: Sequence[RawRecord], events: Sequence[Event[Any]]
+    ) -> Sequence[OpenEntry] | None:
+        """The entries of these events, if all are plain and can be opened."""
+        at_once = self._of(source)
+        if self._has_folded_singly or source != at_once.expected.source:
+            return None
         try:
-            entries = {key: opened.get(key) or open_entry(key) for key in keys}
+            return at_once.events.open(source, records, events, self._open)
         except StoreFailed:
             raise
         except Exception as error:  # noqa: BLE001  # met again by whoever looks at them singly
             log.info("to be folded singly", table=self._projection.name, error=repr(error))
             return None
-        if max([entry.reach for entry in entries.values()]) >= offset:
-            return None
-        self._ahead.update(entries)
-        return entries
+
+    def _of(self, source: str) -> "_AtOnce":
+        """What is used for many events at once: for those of the source that came first."""
+        if self._at_once is None:
+            expected = OneSource.of(source, self._generation)
+            projection = self._projection
+            entries = one_source_entries(self._partition, expected, projection.initial)
+            events = plain_events(
+                entries,
+                self._entries,
+                self._claims,
+                self._window.claims,
+                has_versions=projection.key is None,
+            )
+            self._at_once = _AtOnce(expected, entries, events)
+        return self._at_once
+
+    def _place_of(self, record: RawRecord, event: Event[Any]) -> Place:
+        place = self._places.of(record)
+        return versioned(place, event) if self._projection.key is None else place
 
     def _fold_plain_again(self) -> Sequence[Delivery]:
         """Take back all plain events that are not settled, and look at them singly."""
         again = [pair for run in self._plain for pair in self._deliveries(*run)]
-        for entry in self._ahead.values():
+        for entry in self._ahead:
             entry.state = self._stored_state(entry)
             entry.reach = self._reach_of(entry)
         for _, event in again:
-            self._claims.pop(event.id, None)
+            self._claims.remove(event.id)
         self._plain.clear()
         self._ahead.clear()
         return self.fold_all(again)
@@ -179,7 +174,7 @@ class OpenTable:
     def _fold(self, run: Run) -> None:
         """Fold what is left of a run, but for halted entries; raises where a fold fails."""
         fold, place_of, halted = self._projection.fold, self._place_of, run.halted
-        entries, claims, window = self._entries, self._claims, self._window
+        entries, claims, seen = self._entries, self._claims, self._seen
         for record, event in run.left:
             key = record.key or b""
             if halted and key in halted:
@@ -192,7 +187,7 @@ class OpenTable:
                 if offset <= coverage.positions.get(source, -1):
                     if not coverage.misses(source, offset):
                         self._lean_on(entry)
-                        self._remember(event_id, (source, offset))
+                        self._remember(event_id, source, offset)
                         continue
                 elif is_redriven:
                     # It will be read in order: here it would hide what stands before it.
@@ -200,16 +195,14 @@ class OpenTable:
                 elif stream is not None and step <= coverage.positions.get(stream, -1):
                     self._lean_on(entry)
                     continue
-                if (event_id in window or event_id in claims or coverage.recent) and self._holds(
-                    coverage, event_id
-                ):
+                if (coverage.recent or seen(event_id)) and self._holds(coverage, event_id):
                     entry.is_changed = True
                     if event_id in claims:
                         self._leaning[event_id].append((record, event))
                 else:
                     state = fold(entry.state, event)
                     entry.state = state if type(state) is dict else checked(self._projection, state)
-                    claims[event_id] = (source, offset)
+                    claims.put(event_id, source, offset)
                     entry.folded = entry.folded or []
                     entry.folded.append((record, event))
                 coverage.advance(source, offset, stream, step)
@@ -254,19 +247,14 @@ class OpenTable:
         """Encode what plain events have made of entries."""
         if not self._plain:
             return
-        assert self._source is not None, "plain events have a source"
+        assert self._at_once is not None, "plain events have a source"
         try:
-            projection = self._projection
-            encoded = [storable(projection, entry.state) for entry in self._ahead.values()]
-        except StateNotStorable:
+            self._at_once.entries.settle(self._ahead)
+        except orjson.JSONEncodeError:
             halted: dict[bytes, Exception] = {}
             for record, event in self._fold_plain_again():
                 self._fold_or_leave_out(record, event, halted)
             return
-        for entry, state in zip(self._ahead.values(), encoded, strict=True):
-            entry.stored = state
-            entry.reached(self._source)
-            entry.is_changed = True
         self._plain.clear()
         self._ahead.clear()
 
@@ -302,12 +290,25 @@ class OpenTable:
         values: dict[bytes, bytes] = {}
         slot: Slot | None = None
         if self._claims:
-            slot = self._partition.window.plan(self._claims, self._generation)
+            slot = self._window.plan(self._claims, self._generation)
             values[slot.key] = slot.encode()
-        for key, entry in {**self._noted, **self._entries}.items():
-            if entry.is_changed:
-                values[key] = entry.encode(self._generation)
-        return Changes(values, slot)
+        values |= {
+            key: entry.encode(self._generation)
+            for key, entry in self._noted.items()
+            if entry.is_changed
+        }
+        return Changes(values | self._encoded(), slot)
+
+    def _encoded(self) -> dict[bytes, bytes]:
+        at_once, generation = self._at_once, self._generation
+        if at_once is not None:
+            is_same = at_once.expected.generation == generation
+            return at_once.entries.encode(self._entries, generation, is_same)
+        return {
+            key: entry.encode(generation)
+            for key, entry in self._entries.items()
+            if entry.is_changed
+        }
 
     def _open(self, key: bytes) -> OpenEntry:
         entry = self._noted.get(key) or self._taken(key)
@@ -317,20 +318,23 @@ class OpenTable:
         return entry
 
     def _reach_of(self, entry: OpenEntry) -> int:
-        return BEYOND if self._source is None else entry.reach_in(self._source, BEYOND)
+        return BEYOND if self._at_once is None else entry.reach_in(self._at_once.expected, BEYOND)
 
     def _taken(self, key: bytes) -> OpenEntry:
         if not key.isascii():
             # A key stands in pages and queries as text; what is no text may be a key of our own.
             key.decode()
-        expected = self._expected
-        return self._partition.take(key, expected) or OpenEntry(expected or Coverage(), None)
+        return self._partition.take(key) or OpenEntry(Coverage(), None)
 
     def _stored_state(self, entry: OpenEntry) -> State:
         if entry.stored is None:
             return checked(self._projection, self._projection.initial())
         state: State = orjson.loads(entry.stored)
         return state
+
+    def _seen(self, event_id: str) -> bool:
+        """Whether an event of this id was applied, maybe to another entry."""
+        return event_id in self._claims or self._window.get(event_id) is not None
 
     def _holds(self, coverage: Coverage, event_id: str) -> bool:
         """Whether an entry holds another copy of this event, which stood elsewhere."""
@@ -347,10 +351,10 @@ class OpenTable:
         if entry.coverage.generation < self._generation:
             entry.is_changed = True
 
-    def _remember(self, event_id: str, claim: Claim) -> None:
+    def _remember(self, event_id: str, source: str, offset: int) -> None:
         """The id of an event that was applied belongs into the window; its slot may be lost."""
-        if event_id not in self._window:
-            self._claims[event_id] = claim
+        if self._window.get(event_id) is None:
+            self._claims.put(event_id, source, offset)
 
     def _fold_again(self, entry: OpenEntry) -> None:
         """Take the entry back to what is known to be storable, and go on from there one by one."""
@@ -376,7 +380,7 @@ class OpenTable:
     def _take_back(self, entry: OpenEntry, failed: FailedFold) -> None:
         """The entry does not hold the event after all, nor what was taken for a repeat of it."""
         event_id = failed.event.id
-        self._claims.pop(event_id, None)
+        self._claims.remove(event_id)
         self._miss(entry, failed.record)
         self._failed.append(failed)
         for record, copy in self._leaning.pop(event_id, ()):

@@ -13,6 +13,7 @@ from schemas.framing import HEADER_SIZE
 from schemas.headers import CE_TYPE
 from schemas.prefix_reader import EventView
 from streams.records import RawRecord, first_header
+from streams.viewing import are_known, view_known
 from streams.writer_schemas import WriterSchemas
 
 KNOWN_TYPES: Final = 1_024
@@ -74,13 +75,11 @@ class EventReading:
 
     def view_all(self, records: Sequence[RawRecord]) -> list[Event[Any]] | None:
         """The events, when all are wanted and none of them must be looked at closer; else None."""
-        views = self._views
-        values = [record.value for record in records]
-        if None in values:
-            return None
         try:
-            events = [views[value[:HEADER_SIZE]](value) for value in values if value is not None]
-        except (KeyError, SchemaError):
+            events = view_known(self._views, records)
+        except SchemaError:
+            return None
+        if events is None:
             return None
         return events if all(map(self._is_wanted, {event.type for event in events})) else None
 
@@ -129,6 +128,8 @@ class EventReading:
     def unknown(self, records: Sequence[RawRecord]) -> list[RawRecord]:
         """Records with a schema that is not known yet: `read` may take its time with them."""
         known = self._views
+        if are_known(known, records):
+            return []
         return [
             record
             for record in records

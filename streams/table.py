@@ -73,12 +73,12 @@ class OpenEntry:
             covered = self._covered = covered.coverage(self.position)
         return covered
 
-    def reach_in(self, source: str, unknown: int) -> int:
+    def reach_in(self, expected: OneSource, unknown: int) -> int:
         """The furthest offset of the batch's source; `unknown` where ids must be looked at too."""
         covered = self._covered
         if isinstance(covered, OneSource):
             return self.position
-        return unknown if covered.recent else covered.positions.get(source, -1)
+        return unknown if covered.recent else covered.positions.get(expected.source, -1)
 
     def encode(self, generation: int) -> bytes:
         """What is to be stored, written in this generation."""
@@ -145,20 +145,19 @@ class TablePartition:
 
     def value(self, key: bytes) -> bytes | None:
         """What is stored under a key."""
-        return self._store.get(self.number, key)
+        at_hand = self._hot.get(key) or self._cooling.get(key)
+        return at_hand or self._store.get(self.number, key)
 
-    def take(self, key: bytes, expected: OneSource | None = None) -> OpenEntry | None:
-        """The entry, for a batch that may change it.
+    @property
+    def at_hand(self) -> tuple[dict[bytes, bytes], ...]:
+        """Values that were stored lately; the first that has a key counts. Only to be read."""
+        return self._hot, self._cooling
 
-        `expected`: the source that all its events may be of; then its coverage is not read.
-        """
-        value = self._hot.get(key) or self._cooling.get(key) or self.value(key)
+    def take(self, key: bytes) -> OpenEntry | None:
+        """The entry, for a batch that may change it."""
+        value = self.value(key)
         if value is None:
             return None
-        if expected is not None and value.startswith(expected.beginning):
-            position, end, state = value[len(expected.beginning) :].partition(END_OF_ONE)
-            if end and position.isdigit():
-                return OpenEntry(expected, None if state == NO_STATE else state, int(position))
         lines = split(value)
         stored = None if lines.state == NO_STATE else lines.state
         return OpenEntry(Coverage.decode(lines.coverage), stored)

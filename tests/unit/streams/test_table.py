@@ -201,39 +201,6 @@ def test_a_recovery_forgets_what_was_at_hand() -> None:
     assert again.coverage.positions == {"s": 9}
 
 
-@pytest.mark.parametrize(
-    ("stored", "is_read"),
-    [
-        (value(1, s=6), False),
-        (value(2, s=6), True),
-        (value(1, s=6, t=2), True),
-        (value(1, t=2), True),
-        (b'{"version":2,"generation":1,"positions":{"s":6},"missing":{"s":[3]}}\n{}', True),
-        (b'{"version":2,"generation":1,"positions":{"s":6},"recent":["e1"]}\n{}', True),
-        (b'{"state":{"seen":3},"positions":{"s":6},"recent":[],"generation":1}', True),
-    ],
-)
-def test_a_coverage_is_read_unless_it_is_a_position_in_the_expected_source(
-    stored: bytes, monkeypatch: pytest.MonkeyPatch, *, is_read: bool
-) -> None:
-    partition = table().partition(PARTITION)
-    partition.store(Changes({b"k": stored}))
-    read = partition.take(b"k")
-    lines: list[bytes] = []
-    decode = Coverage.decode
-
-    def noted(line: bytes) -> Coverage:
-        lines.append(line)
-        return decode(line)
-
-    monkeypatch.setattr(Coverage, "decode", noted)
-    known = partition.take(b"k", OneSource.of("s", 1))
-    assert read is not None
-    assert known is not None
-    assert bool(lines) is is_read
-    assert (known.coverage, known.stored) == (read.coverage, read.stored)
-
-
 @pytest.mark.parametrize("generation", [1, 2])
 def test_an_entry_of_one_source_is_written_in_the_generation_that_it_is_asked_for(
     generation: int,
