@@ -98,9 +98,10 @@ class TableBatch:
             raise failed.error
         self._changes = {name: self._changed(name) for name in self._tables}
         return [
-            OutgoingEntries(self._tables[name].changelog, self._partition, entries)
+            OutgoingEntries(self._tables[name].changelog, self._partition, part, part is parts[-1])
             for name, changes in self._changes.items()
-            for entries in _parts(changes.values)
+            for parts in [tuple(_parts(changes.values))]
+            for part in parts
         ]
 
     def changed(self) -> Mapping[str, int]:

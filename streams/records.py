@@ -98,11 +98,15 @@ class OutgoingRecord(NamedTuple):
 
 
 class OutgoingEntries(NamedTuple):
-    """Keys and values for one partition, one behind the other: records without headers."""
+    """Keys and values for one partition, one behind the other: records without headers.
+
+    `are_last`: whoever sends them waits for their receipt before anything else comes.
+    """
 
     topic: str
     partition: int
     entries: Sequence[tuple[bytes, bytes]]
+    are_last: bool = False
 
     def records(self) -> Iterator[OutgoingRecord]:
         """Each by itself."""

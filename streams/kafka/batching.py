@@ -7,6 +7,7 @@ has them once.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -121,6 +122,7 @@ class _Line:
         self._filling: _Batch | None = None
         self._full: deque[_Batch] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._is_complete = asyncio.Event()
 
     def add(self, pending: Pending) -> None:
         try:
@@ -130,6 +132,8 @@ class _Line:
             self._close()
             raise
         batch.records.append(pending)
+        if pending.whole is not None and pending.whole.are_last:
+            self._is_complete.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"send {self._topic}")
             self._task.add_done_callback(self._ended)
@@ -172,13 +176,20 @@ class _Line:
         try:
             while self._full or self._filling is not None:
                 if not self._full:
-                    await asyncio.sleep(self._linger_s)
+                    await self._linger()
                     self._close()
                 await self._send(self._full[0])
                 self._full.popleft()
         finally:
             # At once: whoever adds a record from now on must start the line again.
             self._task = None
+
+    async def _linger(self) -> None:
+        """Give others the time to come, unless who has come waits for all that is here."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._linger_s):
+                await self._is_complete.wait()
+        self._is_complete.clear()
 
     async def _send(self, batch: _Batch) -> None:
         """Return when the producer has taken the batch; it takes one a partition at a time."""
