@@ -2,7 +2,13 @@
 
 from setuptools import Extension, setup
 
-SHARED = ["schemas/_named_tuple.h", "schemas/_slots.h", "schemas/_varint.h"]
+SHARED = [
+    "schemas/_named_tuple.h",
+    "schemas/_slots.h",
+    "schemas/_varint.h",
+    "streams/_claims.h",
+    "streams/_headers.h",
+]
 NATIVE = (
     "schemas._native_reading",
     "streams._native_folding",

@@ -1,7 +1,8 @@
 /* Reads Avro straight into objects: the common case of the readers in prefix_reader.py and
  * data_reader.py, and nothing else.
  *
- * A Reader follows a program, a tree of tuples that native_program.py makes of a writer schema.
+ * A Reader follows a program, a tree of tuples that native_view.py and native_data.py
+ * make of a writer schema.
  * Whatever is out of the ordinary (bytes that end early, numbers too large, symbols and branches
  * that do not exist, texts that are no UTF-8, a conversion that raises) is not judged here: what
  * was read so far is dropped and the fallback, the reader in Python, is called with the same
@@ -20,8 +21,8 @@
 #include "_slots.h"
 #include "_varint.h"
 
-/* What native_program.py must speak; raised with every change of the programs. */
-#define PROGRAM_FORMAT 1
+/* What native.py must speak; raised with every change of the programs, and of what is here. */
+#define PROGRAM_FORMAT 2
 
 /* The deepest nesting of a program: reading and compiling it use the C stack. */
 #define DEEPEST 64
@@ -933,6 +934,128 @@ read_only(PyObject *Py_UNUSED(module), PyObject *arguments)
     return PyDescr_NewMember((PyTypeObject *)type, member);
 }
 
+/* ------------------------------------------------------------------ what is read on a touch */
+
+/* A property: a slot that stands for something unread until it is asked for. */
+typedef struct {
+    PyObject_HEAD
+    PyTypeObject *owner;
+    Py_ssize_t value, framed, place, reader;
+    PyObject *unread, *method, *doc;
+} Touched;
+
+/* See Event.data, which says what this does. */
+static PyObject *
+touched_get(Touched *self, PyObject *object, PyObject *Py_UNUSED(type))
+{
+    if (object == NULL) {
+        return Py_NewRef(self);
+    }
+    if (!PyObject_TypeCheck(object, self->owner)) {
+        PyErr_Format(PyExc_TypeError, "that is no %s", self->owner->tp_name);
+        return NULL;
+    }
+    PyObject *value = slot_value(object, self->value);
+    PyObject *reader = slot_value(object, self->reader);
+    PyObject *framed = slot_value(object, self->framed), *place = slot_value(object, self->place);
+    if (value != NULL && (value != self->unread || framed == Py_None)) {
+        return Py_NewRef(value);
+    }
+    if (value == NULL || framed == NULL || place == NULL || reader == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "the object is not filled");
+        return NULL;
+    }
+    PyObject *given[] = {Py_NewRef(reader), Py_NewRef(framed), Py_NewRef(place)};
+    PyObject *read = PyObject_VectorcallMethod(self->method, given, 3, NULL);
+    for (int part = 0; part < 3; part++) {
+        Py_DECREF(given[part]);
+    }
+    if (read != NULL) {
+        fill_slot(object, self->value, Py_NewRef(read));
+    }
+    return read;
+}
+
+static int
+touched_set(Touched *self, PyObject *Py_UNUSED(object), PyObject *Py_UNUSED(value))
+{
+    PyErr_Format(PyExc_AttributeError, "%R of %s is only read", self->method,
+                 self->owner->tp_name);
+    return -1;
+}
+
+/* Touched(class, its slots of the value, the bytes, the place and the reader, what stands for
+ * something unread, the reader's method, doc) */
+static PyObject *
+touched_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(keywords))
+{
+    PyTypeObject *owner;
+    PyObject *slots[4], *unread, *method, *doc;
+    if (!PyArg_ParseTuple(arguments, "O!OOOOOUU:Touched", &PyType_Type, &owner, &slots[0],
+                          &slots[1], &slots[2], &slots[3], &unread, &method, &doc)) {
+        return NULL;
+    }
+    Py_ssize_t offsets[4];
+    for (int place = 0; place < 4; place++) {
+        if ((offsets[place] = slot_offset(owner, slots[place])) < 0) {
+            return NULL;
+        }
+    }
+    Touched *self = (Touched *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->owner = (PyTypeObject *)Py_NewRef(owner);
+        self->value = offsets[0];
+        self->framed = offsets[1];
+        self->place = offsets[2];
+        self->reader = offsets[3];
+        self->unread = Py_NewRef(unread);
+        self->method = Py_NewRef(method);
+        self->doc = Py_NewRef(doc);
+        PyUnicode_InternInPlace(&self->method);
+    }
+    return (PyObject *)self;
+}
+
+static int
+touched_traverse(Touched *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->owner);
+    Py_VISIT(self->unread);
+    return 0;
+}
+
+static void
+touched_dealloc(Touched *self)
+{
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(self->owner);
+    Py_XDECREF(self->unread);
+    Py_XDECREF(self->method);
+    Py_XDECREF(self->doc);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMemberDef TOUCHED_MEMBERS[] = {
+    {"__doc__", T_OBJECT, offsetof(Touched, doc), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+/* No tp_clear: it never changes; the class that has it breaks the cycle. */
+static PyTypeObject TouchedType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "schemas._native_reading.Touched",
+    .tp_basicsize = sizeof(Touched),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = touched_new,
+    .tp_alloc = PyType_GenericAlloc,
+    .tp_free = PyObject_GC_Del,
+    .tp_dealloc = (destructor)touched_dealloc,
+    .tp_traverse = (traverseproc)touched_traverse,
+    .tp_descr_get = (descrgetfunc)touched_get,
+    .tp_descr_set = (descrsetfunc)touched_set,
+    .tp_members = TOUCHED_MEMBERS,
+};
+
 static PyMethodDef MODULE_METHODS[] = {
     {"read_only", read_only, METH_VARARGS, "A descriptor: a slot of a class that is only read."},
     {NULL, NULL, 0, NULL},
@@ -942,6 +1065,7 @@ static int
 fill_module(PyObject *module)
 {
     if (PyModule_AddType(module, &ReaderType) < 0
+        || PyModule_AddType(module, &TouchedType) < 0
         || PyModule_AddIntConstant(module, "PROGRAM_FORMAT", PROGRAM_FORMAT) < 0
         || PyModule_AddIntConstant(module, "DEEPEST", DEEPEST) < 0) {
         return -1;
@@ -962,7 +1086,7 @@ static PyModuleDef_Slot MODULE_SLOTS[] = {
 static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native_reading",
-    .m_doc = "Reads Avro straight into objects; see schemas/native_program.py.",
+    .m_doc = "Reads Avro straight into objects; see schemas/native.py.",
     .m_size = 0,
     .m_methods = MODULE_METHODS,
     .m_slots = MODULE_SLOTS,

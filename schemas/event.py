@@ -217,13 +217,21 @@ class Event(Generic[D_co]):
 
 
 _READ_OFTEN: Final = ("id", "type", "timestamp_ms", "aggregate", "category", "priority")
+_READ_ON_A_TOUCH: Final = "data"
 
 
 def _read_without_a_call() -> None:
-    """Properties that only give a slot are read as slots are, in a third of the time."""
+    """Properties that only give a slot are read as slots are, in a third of the time.
+
+    So are data that were read before.
+    """
     for name in _READ_OFTEN:
         slot, doc = Event.__dict__[f"_{name}"], Event.__dict__[name].__doc__
         setattr(Event, name, native.reading.read_only(Event, slot, name, doc))
+    slots = [Event.__dict__[name] for name in ("_data", "_framed", "_offset", "_reader")]
+    doc = Event.__dict__[_READ_ON_A_TOUCH].__doc__
+    touched = native.reading.Touched(Event, *slots, UNREAD, _READ_ON_A_TOUCH, doc)
+    setattr(Event, _READ_ON_A_TOUCH, touched)
 
 
 if native.IN_USE:

@@ -15,7 +15,7 @@ try:
 except ImportError:  # where it was not built
     reading = None
 
-PROGRAM_FORMAT: Final = 1
+PROGRAM_FORMAT: Final = 2
 """What the programs look like that are made here; raised with every change, in C too."""
 
 

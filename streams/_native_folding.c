@@ -13,6 +13,7 @@
 
 #include "../schemas/_slots.h"
 #include "_claims.h"
+#include "_headers.h"
 
 /* What native.py must speak; raised when arguments or results change. */
 #define FOLDING_FORMAT 1
@@ -44,6 +45,153 @@ fixed(PyObject *sequence)
 {
     return PyTuple_CheckExact(sequence) ? Py_NewRef(sequence) : PySequence_Tuple(sequence);
 }
+
+/* ------------------------------------------------------------------ headers */
+
+static PyObject *
+decoded_header(const Header *header)
+{
+    PyObject *name = PyUnicode_DecodeASCII((const char *)header->name, header->name_length, NULL);
+    if (name == NULL) {
+        return NULL;
+    }
+    PyUnicode_InternInPlace(&name);
+    PyObject *value = header->value_length < 0 ? Py_NewRef(Py_None)
+                      : PyBytes_FromStringAndSize((const char *)header->value,
+                                                  header->value_length);
+    PyObject *decoded = value == NULL ? NULL : PyTuple_Pack(2, name, value);
+    Py_DECREF(name);
+    Py_XDECREF(value);
+    return decoded;
+}
+
+/* What the headers are as a tuple, borrowed; it is made once. */
+static PyObject *
+headers_tuple(Headers *self)
+{
+    if (self->decoded != NULL) {
+        return self->decoded;
+    }
+    PyObject *decoded = PyTuple_New(self->count);
+    const unsigned char *at = (const unsigned char *)self->raw, *end = at + Py_SIZE(self);
+    for (Py_ssize_t place = 0; decoded != NULL && place < self->count; place++) {
+        Header header;
+        PyObject *made = next_header(&at, end, &header) < 0 ? NULL : decoded_header(&header);
+        if (made == NULL) {
+            Py_CLEAR(decoded);
+        }
+        else {
+            PyTuple_SET_ITEM(decoded, place, made);
+        }
+    }
+    if (decoded == NULL && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_SystemError, "headers were not looked through when they were kept");
+    }
+    self->decoded = decoded;
+    return decoded;
+}
+
+static Py_ssize_t
+headers_length(Headers *self)
+{
+    return self->count;
+}
+
+static PyObject *
+headers_item(Headers *self, Py_ssize_t place)
+{
+    PyObject *decoded = headers_tuple(self);
+    return decoded == NULL ? NULL : PySequence_GetItem(decoded, place);
+}
+
+static PyObject *
+headers_subscript(Headers *self, PyObject *key)
+{
+    PyObject *decoded = headers_tuple(self);
+    return decoded == NULL ? NULL : PyObject_GetItem(decoded, key);
+}
+
+static int
+headers_contain(Headers *self, PyObject *header)
+{
+    PyObject *decoded = headers_tuple(self);
+    return decoded == NULL ? -1 : PySequence_Contains(decoded, header);
+}
+
+static PyObject *
+headers_concat(Headers *self, PyObject *more)
+{
+    PyObject *decoded = headers_tuple(self);
+    return decoded == NULL ? NULL : PySequence_Concat(decoded, more);
+}
+
+static PyObject *
+headers_iter(Headers *self)
+{
+    PyObject *decoded = headers_tuple(self);
+    return decoded == NULL ? NULL : PyObject_GetIter(decoded);
+}
+
+static PyObject *
+headers_repr(Headers *self)
+{
+    PyObject *decoded = headers_tuple(self);
+    return decoded == NULL ? NULL : PyObject_Repr(decoded);
+}
+
+static Py_hash_t
+headers_hash(Headers *self)
+{
+    PyObject *decoded = headers_tuple(self);
+    return decoded == NULL ? -1 : PyObject_Hash(decoded);
+}
+
+static PyTypeObject HeadersType;
+
+static PyObject *
+headers_compare(PyObject *self, PyObject *other, int operation)
+{
+    PyObject *one = headers_tuple((Headers *)self);
+    if (one != NULL && Py_IS_TYPE(other, &HeadersType)) {
+        other = headers_tuple((Headers *)other);
+    }
+    return one == NULL || other == NULL ? NULL : PyObject_RichCompare(one, other, operation);
+}
+
+static void
+headers_dealloc(Headers *self)
+{
+    Py_XDECREF(self->decoded);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PySequenceMethods HEADERS_SEQUENCE = {
+    .sq_length = (lenfunc)headers_length,
+    .sq_item = (ssizeargfunc)headers_item,
+    .sq_contains = (objobjproc)headers_contain,
+    .sq_concat = (binaryfunc)headers_concat,
+};
+
+static PyMappingMethods HEADERS_MAPPING = {
+    .mp_length = (lenfunc)headers_length,
+    .mp_subscript = (binaryfunc)headers_subscript,
+};
+
+static PyTypeObject HeadersType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "streams._native_folding.Headers",
+    .tp_doc = "Headers of a record, as good as a tuple of them; decoded where somebody looks.",
+    .tp_basicsize = HEADERS_SIZE,
+    .tp_itemsize = 1,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_SEQUENCE,
+    .tp_dealloc = (destructor)headers_dealloc,
+    .tp_iter = (getiterfunc)headers_iter,
+    .tp_repr = (reprfunc)headers_repr,
+    .tp_hash = (hashfunc)headers_hash,
+    .tp_richcompare = headers_compare,
+    .tp_as_sequence = &HEADERS_SEQUENCE,
+    .tp_as_mapping = &HEADERS_MAPPING,
+};
 
 /* ------------------------------------------------------------------ from records to events */
 
@@ -846,10 +994,46 @@ typedef struct {
     int has_versions;           /* versions of aggregates tell places */
 } PlainEvents;
 
+/* Whether a name is one of those that tell another place; -1 with an exception. */
+static int
+tells_another_place(const PlainEvents *self, const Header *header)
+{
+    for (Py_ssize_t place = 0; place < PyTuple_GET_SIZE(self->other_places); place++) {
+        Py_ssize_t length;
+        const char *name =
+            PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(self->other_places, place), &length);
+        if (name == NULL) {
+            return -1;
+        }
+        if (length == header->name_length && memcmp(name, header->name, (size_t)length) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* stands_where_published for headers that nobody has looked at yet. */
+static int
+kept_are_plain(const PlainEvents *self, const Headers *headers)
+{
+    const unsigned char *at = (const unsigned char *)headers->raw, *end = at + Py_SIZE(headers);
+    for (Py_ssize_t place = 0; place < headers->count; place++) {
+        Header header;
+        int is_other = next_header(&at, end, &header) < 0 ? 1 : tells_another_place(self, &header);
+        if (is_other != 0) {
+            return is_other < 0 ? -1 : 0;
+        }
+    }
+    return 1;
+}
+
 /* Whether no header says that the record has another place too; -1 with an exception. */
 static int
 stands_where_published(const PlainEvents *self, PyObject *headers)
 {
+    if (Py_IS_TYPE(headers, &HeadersType)) {
+        return kept_are_plain(self, (Headers *)headers);
+    }
     if (!PyTuple_CheckExact(headers)) {
         return 0;
     }
@@ -858,7 +1042,7 @@ stands_where_published(const PlainEvents *self, PyObject *headers)
         if (!PyTuple_CheckExact(header) || PyTuple_GET_SIZE(header) != 2) {
             return 0;
         }
-        int is_other = PySet_Contains(self->other_places, PyTuple_GET_ITEM(header, 0));
+        int is_other = PySequence_Contains(self->other_places, PyTuple_GET_ITEM(header, 0));
         if (is_other != 0) {
             return is_other < 0 ? -1 : 0;
         }
@@ -1092,7 +1276,7 @@ plain_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
         return NULL;
     }
     if (!PyArg_ParseTuple(arguments, "O!OOO!O!O!O!O!p:PlainEvents", &PyType_Type, &event_type, &id,
-                          &aggregate, &PyFrozenSet_Type, &other_places, &OneSourceEntriesType,
+                          &aggregate, &PyTuple_Type, &other_places, &OneSourceEntriesType,
                           &entries, &PyDict_Type, &opened, &ClaimsType, &claims, &PyTuple_Type,
                           &seen, &has_versions)) {
         return NULL;
@@ -1198,7 +1382,8 @@ choose_secret(void)
 static int
 fill_module(PyObject *module)
 {
-    return choose_secret() < 0 || PyModule_AddType(module, &ClaimsType) < 0
+    return choose_secret() < 0 || PyModule_AddType(module, &HeadersType) < 0
+           || PyModule_AddType(module, &ClaimsType) < 0
            || PyModule_AddType(module, &OneSourceEntriesType) < 0
            || PyModule_AddType(module, &PlainEventsType) < 0
            || PyModule_AddIntConstant(module, "FOLDING_FORMAT", FOLDING_FORMAT) < 0 ? -1 : 0;

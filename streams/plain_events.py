@@ -16,7 +16,7 @@ from streams.records import LATE, ORIGIN, RawRecord
 from streams.table import OpenEntry
 from streams.versions import have_versions
 
-OTHER_PLACES: Final = frozenset({ORIGIN, EMISSION, LATE})
+OTHER_PLACES: Final = (ORIGIN, EMISSION, LATE)
 """Headers of records that have another place beside the one where they were read."""
 
 OpenOne = Callable[[bytes], OpenEntry]
@@ -125,7 +125,7 @@ class PlainEventsInPython:
     def _are_plain(self, records: Sequence[RawRecord], ids: Sequence[str]) -> bool:
         names = {name for record in records for name, _ in record.headers}
         return (
-            OTHER_PLACES.isdisjoint(names)
+            names.isdisjoint(OTHER_PLACES)
             and len(set(ids)) == len(ids)
             and not any(id_ in known for known in (self._claims, *self._seen) for id_ in ids)
         )

@@ -12,20 +12,12 @@
 
 #include "../../schemas/_named_tuple.h"
 #include "../../schemas/_varint.h"
+#include "../_headers.h"
 
 /* What record_batches.py must speak; raised when the arguments of `unpack` change. */
-#define UNPACK_FORMAT 1
-
-/* Headers of a record that are compared with those of the record before. */
-#define HEADERS_SEEN 8
+#define UNPACK_FORMAT 2
 
 #define FIELDS_OF_A_RECORD 7
-
-/* Names, and values that many records share, are the same objects while they repeat. */
-typedef struct {
-    PyObject *names[HEADERS_SEEN];
-    PyObject *values[HEADERS_SEEN];
-} Seen;
 
 typedef struct {
     const unsigned char *at, *end;
@@ -33,13 +25,12 @@ typedef struct {
 
 /* What all records of a batch share. */
 typedef struct {
-    PyTypeObject *record_type;
+    PyTypeObject *record_type, *headers_type; /* NULL: headers are tuples */
     PyObject *topic, *partition;
     long long base_offset, base_timestamp;
     int has_one_timestamp;
     long long first_offset; /* records below it are left out */
     long long last_offset;  /* of the record before */
-    Seen *seen;
 } Batch;
 
 static inline int
@@ -80,79 +71,65 @@ read_bytes(Cursor *cursor)
     return bytes;
 }
 
-/* Only ASCII is kept: its bytes are those on the wire. */
 static PyObject *
-read_name(Cursor *cursor, PyObject **seen)
+read_name(Cursor *cursor)
 {
     Py_ssize_t length;
     if (read_length(cursor, &length) < 0 || length < 0) {
         return NULL;
     }
-    const unsigned char *begin = cursor->at;
+    PyObject *name = PyUnicode_DecodeUTF8((const char *)cursor->at, length, NULL);
     cursor->at += length;
-    if (seen != NULL && *seen != NULL && PyUnicode_GET_LENGTH(*seen) == length
-        && memcmp(PyUnicode_1BYTE_DATA(*seen), begin, (size_t)length) == 0) {
-        return Py_NewRef(*seen);
-    }
-    PyObject *name = PyUnicode_DecodeUTF8((const char *)begin, length, NULL);
-    if (seen != NULL && name != NULL && PyUnicode_IS_COMPACT_ASCII(name)) {
-        PyUnicode_InternInPlace(&name);
-        Py_INCREF(name);
-        Py_XSETREF(*seen, name);
-    }
     return name;
 }
 
 static PyObject *
-read_header_value(Cursor *cursor, PyObject **seen)
+read_header(Cursor *cursor)
 {
-    if (seen != NULL && *seen != NULL) {
-        Cursor ahead = *cursor;
-        Py_ssize_t length;
-        if (read_length(&ahead, &length) == 0 && length == PyBytes_GET_SIZE(*seen)
-            && memcmp(PyBytes_AS_STRING(*seen), ahead.at, (size_t)length) == 0) {
-            cursor->at = ahead.at + length;
-            return Py_NewRef(*seen);
-        }
-    }
-    PyObject *value = read_bytes(cursor);
-    if (seen != NULL && value != NULL && value != Py_None) {
-        Py_INCREF(value);
-        Py_XSETREF(*seen, value);
-    }
-    return value;
-}
-
-static PyObject *
-read_header(Cursor *cursor, Seen *seen, Py_ssize_t place)
-{
-    int is_kept = place < HEADERS_SEEN;
-    PyObject *name = read_name(cursor, is_kept ? &seen->names[place] : NULL);
-    if (name == NULL) {
-        return NULL;
-    }
-    PyObject *value = read_header_value(cursor, is_kept ? &seen->values[place] : NULL);
-    PyObject *header = value == NULL ? NULL : PyTuple_New(2);
-    if (header == NULL) {
-        Py_DECREF(name);
-        Py_XDECREF(value);
-        return NULL;
-    }
-    PyTuple_SET_ITEM(header, 0, name);
-    PyTuple_SET_ITEM(header, 1, value);
+    PyObject *name = read_name(cursor);
+    PyObject *value = name == NULL ? NULL : read_bytes(cursor);
+    PyObject *header = value == NULL ? NULL : PyTuple_Pack(2, name, value);
+    Py_XDECREF(name);
+    Py_XDECREF(value);
     return header;
 }
 
+/* Headers that are decoded where somebody looks; NULL without an exception where that cannot be. */
 static PyObject *
-read_headers(Cursor *cursor, Seen *seen)
+keep_headers(Cursor *cursor, PyTypeObject *type, int64_t count)
+{
+    const unsigned char *begin = cursor->at, *at = begin;
+    for (int64_t place = 0; place < count; place++) {
+        Header header;
+        if (next_header(&at, cursor->end, &header) < 0) {
+            return NULL;
+        }
+    }
+    Headers *headers = (Headers *)type->tp_alloc(type, at - begin);
+    if (headers != NULL) {
+        headers->count = (Py_ssize_t)count;
+        memcpy(headers->raw, begin, (size_t)(at - begin));
+        cursor->at = at;
+    }
+    return (PyObject *)headers;
+}
+
+static PyObject *
+read_headers(Cursor *cursor, PyTypeObject *headers_type)
 {
     int64_t count;
     if (read_varint(cursor, &count) < 0 || count < 0 || count > cursor->end - cursor->at) {
         return NULL;
     }
+    if (headers_type != NULL && count > 0) {
+        PyObject *kept = keep_headers(cursor, headers_type, count);
+        if (kept != NULL || PyErr_Occurred()) {
+            return kept;
+        }
+    }
     PyObject *headers = PyTuple_New((Py_ssize_t)count);
     for (Py_ssize_t place = 0; headers != NULL && place < count; place++) {
-        PyObject *header = read_header(cursor, seen, place);
+        PyObject *header = read_header(cursor);
         if (header == NULL) {
             Py_CLEAR(headers);
         }
@@ -173,7 +150,7 @@ make_record(const Batch *batch, long long offset, long long timestamp, Cursor *c
     if ((fields[2] = PyLong_FromLongLong(offset)) != NULL
         && (fields[3] = PyLong_FromLongLong(timestamp)) != NULL
         && (fields[4] = read_bytes(cursor)) != NULL && (fields[5] = read_bytes(cursor)) != NULL
-        && (fields[6] = read_headers(cursor, batch->seen)) != NULL) {
+        && (fields[6] = read_headers(cursor, batch->headers_type)) != NULL) {
         record = new_named_tuple(batch->record_type, FIELDS_OF_A_RECORD);
     }
     for (int place = 0; place < FIELDS_OF_A_RECORD; place++) {
@@ -218,16 +195,25 @@ unpack_record(Batch *batch, Cursor *section, PyObject *records)
     return done;
 }
 
-/* unpack(class, topic, partition, section, count, base_offset, base_timestamp, has_one_timestamp,
+/* Whether a class has its objects laid out as _headers.h says. */
+static int
+holds_headers(PyObject *type)
+{
+    return PyType_Check(type) && ((PyTypeObject *)type)->tp_itemsize == 1
+           && ((PyTypeObject *)type)->tp_basicsize == HEADERS_SIZE;
+}
+
+/* unpack(class, class of headers or None, topic, partition, section, count, base_offset, base_timestamp, has_one_timestamp,
  * first_offset) */
 static PyObject *
-unpack(PyObject *module, PyObject *arguments)
+unpack(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
-    Batch batch = {.last_offset = -1, .seen = PyModule_GetState(module)};
+    Batch batch = {.last_offset = -1};
     Py_buffer section;
     Py_ssize_t count;
-    if (!PyArg_ParseTuple(arguments, "O!OOy*nLLpL:unpack", &PyType_Type, &batch.record_type,
-                          &batch.topic, &batch.partition, &section, &count, &batch.base_offset,
+    PyObject *headers_type;
+    if (!PyArg_ParseTuple(arguments, "O!OOOy*nLLpL:unpack", &PyType_Type, &batch.record_type,
+                          &headers_type, &batch.topic, &batch.partition, &section, &count, &batch.base_offset,
                           &batch.base_timestamp, &batch.has_one_timestamp, &batch.first_offset)) {
         return NULL;
     }
@@ -236,6 +222,12 @@ unpack(PyObject *module, PyObject *arguments)
         PyErr_SetString(PyExc_TypeError, "records are plain named tuples");
         return NULL;
     }
+    if (headers_type != Py_None && !holds_headers(headers_type)) {
+        PyBuffer_Release(&section);
+        PyErr_SetString(PyExc_TypeError, "that is no class of headers");
+        return NULL;
+    }
+    batch.headers_type = headers_type == Py_None ? NULL : (PyTypeObject *)headers_type;
     Cursor cursor = {section.buf, (const unsigned char *)section.buf + section.len};
     PyObject *records = PyList_New(0);
     int done = records == NULL ? -1 : 0;
@@ -264,34 +256,6 @@ static PyMethodDef METHODS[] = {
 };
 
 static int
-traverse_module(PyObject *module, visitproc visit, void *arg)
-{
-    Seen *seen = PyModule_GetState(module);
-    for (int place = 0; seen != NULL && place < HEADERS_SEEN; place++) {
-        Py_VISIT(seen->names[place]);
-        Py_VISIT(seen->values[place]);
-    }
-    return 0;
-}
-
-static int
-clear_module(PyObject *module)
-{
-    Seen *seen = PyModule_GetState(module);
-    for (int place = 0; seen != NULL && place < HEADERS_SEEN; place++) {
-        Py_CLEAR(seen->names[place]);
-        Py_CLEAR(seen->values[place]);
-    }
-    return 0;
-}
-
-static void
-free_module(void *module)
-{
-    clear_module(module);
-}
-
-static int
 fill_module(PyObject *module)
 {
     return PyModule_AddIntConstant(module, "UNPACK_FORMAT", UNPACK_FORMAT);
@@ -306,12 +270,9 @@ static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native_records",
     .m_doc = "Records of Kafka batches; see streams/kafka/record_batches.py.",
-    .m_size = sizeof(Seen),
+    .m_size = 0,
     .m_methods = METHODS,
     .m_slots = MODULE_SLOTS,
-    .m_traverse = traverse_module,
-    .m_clear = clear_module,
-    .m_free = free_module,
 };
 
 PyMODINIT_FUNC

@@ -16,9 +16,10 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
 from schemas import native
+from streams import native as streams_native
 from streams.records import RawRecord
 
-UNPACK_FORMAT: Final = 1
+UNPACK_FORMAT: Final = 2
 """What the part in C is given; raised with every change, there too."""
 
 try:
@@ -28,6 +29,9 @@ except ImportError:  # where it was not built
 
 AVAILABLE: Final = _native is not None and UNPACK_FORMAT == _native.UNPACK_FORMAT
 IN_USE: Final = AVAILABLE and native.IS_WANTED
+
+KEPT_HEADERS: Final = streams_native.folding.Headers if streams_native.IN_USE else None
+"""The class of headers that are decoded where somebody looks; else they are tuples."""
 
 _MAGIC: Final = 2
 _SIZE: Final = Struct(">8xi")
@@ -93,6 +97,7 @@ def _in_c(
     has_one_time = bool(batch.timestamp_type)
     found: list[RawRecord] | None = _native.unpack(
         RawRecord,
+        KEPT_HEADERS,
         *source,
         section,
         _COUNT.unpack_from(written)[0],

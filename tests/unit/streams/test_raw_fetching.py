@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.kafka.raw_fetching import give_raw_records
-from streams.kafka.record_batches import IN_USE, KeptRecords, unpacked
+from streams.kafka.record_batches import IN_USE, KEPT_HEADERS, KeptRecords, unpacked
 from streams.records import RawRecord
 
 SOURCE = KafkaPartition("t", 3)
@@ -299,10 +299,62 @@ def test_a_batch_that_was_written_by_our_client_is_read_in_c() -> None:
         assert batches == [list] * 3
 
 
-def test_records_that_follow_each_other_share_equal_headers() -> None:
+@each_kind
+@given(
+    st.lists(
+        st.tuples(
+            st.text(max_size=9) | st.sampled_from(["ce_id", "wundr_late", "é", ""]),
+            st.none() | st.binary(max_size=200),
+        ),
+        max_size=6,
+    ),
+    st.integers(-9, 9),
+)
+def test_headers_are_as_good_as_a_tuple(
+    kept: type[MemoryRecords], written_as: list[Any], place: int
+) -> None:
+    expected = tuple(written_as)
+    one = written((b"k", b"v", written_as))
+
+    def read() -> Any:
+        result = raw(one, Assignment(), kept)
+        (record,) = result.getall()
+        return record.headers
+
+    assert (len(read()), repr(read()), hash(read())) == (
+        len(expected),
+        repr(expected),
+        hash(expected),
+    )
+    assert read() == expected
+    assert expected == read()
+    assert read() == read()
+    assert read() != (*expected, ("more", b""))
+    assert tuple(read()) == (*read(),) == expected
+    assert [*reversed(read())] == [*reversed(expected)]
+    assert read()[place:] == expected[place:]
+    assert read() + expected == expected * 2
+    assert all(header in read() for header in expected)
+    assert ("none of them", b"") not in read()
+    headers = read()
+    assert [headers[at] for at in range(-len(expected), len(expected))] == [*expected] * 2
+    with pytest.raises(IndexError):
+        headers[len(expected)]
+    with pytest.raises(TypeError):
+        headers["a"]
+
+
+def test_nobody_can_make_headers_of_other_bytes() -> None:
+    if KEPT_HEADERS is not None:
+        with pytest.raises(TypeError):
+            KEPT_HEADERS()
+
+
+def test_headers_are_kept_as_bytes_until_somebody_looks() -> None:
     if IN_USE:
-        one = written(*[(b"k", b"v", [("type", b"happened")])] * 2)
+        one = written((b"k", b"v", [("type", b"happened")]))
         result = raw(one, Assignment(), KeptRecords)
-        ((first,), (second,)) = (it.headers for it in result.getall())
-        assert first[0] is second[0]
-        assert first[1] is second[1]
+        (record,) = result.getall()
+        assert type(record.headers) is KEPT_HEADERS
+        assert record.headers[0] is record.headers[0]
+        assert record == record._replace(headers=(("type", b"happened"),))
