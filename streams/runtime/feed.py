@@ -18,7 +18,7 @@ from streams.lane import Lanes
 from streams.log import PartitionFetcher
 from streams.records import TopicPartition
 
-FETCH_RECORDS: Final = 500
+FETCH_RECORDS: Final = 400
 """How many records are taken from the fetcher at once: they are made in one go."""
 
 FETCH_S: Final = 1.0
