@@ -50,7 +50,7 @@ hex_digit(unsigned char letter)
 static inline int
 pack_id(PyObject *id, unsigned char *packed)
 {
-    if (!PyUnicode_CheckExact(id) || !PyUnicode_IS_COMPACT_ASCII(id)
+    if (!PyUnicode_Check(id) || !PyUnicode_IS_ASCII(id)
         || PyUnicode_GET_LENGTH(id) != ID_LENGTH) {
         return -1;
     }
@@ -123,12 +123,12 @@ find_claim(const ClaimTable *table, Secret secret, const unsigned char *id)
     return known == 0 ? NULL : &table->claims[known - 1];
 }
 
-/* Make room for one more, and forget what was removed; -1 with an exception. */
+/* Make room for many more, and forget what was removed; -1 with an exception. */
 static inline int
 grow_claims(ClaimTable *table, Secret secret)
 {
     ClaimTable grown = {.room = FEWEST_CLAIMS};
-    while (grown.room <= table->live) {
+    while (grown.room - grown.room / 4 <= table->live) {
         grown.room *= 2;
     }
     if (grown.room < MOST_CLAIMS) {

@@ -402,9 +402,12 @@ claims_remove(Claims *self, PyObject *id)
 static PyObject *
 claims_update(Claims *self, PyObject *given)
 {
-    if (!Py_IS_TYPE(given, &ClaimsType) || given == (PyObject *)self) {
+    if (!Py_IS_TYPE(given, &ClaimsType)) {
         PyErr_SetString(PyExc_TypeError, "update takes other claims of this kind");
         return NULL;
+    }
+    if (given == (PyObject *)self) {
+        Py_RETURN_NONE;
     }
     Claims *other = (Claims *)given;
     Py_ssize_t from = -1, to = -1;
@@ -655,7 +658,7 @@ read_stored(const OneSourceEntries *self, PyObject *value, Held *held)
     for (; at < last && *at >= '0' && *at <= '9' && at - first < 18; at++) {
         position = 10 * position + (*at - '0');
     }
-    if (at == first || last - at < length
+    if (at == first || (*first == '0' && at - first > 1) || last - at < length
         || memcmp(at, PyBytes_AS_STRING(self->end), (size_t)length) != 0) {
         return 0;
     }
@@ -862,12 +865,16 @@ encode(OneSourceEntries *self, PyObject *const *arguments, Py_ssize_t count)
             done = -1;
         }
         else if (slot_value(entry, self->slots.is_changed) == Py_True) {
+            Py_INCREF(key);
+            Py_INCREF(entry);
             PyObject *value = is_same ? encode_entry(self, entry) : NULL;
             if (value == NULL && !PyErr_Occurred()) {
                 value = PyObject_CallMethod(entry, "encode", "O", arguments[1]);
             }
             done = value == NULL ? -1 : PyDict_SetItem(values, key, value);
             Py_XDECREF(value);
+            Py_DECREF(key);
+            Py_DECREF(entry);
         }
     }
     if (done < 0) {
@@ -1102,7 +1109,7 @@ entry_of(const PlainEvents *self, PyObject *key, PyObject *open_singly)
     return entry;
 }
 
-/* Whether an entry may hold what stands at this offset; -1 with an exception. */
+/* Whether an entry may hold what stands at this offset. */
 static int
 reaches(const PlainEvents *self, PyObject *entry, PyObject *offset)
 {
@@ -1110,9 +1117,10 @@ reaches(const PlainEvents *self, PyObject *entry, PyObject *offset)
     if (reach == NULL || !PyLong_CheckExact(reach) || !PyLong_CheckExact(offset)) {
         return 1;
     }
-    long long furthest = PyLong_AsLongLong(reach);
-    long long at = furthest == -1 && PyErr_Occurred() ? -1 : PyLong_AsLongLong(offset);
-    return PyErr_Occurred() ? -1 : furthest >= at;
+    int is_beyond, has_no_place;
+    long long furthest = PyLong_AsLongLongAndOverflow(reach, &is_beyond);
+    long long at = PyLong_AsLongLongAndOverflow(offset, &has_no_place);
+    return is_beyond != 0 || has_no_place != 0 || furthest >= at;
 }
 
 typedef struct {
@@ -1152,7 +1160,8 @@ take_back(const PlainEvents *self, PyObject *events, Py_ssize_t count)
 {
     for (Py_ssize_t place = 0; place < count; place++) {
         unsigned char packed[ID_BYTES];
-        if (pack_id(slot_value(PyTuple_GET_ITEM(events, place), self->id), packed) == 0) {
+        PyObject *id = slot_value(PyTuple_GET_ITEM(events, place), self->id);
+        if (id != NULL && pack_id(id, packed) == 0) {
             remove_claim(&self->claims->table, secret, packed);
         }
     }

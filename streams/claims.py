@@ -12,6 +12,8 @@ from streams import native
 
 ID_BYTES: Final = 16
 OFFSET_BYTES: Final = 8
+LOWEST: Final = -(2**63)
+FURTHEST: Final = 2**63 - 1
 UUID_LENGTH: Final = 36
 DASHES: Final = (8, 13, 18, 23)
 
@@ -23,7 +25,10 @@ Packed = tuple[str, int, bytes]
 
 
 class Claims(Protocol):
-    """Where events were read, by id; in the order in which ids were first put."""
+    """Where events were read, by id.
+
+    Those that can be packed are in the order in which their ids were put, and so are the others.
+    """
 
     def __len__(self) -> int:
         """How many."""
@@ -38,7 +43,10 @@ class Claims(Protocol):
         ...
 
     def put(self, id_: str, source: str, offset: int, /) -> None:
-        """The event was read there; another place of it is forgotten."""
+        """The event was read there; another place of it is forgotten.
+
+        Raises OverflowError where the offset takes more than 8 bytes.
+        """
         ...
 
     def remove(self, id_: str, /) -> None:
@@ -86,6 +94,8 @@ class ClaimsInPython:
 
     def put(self, id_: str, source: str, offset: int) -> None:
         """See Claims."""
+        if not LOWEST <= offset <= FURTHEST:
+            raise OverflowError("an offset takes at most 8 bytes")
         self._places[id_] = (source, offset)
 
     def remove(self, id_: str) -> None:

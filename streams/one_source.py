@@ -100,6 +100,8 @@ class OneSourceEntriesInPython:
         position, end, state = value[len(expected.beginning) :].partition(END_OF_ONE)
         if not end or not position.isdigit() or len(position) > LONGEST_POSITION:
             return None
+        if position.startswith(b"0") and position != b"0":
+            return None  # no JSON: it is refused elsewhere
         return OpenEntry(expected, None if state == NO_STATE else state, int(position))
 
 

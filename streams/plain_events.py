@@ -93,7 +93,7 @@ class PlainEventsInPython:
         if not self._are_plain(records, ids) or (self._has_versions and have_versions(events)):
             return None
         opened: list[OpenEntry] = []
-        for record in records:
+        for record, _ in zip(records, ids, strict=True):
             entry = self._entry_of(record.key or b"", open_singly)
             if entry.reach >= record.offset:
                 return None
