@@ -1,11 +1,8 @@
 """Entries of one source that are opened, settled and encoded in C, beside those in Python."""
 
-import gc
-import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
-from weakref import ref
 
 import orjson
 import pytest
@@ -20,7 +17,7 @@ from streams.one_source import _SLOTS, LONGEST_POSITION, OneSourceEntries
 from streams.projection import NO_STATE, State, joined
 from streams.table import END_OF_ONE, Changes, MemoryTable, OpenEntry, Table, TablePartition
 from tests.unit.parts_in_c import can_be_built
-from tests.unit.streams.folding_forms import FORMS, Form, answer, each_form, needs_c
+from tests.unit.streams.folding_forms import FORMS, Form, answer, each_form
 from tests.unit.streams.tabling import PARTITION
 
 GENERATION: Final = 5
@@ -137,6 +134,9 @@ def test_they_are_built_where_a_compiler_is() -> None:
 @example(BEGINNING + b"9" * LONGEST_POSITION + END_OF_ONE + b"{}", "hot")
 @example(BEGINNING + b"9" * (LONGEST_POSITION + 1) + END_OF_ONE + b"{}", "hot")
 @example(BEGINNING + b"007" + END_OF_ONE + b"{}", "hot")
+@example(BEGINNING + END_OF_ONE + b"{}", "hot")
+@example(BEGINNING + b"1/" + END_OF_ONE + b"{}", "hot")
+@example(BEGINNING + b"1:" + END_OF_ONE + b"{}", "hot")
 @example(BEGINNING + b"0" + END_OF_ONE + NO_STATE, "hot")
 def test_every_form_opens_what_the_table_would(value: bytes, where: str) -> None:
     python = entries_in(FORMS[0], partition_with(value, where))
@@ -333,146 +333,3 @@ def test_what_an_entry_raises_while_it_is_encoded_is_raised(form: Form) -> None:
             entries_in(form, partition_with(None)).encode({KEY: broken}, GENERATION, is_same)
     with pytest.raises((TypeError, AttributeError)):
         entries_in(form, partition_with(None)).encode({KEY: 1}, 5, True)  # type: ignore[dict-item]
-
-
-class Emptied(OpenEntry):
-    """An entry that empties the dictionary that it is in."""
-
-    __slots__ = ("holder",)
-
-    holder: dict[bytes, OpenEntry]
-
-    def encode(self, generation: int) -> bytes:
-        self.holder.clear()
-        return b"%d" % generation
-
-
-@needs_c
-def test_entries_that_go_away_while_they_are_encoded_do_no_harm() -> None:
-    holder: dict[bytes, OpenEntry] = {}
-
-    def put(key: bytes) -> None:
-        entry = Emptied(EXPECTED, None)
-        entry.holder, entry.is_changed = holder, True
-        holder[key] = entry
-
-    for number in range(10):
-        put(b"a key of its own: %d" % number)
-    found = entries_in(FORMS[-1], partition_with(None)).encode(holder, 6, False)
-    assert found == {b"a key of its own: 0": b"6"}
-
-
-@needs_c
-@pytest.mark.parametrize("given_", [([], 5, True), ({}, 5), ({}, 5, True, 1), (None, 5, True)])
-def test_what_is_no_dictionary_of_entries_is_refused_in_c(given_: tuple[Any, ...]) -> None:
-    with pytest.raises(TypeError):
-        entries_in(FORMS[-1], partition_with(None)).encode(*given_)
-
-
-@needs_c
-@pytest.mark.parametrize("key", [None, "k", 1, bytearray(b"k")])
-def test_a_key_that_is_no_bytes_is_left_to_python(key: Any) -> None:
-    assert entries_in(FORMS[-1], partition_with(None)).open(key) is None
-
-
-def arguments() -> list[Any]:
-    """What entries in C are made of."""
-    slots = tuple(OpenEntry.__dict__[name] for name in _SLOTS)
-    functions = (lambda _key: None, dict, orjson.loads, orjson.dumps)
-    return [OpenEntry, slots, EXPECTED, SOURCE, BEGINNING, END_OF_ONE, NO_STATE, ({},), functions]
-
-
-@needs_c
-@pytest.mark.parametrize(
-    ("place", "wrong"),
-    [
-        (0, 1),
-        (0, dict),
-        (1, ()),
-        (1, (OpenEntry.__dict__["_covered"],) * 6),
-        (1, (OpenEntry.coverage,) * 7),
-        (1, ("state",) * 7),
-        (1, (TablePartition.__dict__["store"],) * 7),
-        (3, b"t/3"),
-        (4, "text"),
-        (5, "text"),
-        (6, None),
-        (7, [{}]),
-        (7, ({}, None)),
-        (7, (OrderedDict(),)),
-        (8, (dict, dict, dict)),
-        (8, [dict] * 4),
-    ],
-)
-def test_what_entries_are_not_made_of_is_refused_in_c(place: int, wrong: Any) -> None:
-    made_of = arguments()
-    assert native.folding.OneSourceEntries(*made_of).open(KEY).state == {}
-    made_of[place] = wrong
-    with pytest.raises((TypeError, ValueError)):
-        native.folding.OneSourceEntries(*made_of)
-    with pytest.raises(TypeError):
-        native.folding.OneSourceEntries(*arguments(), a=1)
-
-
-@each_form
-def test_nothing_is_kept_of_entries(form: Form) -> None:
-    good = partition_with(BEGINNING + b"123456789" + END_OF_ONE + b'{"ids":["abc"]}')
-    broken = partition_with(BEGINNING + b"123456789" + END_OF_ONE + b'{"ids":["abc"')
-    cut, listed = partition_with(BEGINNING + b"1"), partition_with(BEGINNING + b"1}}\n[1]")
-    failing = Table("changelog", FailingStore()).partition(PARTITION)
-
-    def use(entries: OneSourceEntries) -> None:
-        entry, new = entries.open(KEY), entries.open(b"new")
-        assert entry is not None
-        assert new is not None
-        entry.reach = 2**40 + entry.reach
-        entries.settle([entry, new])
-        entries.encode({KEY: entry, b"new": new}, GENERATION, True)
-        entries.encode({KEY: entry, b"new": new}, 99, False)
-        new.state["spoilt"] = object()
-        answer(entries.settle, [entry, new])
-        answer(entries.encode, {b"": 1}, 5, True)
-
-    def some() -> int:
-        for _ in range(100):
-            use(entries_in(form, good))
-            for partition in (broken, cut, listed, failing):
-                answer(entries_in(form, partition).open, KEY)
-        gc.collect()  # tuples that are kept to be used again
-        return sys.getallocatedblocks()
-
-    watched: list[Any] = [EXPECTED, BEGINNING, END_OF_ONE, NO_STATE, None, True, False, OpenEntry]
-    before, holders = min(some() for _ in range(3)), [*map(sys.getrefcount, watched)]
-    assert some() < before + 50
-    for count, known in zip(map(sys.getrefcount, watched), holders, strict=True):
-        assert abs(count - known) < 50
-
-
-class Probe:
-    """Something whose end is seen."""
-
-
-@each_form
-def test_an_entry_is_gone_with_its_last_holder(form: Form) -> None:
-    gc.disable()
-    try:
-        entry = entries_in(form, partition_with(None), lambda: {"probe": Probe()}).open(KEY)
-        assert entry is not None
-        gone = ref(entry.state["probe"])
-        assert gone() is not None
-        del entry
-        assert gone() is None
-    finally:
-        gc.enable()
-
-
-@each_form
-def test_entries_that_hold_themselves_are_found(form: Form) -> None:
-    def make() -> ref[Probe]:
-        holder: list[Any] = [Probe()]
-        holder.append(entries_in(form, partition_with(None), lambda: {"holder": holder}))
-        return ref(holder[0])
-
-    gone = make()
-    gc.collect()
-    assert gone() is None

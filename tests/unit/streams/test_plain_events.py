@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-from weakref import ref
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,121 +13,30 @@ from hypothesis import strategies as st
 from schemas.envelope import Aggregate
 from schemas.event import Event
 from streams import native
-from streams.claims import Claim, Claims
-from streams.coverage import Coverage, OneSource
+from streams.claims import Claim
+from streams.coverage import Coverage
 from streams.emission import EMISSION
-from streams.one_source import OneSourceEntries
-from streams.open_table import BEYOND
-from streams.plain_events import OTHER_PLACES, PlainEvents
+from streams.plain_events import OTHER_PLACES
 from streams.projection import State
-from streams.records import LATE, ORIGIN, Headers, RawRecord
-from streams.table import END_OF_ONE, Changes, MemoryTable, OpenEntry
+from streams.records import LATE, ORIGIN
+from streams.table import OpenEntry
 from tests.unit.parts_in_c import can_be_built
-from tests.unit.streams.folding_forms import FORMS, Form, answer, each_form, needs_c
-from tests.unit.streams.tabling import PARTITION, event, event_id, named
-
-SOURCE: Final = "t/3"
-EXPECTED: Final = OneSource.of(SOURCE, 0)
-USUAL_KEYS: Final = (b"a", b"b", b"c", b"")
-UNOPENED: Final = b"unopened"
-"""A key whose entry cannot be opened by anybody."""
-
-Part = Sequence[tuple[RawRecord, Event[Any]]]
-
-
-class Unopened(Exception):
-    """The entry cannot be opened."""
-
-
-class Unfolded(Exception):
-    """The event cannot be folded."""
-
-
-def stored(position: int) -> bytes:
-    return EXPECTED.beginning + b"%d" % position + END_OF_ONE + b'{"ids":[]}'
-
-
-class World:
-    """A batch of one form: what its entries, claims and folds are."""
-
-    def __init__(
-        self,
-        form: Form,
-        values: dict[bytes, bytes] | None = None,
-        seen: Sequence[Iterable[str]] = (),
-        *,
-        has_versions: bool = True,
-    ) -> None:
-        partition = MemoryTable("changelog").partition(PARTITION)
-        partition.store(Changes(values or {}))
-        self.partition = partition
-        self.opened: dict[bytes, OpenEntry] = {}
-        self.claims: Claims = form.claims()
-        self.seen = tuple(form.claims() for _ in seen)
-        for claims, ids in zip(self.seen, seen, strict=True):
-            for id_ in ids:
-                claims.put(id_, "earlier/1", 7)
-        self.entries: OneSourceEntries = form.entries(partition, EXPECTED, dict)
-        self.events: PlainEvents = form.events(
-            self.entries, self.opened, self.claims, self.seen, has_versions=has_versions
-        )
-
-    def open_singly(self, key: bytes) -> OpenEntry:
-        """What is not of one source: keys say how far it reaches."""
-        if key == UNOPENED or not key.isascii():
-            raise Unopened(key)
-        entry = self.partition.take(key) or OpenEntry(Coverage(), None)
-        entry.state = {"singly": True}
-        entry.reach = entry.reach_in(EXPECTED, BEYOND)
-        return entry
-
-    def open(self, part: Part) -> Sequence[OpenEntry] | None:
-        return self.events.open(
-            SOURCE, [record for record, _ in part], [event for _, event in part], self.open_singly
-        )
-
-    def fold(self, part: Part, opened: Sequence[OpenEntry]) -> None:
-        self.events.fold(
-            note, checked, [record for record, _ in part], [it for _, it in part], opened
-        )
-
-    def states(self) -> dict[bytes, tuple[State, int]]:
-        return {key: (entry.state, entry.reach) for key, entry in self.opened.items()}
-
-    def places(self) -> dict[str, Claim]:
-        return dict(self.claims.items())
-
-
-def note(state: State, happened: Event[Any]) -> State:
-    """Note the id; the source of an event says how that ends."""
-    match happened.source:
-        case "raises":
-            state["begun"] = True
-            raise Unfolded(happened.id)
-        case "another":
-            return {"after": happened.id}
-        case "no state":
-            return None  # type: ignore[return-value]  # on purpose
-        case "odd":
-            return OrderedDict(odd=happened.id)
-    state.setdefault("ids", []).append(happened.id)
-    return state
-
-
-def checked(state: object) -> State:
-    if not isinstance(state, dict):
-        raise Unfolded(f"{state!r} is no state")
-    return state
-
-
-def read(offset: int, key: bytes | None = b"a", headers: Headers = ()) -> RawRecord:
-    return RawRecord("t", PARTITION, offset, 0, key, b"", headers)
-
-
-def appended(number: int, version: int | None) -> Event[Any]:
-    happened = event(number)
-    return Event(happened.envelope._replace(aggregate=Aggregate("Account", "a", version)), dict)
-
+from tests.unit.streams.folding_forms import FORMS, Form, answer, each_form
+from tests.unit.streams.plain_world import (
+    SOURCE,
+    UNOPENED,
+    UNPLAIN,
+    USUAL_KEYS,
+    VALUES,
+    Part,
+    Unfolded,
+    Unopened,
+    World,
+    appended,
+    read,
+    stored,
+)
+from tests.unit.streams.tabling import event, event_id, named
 
 usual_headers = st.sampled_from([(), (), (("ce_type", b"x"),), (("a", b""), ("b", b""))])
 other_headers = st.sampled_from([ORIGIN, EMISSION, LATE]).map(
@@ -140,14 +45,6 @@ other_headers = st.sampled_from([ORIGIN, EMISSION, LATE]).map(
 keys = st.sampled_from([*USUAL_KEYS * 3, None, b"reached", b"reached", b"missing", b"recent"])
 odd_keys = st.sampled_from([UNOPENED, b"\xff"])
 ways = st.sampled_from(["good"] * 8 + ["another", "odd", "raises", "no state"])
-
-VALUES: Final = {
-    b"reached": stored(3),
-    b"c": stored(0),
-    b"missing": Coverage(positions={SOURCE: 2}, missing={SOURCE: {1}}).encode() + b"\n{}",
-    b"recent": Coverage(positions={SOURCE: 0}, recent={"id": None}).encode() + b"\n{}",
-    b"far": Coverage(positions={SOURCE: 2**64 - 1}).encode() + b"\n{}",
-}
 
 
 @st.composite
@@ -257,23 +154,6 @@ def test_plain_events_are_folded_into_their_entries(form: Form) -> None:
     assert [entry.is_changed for entry in world.opened.values()] == [False] * 3
 
 
-UNPLAIN: Final = {
-    "a copy": (read(5, b"a", ((ORIGIN, b"u/1/1"),)), event(5)),
-    "an emitted event": (read(5, b"a", (("x", b""), (EMISSION, b"1"))), event(5)),
-    "a late copy": (read(5, b"a", ((LATE, b""), ("x", b""))), event(5)),
-    "seen in this batch": (read(5), event(0)),
-    "seen in this part": (read(5), event(1)),
-    "seen lately": (read(5), event(100)),
-    "seen long ago": (read(5), event(200)),
-    "read before": (read(3, b"reached"), event(5)),
-    "read long before": (read(0, b"reached"), event(5)),
-    "maybe read before": (read(9, b"recent"), event(5)),
-    "further than an offset can be": (read(9, b"far"), event(5)),
-    "of an aggregate": (read(5), appended(5, 1)),
-    "of an aggregate without versions": (read(5), appended(5, 0)),
-}
-
-
 @each_form
 @pytest.mark.parametrize("kind", UNPLAIN)
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -367,7 +247,7 @@ def test_a_state_of_another_class_is_the_one_that_was_checked(form: Form) -> Non
     opened = world.open(part)
     assert opened is not None
     world.fold(part, opened)
-    assert world.states() == {b"a": (OrderedDict(odd=event_id(1)), 1)}
+    assert world.states() == {b"a": (OrderedDict(odd=event_id(1), checked=True), 1)}
     assert type(opened[0].state) is OrderedDict
 
 
@@ -412,217 +292,3 @@ def test_an_unusual_id_is_claimed_or_left_to_whoever_looks_at_events_singly(form
         assert world.places() == {}
     else:
         assert world.places() == {event_id(1): (SOURCE, 5), "another": (SOURCE, 6)}
-
-
-def altered(good: Any, **fields: Any) -> Any:
-    """With fields that are no such fields."""
-    return good._replace(**fields)
-
-
-@needs_c
-@pytest.mark.parametrize(
-    "pair",
-    [
-        (("t", 3, 5), event(1)),
-        (read(5), None),
-        (read(5), named(b"bytes")),  # type: ignore[arg-type]  # on purpose
-        (altered(read(5), headers=[]), event(1)),
-        (altered(read(5), headers=((1, 2, 3),)), event(1)),
-        (altered(read(5), headers=(["name", b""],)), event(1)),
-        (altered(read(5), offset=5.0), event(1)),
-        (read(2**63), event(1)),
-        (read(5), Event(altered(event(1).envelope, aggregate=("a", "b")), dict)),
-        (read(5), Event(altered(event(1).envelope, aggregate=1), dict)),
-    ],
-)
-@pytest.mark.parametrize("place", [0, 1])
-def test_what_is_out_of_the_ordinary_is_left_to_python(pair: Any, place: int) -> None:
-    world = World(FORMS[-1])
-    part = [(read(0, b"z"), event(9))]
-    part.insert(place, pair)
-    assert world.open(part) is None
-    assert world.places() == {}
-
-
-@needs_c
-def test_an_event_without_an_id_is_left_to_python() -> None:
-    world = World(FORMS[-1])
-    empty = Event.__new__(Event)
-    assert world.open([(read(0, b"z"), event(9)), (read(1), empty)]) is None
-    world = World(FORMS[-1], has_versions=False)
-    assert world.open([(read(0, b"z"), event(9)), (read(1), empty)]) is None
-    assert world.places() == {}
-
-
-@needs_c
-def test_an_id_that_goes_away_while_entries_are_opened_does_no_harm() -> None:
-    world, going = World(FORMS[-1]), event(1)
-
-    def open_singly(_key: bytes) -> OpenEntry:
-        del going._id
-        raise Unopened
-
-    with pytest.raises(Unopened):
-        world.events.open(SOURCE, [read(1), read(2, b"\xff")], [going, event(2)], open_singly)
-
-
-@needs_c
-def test_what_opens_entries_must_give_entries() -> None:
-    world = World(FORMS[-1])
-    wrong: Any = {b"\xff": {}, b"a": {}}.get
-    with pytest.raises(TypeError, match="no open entry"):
-        world.events.open(SOURCE, [read(1), read(2, b"\xff")], [event(1), event(2)], wrong)
-    assert world.places() == {}
-    unset = OpenEntry(Coverage(), None)
-    assert world.events.open(SOURCE, [read(1, b"\xff")], [event(1)], lambda _key: unset) is None
-
-
-@needs_c
-def test_a_part_is_folded_only_with_what_belongs_to_it() -> None:
-    world = World(FORMS[-1])
-    part = [(read(1), event(1)), (read(2), event(2))]
-    opened: Any = world.open(part)
-    for wrong in (opened[:1], [], [opened[0], None], [opened[0], {}]):
-        with pytest.raises((TypeError, ValueError)):
-            world.fold(part, wrong)
-    with pytest.raises(TypeError):
-        world.fold([(("t",), event(1))], opened[:1])  # type: ignore[list-item]  # on purpose
-    with pytest.raises(ValueError, match="an event and an entry"):
-        world.events.fold(note, checked, [read(1)], [], opened[:1])
-    with pytest.raises(AttributeError):
-        world.fold(part[:1], [OpenEntry(Coverage(), None)])
-
-
-@needs_c
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda events: events.open(SOURCE, [], []),
-        lambda events: events.open(SOURCE, [], [], print, 1),
-        lambda events: events.open(b"t/3", [], [], print),
-        lambda events: events.open(SOURCE, None, [], print),
-        lambda events: events.open(SOURCE, [], 1, print),
-        lambda events: events.fold(note, checked, [], []),
-        lambda events: events.fold(note, checked, None, [], []),
-        lambda events: events.fold(note, checked, [], None, []),
-        lambda events: events.fold(note, checked, [], [], None),
-    ],
-)
-def test_other_arguments_are_refused_in_c(ask: Callable[[Any], Any]) -> None:
-    with pytest.raises(TypeError):
-        ask(World(FORMS[-1]).events)
-
-
-def arguments() -> list[Any]:
-    """What plain events in C are made of."""
-    world, slots = World(FORMS[-1]), Event.__dict__
-    return [
-        *(Event, slots["_id"], slots["_aggregate"], OTHER_PLACES),
-        *(world.entries, world.opened, world.claims, world.seen, True),
-    ]
-
-
-@needs_c
-@pytest.mark.parametrize(
-    ("place", "wrong"),
-    [
-        (0, 1),
-        (0, dict),
-        (1, OpenEntry.__dict__["state"]),
-        (1, "id"),
-        (2, Event.framed),
-        (3, {"a"}),
-        (4, None),
-        (5, []),
-        (6, {}),
-        (7, []),
-        (7, (None,)),
-        (7, (FORMS[0].claims(),)),
-    ],
-)
-def test_what_plain_events_are_not_made_of_is_refused_in_c(place: int, wrong: Any) -> None:
-    made_of = arguments()
-    assert native.folding.PlainEvents(*made_of).open(SOURCE, [], [], print) == []
-    made_of[place] = wrong
-    with pytest.raises(TypeError):
-        native.folding.PlainEvents(*made_of)
-    with pytest.raises(TypeError):
-        native.folding.PlainEvents(*arguments(), a=1)
-
-
-@each_form
-def test_nothing_is_kept_of_plain_events(form: Form) -> None:
-    good = [(read(at + 5, b"%d" % (at % 3)), event(at)) for at in range(6)]
-    failing = [*good[:3], (read(9), event(9, "raises")), *good[4:]]
-    stateless = [*good[:3], (read(9), event(9, "no state"))]
-    unplain = [[*good, pair] for pair in UNPLAIN.values()]
-    unopened = [*good, (read(50, UNOPENED), event(50))]
-    source = "".join(["t", "/3"])
-
-    def use(part: Part) -> None:
-        world = World(form, VALUES, [[event_id(100)], [event_id(200)]])
-        opened = answer(world.open, part)
-        if isinstance(opened, list):
-            answer(world.fold, part, opened)
-            answer(world.fold, part, opened[1:])
-        answer(world.events.open, source, [read(70)], [], print)
-
-    def some() -> int:
-        for _ in range(40):
-            for part in (good, failing, stateless, unopened, *unplain):
-                use(part)
-        gc.collect()  # tuples that are kept to be used again
-        return sys.getallocatedblocks()
-
-    watched: list[Any] = [
-        *(Event, OpenEntry, EXPECTED, note, source, None, OTHER_PLACES),
-        *(it for pair in failing for it in pair),
-    ]
-    before, holders = min(some() for _ in range(3)), [*map(sys.getrefcount, watched)]
-    assert some() < before + 50
-    for count, known in zip(map(sys.getrefcount, watched), holders, strict=True):
-        assert abs(count - known) < 10
-
-
-class Probe:
-    """Something whose end is seen."""
-
-
-class Probed(Event[Any]):
-    """An event whose end is seen."""
-
-    __slots__ = ("__weakref__",)
-
-
-@each_form
-def test_what_was_given_is_gone_with_its_last_holder(form: Form) -> None:
-    world, probe = World(form), Probe()
-    happened = Probed(event(1).envelope, dict)
-    part: Part = [(read(1), happened)]
-    opened = world.open(part)
-    assert opened is not None
-    world.fold(part, opened)
-    opened[0].state["probe"] = probe
-    gone = ref(probe), ref(happened), ref(world)
-    gc.disable()
-    try:
-        del part, happened
-        assert gone[1]() is None
-        del opened, probe
-        assert gone[0]() is not None
-        del world
-        assert [it() for it in gone] == [None] * 3
-    finally:
-        gc.enable()
-
-
-@each_form
-def test_plain_events_that_hold_themselves_are_found(form: Form) -> None:
-    world, probe = World(form), Probe()
-    entry = world.open_singly(b"k")
-    entry.state = {"probe": probe, "events": world.events}
-    world.opened[b"k"] = entry
-    gone = ref(probe)
-    del world, probe, entry
-    gc.collect()
-    assert gone() is None
