@@ -11,7 +11,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -21,9 +21,9 @@ from streams.claims import Claims, new_claims
 from streams.coverage import Coverage, OneSource
 from streams.delivery import Delivery, FailedFold, Run, ViewAgain
 from streams.errors import StateNotStorable, StoreFailed
-from streams.one_source import OneSourceEntries, one_source_entries
+from streams.one_source import one_source_entries
 from streams.place import Place, Places
-from streams.plain_events import PlainEvents, plain_events
+from streams.plain_events import AtOnce, plain_events
 from streams.projection import Projection, State
 from streams.records import RawRecord
 from streams.storable import checked, storable
@@ -35,14 +35,6 @@ BEYOND: Final = sys.maxsize
 """The reach of an entry whose events must be looked at singly: no offset lies above it."""
 
 log = structlog.get_logger(__name__)
-
-
-class _AtOnce(NamedTuple):
-    """What is used for many events of one source."""
-
-    expected: OneSource
-    entries: OneSourceEntries
-    events: PlainEvents
 
 
 class OpenTable:
@@ -66,7 +58,7 @@ class OpenTable:
         self._window = partition.window
         self._generation = partition.table.generation
         self._failed: list[FailedFold] = []
-        self._at_once: _AtOnce | None = None
+        self._at_once: AtOnce | None = None
         self._plain: list[tuple[Sequence[RawRecord], Sequence[Event[Any]] | None]] = []
         self._ahead: dict[OpenEntry, None] = {}
         self._checked = partial(checked, projection)
@@ -112,20 +104,19 @@ class OpenTable:
             log.info("to be folded singly", table=self._projection.name, error=repr(error))
             return None
 
-    def _of(self, source: str) -> "_AtOnce":
+    def _of(self, source: str) -> AtOnce:
         """What is used for many events at once: for those of the source that came first."""
         if self._at_once is None:
             expected = OneSource.of(source, self._generation)
-            projection = self._projection
-            entries = one_source_entries(self._partition, expected, projection.initial)
+            entries = one_source_entries(self._partition, expected, self._projection.initial)
             events = plain_events(
                 entries,
                 self._entries,
                 self._claims,
                 self._window.claims,
-                has_versions=projection.key is None,
+                has_versions=self._projection.key is None,
             )
-            self._at_once = _AtOnce(expected, entries, events)
+            self._at_once = AtOnce(expected, entries, events)
         return self._at_once
 
     def _place_of(self, record: RawRecord, event: Event[Any]) -> Place:

@@ -4,11 +4,12 @@ In C where that is built (`streams/_native_folding.c`), and in Python, which say
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from schemas.event import Event
 from streams import native
 from streams.claims import Claims
+from streams.coverage import OneSource
 from streams.emission import EMISSION
 from streams.one_source import OneSourceEntries
 from streams.projection import Fold, State
@@ -56,6 +57,14 @@ class PlainEvents(Protocol):
         Raises what a fold raises; what stands before that is folded.
         """
         ...
+
+
+class AtOnce(NamedTuple):
+    """What a batch uses for many events of one source."""
+
+    expected: OneSource
+    entries: OneSourceEntries
+    events: PlainEvents
 
 
 class PlainEventsInPython:

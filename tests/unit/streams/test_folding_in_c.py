@@ -8,18 +8,25 @@ from typing import Any
 
 import orjson
 import pytest
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from schemas.event import Event
 from streams import native
 from streams.coverage import Coverage
+from streams.kafka.record_batches import KEPT_HEADERS, KeptRecords, unpacked
 from streams.one_source import _SLOTS
 from streams.plain_events import OTHER_PLACES
 from streams.projection import NO_STATE
+from streams.records import LATE, ORIGIN, Headers
 from streams.table import END_OF_ONE, OpenEntry, TablePartition
 from tests.unit.streams.folding_forms import FORMS, needs_c
 from tests.unit.streams.plain_world import SOURCE, Unopened, World, checked, note, read
 from tests.unit.streams.tabling import event, named
 from tests.unit.streams.test_one_source import BEGINNING, EXPECTED, KEY, entries_in, partition_with
+
+LOG_PARTITION = KafkaPartition("t", 3)
 
 
 class Emptied(OpenEntry):
@@ -236,3 +243,31 @@ def test_what_plain_events_are_not_made_of_is_refused_in_c(place: int, wrong: An
         native.folding.PlainEvents(*made_of)
     with pytest.raises(TypeError):
         native.folding.PlainEvents(*made_of_events(), a=1)
+
+
+def kept(headers: Headers) -> Headers:
+    """The headers as a record has them that was unpacked in C."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+    builder.append(0, 1_000, b"a", b"", [*headers])
+    batch = bytes(builder.build())
+    records = PartitionRecords(
+        LOG_PARTITION, KeptRecords(batch), None, 0, None, None, True, READ_UNCOMMITTED
+    )
+    ((record,),) = unpacked(LOG_PARTITION, records)
+    found: Headers = record.headers
+    return found
+
+
+@needs_c
+@pytest.mark.parametrize("name", [*OTHER_PLACES, ORIGIN[:-1], f"{LATE}r", "x", ""])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_headers_that_nobody_has_looked_at_tell_another_place_too(name: str, place: int) -> None:
+    headers = [("ce_id", b"1"), ("ce_type", LATE.encode())]
+    headers.insert(place, (name, b""))
+    found = kept(tuple(headers))
+    assert type(found) is KEPT_HEADERS
+    for _ in ("as bytes", "as a tuple"):
+        world = World(FORMS[-1])
+        is_plain = world.open([(read(5, b"a", found), event(1))]) is not None
+        assert is_plain == (name not in OTHER_PLACES)
+        assert tuple(found) == tuple(headers)

@@ -158,7 +158,7 @@ def test_plain_events_are_folded_into_their_entries(form: Form) -> None:
 @pytest.mark.parametrize("kind", UNPLAIN)
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_what_is_not_plain_claims_nothing(form: Form, kind: str, place: int) -> None:
-    assert {ORIGIN, EMISSION, LATE} == OTHER_PLACES
+    assert {ORIGIN, EMISSION, LATE} == {*OTHER_PLACES}
     world = World(form, VALUES, [[event_id(100)], [event_id(200)]])
     assert world.open([(read(0, b"z"), event(0))]) is not None
     before = {event_id(0): (SOURCE, 0)}
