@@ -1,14 +1,12 @@
 """The parts in C, beside what pyproject.toml says; one that cannot be compiled is left out."""
 
+from pathlib import Path
+
 from setuptools import Extension, setup
 
-SHARED = [
-    "schemas/_named_tuple.h",
-    "schemas/_slots.h",
-    "schemas/_varint.h",
-    "streams/_claims.h",
-    "streams/_headers.h",
-]
+SHARED = sorted(
+    str(path) for package in ("schemas", "streams") for path in Path(package).glob("*.h")
+)
 NATIVE = (
     "schemas._native_reading",
     "streams._native_folding",

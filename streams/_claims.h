@@ -92,17 +92,33 @@ unpack_id(const unsigned char *packed)
     return id;
 }
 
-/* Where in the index an id stands, or belongs: then nothing is there. For a table with room. */
+/* Where in the index an id is looked for first. For a table with room. */
 static inline Py_ssize_t
-place_in_index(const ClaimTable *table, Secret secret, const unsigned char *id)
+first_in_index(const ClaimTable *table, Secret secret, const unsigned char *id)
 {
     uint64_t low, high;
     memcpy(&low, id, 8);
     memcpy(&high, id + 8, 8);
     __uint128_t product = (__uint128_t)(low ^ secret.low) * (high ^ secret.high);
     uint64_t mixed = (uint64_t)product ^ (uint64_t)(product >> 64);
+    return (Py_ssize_t)(mixed & (uint64_t)(2 * table->room - 1));
+}
+
+/* Have the processor fetch where an id is looked for. */
+static inline void
+fetch_ahead(const ClaimTable *table, Secret secret, const unsigned char *id)
+{
+    if (table->room > 0) {
+        __builtin_prefetch(&table->index[first_in_index(table, secret, id)]);
+    }
+}
+
+/* Where in the index an id stands, or belongs: then nothing is there. For a table with room. */
+static inline Py_ssize_t
+place_in_index(const ClaimTable *table, Secret secret, const unsigned char *id)
+{
     Py_ssize_t last = 2 * table->room - 1;
-    Py_ssize_t place = (Py_ssize_t)(mixed & (uint64_t)last);
+    Py_ssize_t place = first_in_index(table, secret, id);
     for (; table->index[place] != 0; place = (place + 1) & last) {
         const Claim *claim = &table->claims[table->index[place] - 1];
         if (memcmp(claim->id, id, ID_BYTES) == 0 && claim->source != REMOVED) {

@@ -14,7 +14,7 @@ from benchmarks.stamps import repositories_stamp
 from benchmarks.system import OURS, Environment, System
 from benchmarks.workload import PARTITIONS
 
-EVENTS: Final = {10: 900_000, 1_000: 1_600_000, 100_000: 900_000, 1_000_000: 1_200_000}
+EVENTS: Final = {10: 1_300_000, 1_000: 2_800_000, 100_000: 1_100_000, 1_000_000: 1_300_000}
 """Events by the number of aggregates; two processes read the second."""
 USUAL: Final = 1_000
 WHOLE_SECONDS: Final = 5.0
