@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from connectors import native as connectors_native
 from infra.finding import Finding
 from infra.service_diagnosis import service_findings
 from infra.settings import Settings
@@ -21,6 +22,7 @@ from infra.topics import is_reachable, plan
 from schemas import native
 from schemas.catalog import Catalog
 from schemas.topics import platform_topics
+from streams import native as streams_native
 
 MIN_FREE_BYTES = 1024**3
 
@@ -32,7 +34,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     endpoints = find_endpoints(settings)
     yield embedded_finding(embedded_missing())
     yield _jars()
-    yield native_finding(is_built=native.AVAILABLE, is_in_use=native.IN_USE)
+    yield native_finding(_parts_in_c(), is_wanted=native.IS_WANTED)
     yield disk_finding(shutil.disk_usage(_existing_parent(state_dir)).free)
     yield port_finding(settings.kafka_port, is_running=endpoints is not None, is_free=is_port_free)
     yield processes_finding(state, running_brokers=len(kafka_processes(state_dir)))
@@ -66,16 +68,29 @@ def _jars() -> Finding:
     )
 
 
-def native_finding(*, is_built: bool, is_in_use: bool) -> Finding:
-    """Who reads events. Nothing is wrong without the readers in C, only slower."""
-    if is_in_use:
-        return Finding(check="readers", message="events are read in C")
-    reason = (
-        "as WUNDR_PURE says"
-        if is_built
-        else "in C where a compiler and the headers of Python are when .venv is made"
-    )
-    return Finding(check="readers", message=f"events are read in Python, {reason}")
+def _parts_in_c() -> Mapping[str, bool]:
+    """What is done in C where it was built, and whether it was."""
+    return {
+        "events are read": native.AVAILABLE,
+        "records are unpacked": streams_native.RECORDS_AVAILABLE,
+        "tables are folded": streams_native.AVAILABLE,
+        "rows are made": connectors_native.AVAILABLE,
+    }
+
+
+def native_finding(built: Mapping[str, bool], *, is_wanted: bool) -> Finding:
+    """What is done in C. Nothing is wrong without, only slower."""
+    missing = [what for what, is_built in built.items() if not is_built]
+    if not is_wanted:
+        return Finding(check="readers", message=f"{_listed(built)} in Python, as WUNDR_PURE says")
+    if not missing:
+        return Finding(check="readers", message=f"{_listed(built)} in C")
+    reason = "in C where a compiler and the headers of Python are when .venv is made"
+    return Finding(check="readers", message=f"{_listed(missing)} in Python, {reason}")
+
+
+def _listed(parts: Iterable[str]) -> str:
+    return ", ".join(parts)
 
 
 def disk_finding(free: int) -> Finding:

@@ -94,7 +94,7 @@ class OpenTable:
     ) -> Sequence[OpenEntry] | None:
         """The entries of these events, if all are plain and can be opened."""
         at_once = self._of(source)
-        if self._has_folded_singly or source != at_once.expected.source:
+        if self._noted or self._has_folded_singly or source != at_once.expected.source:
             return None
         try:
             return at_once.events.open(source, records, events, self._open)

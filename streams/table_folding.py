@@ -88,9 +88,14 @@ class Folding:
                 end = begin + FOLD_AT_ONCE
                 if pace.is_over():
                     await pace.turn(source.topic, given.records[begin].timestamp_ms)
-                events = given.events[begin:end]
+                records, events = given.records[begin:end], given.events[begin:end]
+                if self._parking.line(source).blocked:
+                    # An event of the slices before may have failed, or of those before that.
+                    records, events = await self._free(source, name, records, events, receipts)
+                    if not events:
+                        continue
                 began = perf_counter()
-                undone = changes.fold_in_order(projection, source, given.records[begin:end], events)
+                undone = changes.fold_in_order(projection, source, records, events)
                 took = (perf_counter() - began) / len(events)
                 self._edges.metrics.ran(projection.name, took, len(events))
                 if undone:
@@ -101,6 +106,24 @@ class Folding:
                         receipts += await self._parking.follow(name, record)
                     else:
                         await self._fold_singly(projection, record, event, changes, receipts)
+
+    async def _free(
+        self,
+        source: TopicPartition,
+        name: str,
+        records: Sequence[RawRecord],
+        events: Sequence[Event[Any]],
+        receipts: list[Receipt],
+    ) -> tuple[list[RawRecord], list[Event[Any]]]:
+        """What need not wait behind others of its aggregate; the rest does so now."""
+        line = self._parking.line(source)
+        free = Collected()
+        for record, event in zip(records, events, strict=True):
+            if line.holds(name, record):
+                receipts += await self._parking.follow(name, record)
+            else:
+                free.add(record, event)
+        return free.records, free.events
 
     async def settle(self, changes: TableBatch, receipts: list[Receipt]) -> None:
         """Encode what was folded, and park what no table could hold, with all behind it."""

@@ -5,7 +5,6 @@ is, old formats and damage too, is read by aiokafka, whose checks and errors sta
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib import import_module
 from struct import Struct
 from typing import Any, Final
 
@@ -15,22 +14,13 @@ from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
-from schemas import native
-from streams import native as streams_native
+from schemas.native import IS_WANTED
+from streams import native
 from streams.records import RawRecord
 
-UNPACK_FORMAT: Final = 2
-"""What the part in C is given; raised with every change, there too."""
+IN_USE: Final = native.RECORDS_AVAILABLE and IS_WANTED
 
-try:
-    _native: Any = import_module("streams.kafka._native_records")
-except ImportError:  # where it was not built
-    _native = None
-
-AVAILABLE: Final = _native is not None and UNPACK_FORMAT == _native.UNPACK_FORMAT
-IN_USE: Final = AVAILABLE and native.IS_WANTED
-
-KEPT_HEADERS: Final = streams_native.folding.Headers if streams_native.IN_USE else None
+KEPT_HEADERS: Final = native.folding.Headers if native.IN_USE else None
 """The class of headers that are decoded where somebody looks; else they are tuples."""
 
 _MAGIC: Final = 2
@@ -95,7 +85,7 @@ def _in_c(
             return None
         section = decode(bytes(section))
     has_one_time = bool(batch.timestamp_type)
-    found: list[RawRecord] | None = _native.unpack(
+    found: list[RawRecord] | None = native.records.unpack(
         RawRecord,
         KEPT_HEADERS,
         *source,

@@ -44,11 +44,24 @@ def test_what_is_wrong_has_a_remedy(finding: Finding) -> None:
         port_finding(None, is_running=False, is_free=lambda _: False),
         port_finding(9092, is_running=True, is_free=lambda _: False),
         processes_finding(StackState(), running_brokers=0),
-        native_finding(is_built=True, is_in_use=True),
-        native_finding(is_built=True, is_in_use=False),
-        native_finding(is_built=False, is_in_use=False),
+        native_finding({"events are read": True}, is_wanted=True),
+        native_finding({"events are read": True}, is_wanted=False),
+        native_finding({"events are read": False}, is_wanted=True),
     ],
     ids=lambda finding: f"{finding.check}: {finding.message}",
 )
 def test_what_is_right_has_none(finding: Finding) -> None:
     assert finding.remedy is None
+
+
+@pytest.mark.parametrize(
+    ("is_folded", "is_wanted", "expected"),
+    [
+        (True, True, "events are read, tables are folded in C"),
+        (False, True, "tables are folded in Python, in C where a compiler"),
+        (True, False, "events are read, tables are folded in Python, as WUNDR_PURE says"),
+    ],
+)
+def test_it_is_said_what_is_done_in_c(expected: str, *, is_folded: bool, is_wanted: bool) -> None:
+    built = {"events are read": True, "tables are folded": is_folded}
+    assert native_finding(built, is_wanted=is_wanted).message.startswith(expected)

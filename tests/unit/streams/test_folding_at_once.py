@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,10 +13,11 @@ from schemas.event import Event
 from streams.delivery import Delivery
 from streams.emission import EMISSION, Emission
 from streams.projecting import TableBatch
-from streams.projection import Entry
-from streams.records import ORIGIN, Origin, OutgoingRecord
+from streams.projection import Entry, State
+from streams.records import ORIGIN, Origin, OutgoingRecord, TopicPartition
 from streams.window import is_reserved
 from tests.unit.streams.tabling import (
+    COLLECTED,
     PARTITION,
     batch_on,
     batch_that_views_again,
@@ -27,6 +29,7 @@ from tests.unit.streams.tabling import (
     ids_in,
     record,
     recovered,
+    redriven,
     table,
 )
 
@@ -128,3 +131,28 @@ def test_versions_tell_repeats_that_the_window_has_forgotten() -> None:
         work(first, [event(number) for number in range(first, first + 200)], b"other")
     work(1_003, [*sent, appended(9_000, 4)], account)
     assert ids_in(target)["Account/a"] == [event_id(number) for number in (0, 1, 2, 9_000)]
+
+
+def test_a_key_that_is_noted_as_missed_is_not_opened_anew() -> None:
+    target = table()
+    is_away = True
+
+    def initial() -> State:
+        if is_away:
+            raise ValueError("not now")
+        return {}
+
+    projection = replace(COLLECTED, initial=initial)
+    batch, source = batch_on(target), TopicPartition("t", PARTITION)
+    ((missed, happened),) = batch.fold_in_order(projection, source, [record(0)], [event(0)])
+    batch.leave_out(projection, missed)
+    batch.settle()
+    is_away = False
+    assert batch.fold_in_order(projection, source, [record(1)], [event(1)]) == []
+    changelog_of(batch)
+    batch.store()
+    again = batch_on(target)
+    again.fold(projection, redriven(missed, 5), happened)
+    changelog_of(again)
+    again.store()
+    assert ids_in(target) == {"k": [event_id(1), event_id(0)]}

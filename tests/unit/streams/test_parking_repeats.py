@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from streams.parking.orders import OrderKind
 from streams.policies import DeadLetter, Deduplicate, Retry
 from streams.receipt import Receipt
 from streams.records import OutgoingRecord
+from streams.table_folding import FOLD_AT_ONCE
 from tests.unit.streams.parked import SOURCE, UNKNOWN, Crashed, MakeEvent, Parked, until
 
 
@@ -204,3 +206,28 @@ async def test_a_letter_in_both_topics_is_one_that_was_about_to_move(parked: Par
     await parked.take_over()
     await parked.bench.redo()
     assert journal.seen == ["2"]
+
+
+async def test_no_event_of_a_table_overtakes_those_of_its_aggregate_that_wait(
+    parked: Parked,
+) -> None:
+    """Those that were collected beside handlers are folded some at a time."""
+    journal = parked.journal
+    journal.failing = {"0"}
+    parked.app.projection("seen", on=("*",), initial=dict)(journal.fold)
+
+    @parked.app.on("analysis.*")
+    async def beside(event: Event[Any], context: Context) -> None:
+        assert event.id
+
+    others = [parked.record(f"o{at}", "other", at) for at in range(2, 3 * FOLD_AT_ONCE)]
+    records = [*parked.records("a", ["0", "1"]), *others]
+    records.append(parked.record("a", "2", len(records)))
+    await parked.processor().process(SOURCE, records)
+    assert parked.folded() == []
+    assert parked.folded("Analysis/o2") == parked.folded(f"Analysis/o{len(others)}") == ["other"]
+    journal.failing.clear()
+    head = min(parked.live("dlq.team"), key=lambda letter: letter.record.offset)
+    await parked.order(OrderKind.REDRIVE, head)
+    assert parked.folded() == ["0", "1", "2"]
+    assert parked.live("dlq.team") == []
