@@ -12,7 +12,6 @@ decoded_header(const Header *header)
     if (name == NULL) {
         return NULL;
     }
-    PyUnicode_InternInPlace(&name);
     PyObject *value = header->value_length < 0 ? Py_NewRef(Py_None)
                       : PyBytes_FromStringAndSize((const char *)header->value,
                                                   header->value_length);
@@ -75,11 +74,35 @@ headers_contain(Headers *self, PyObject *header)
     return decoded == NULL ? -1 : PySequence_Contains(decoded, header);
 }
 
+static PyTypeObject HeadersType;
+
+/* A tuple instead of headers; anything else as it is. Borrowed. */
 static PyObject *
-headers_concat(Headers *self, PyObject *more)
+as_tuple(PyObject *object)
+{
+    return Py_IS_TYPE(object, &HeadersType) ? headers_tuple((Headers *)object) : object;
+}
+
+/* One of the two is headers: on either side they add as a tuple does. */
+static PyObject *
+headers_add(PyObject *left, PyObject *right)
+{
+    PyObject *one = as_tuple(left), *other = one == NULL ? NULL : as_tuple(right);
+    if (other == NULL) {
+        return NULL;
+    }
+    if (!PyTuple_Check(one) || !PyTuple_Check(other)) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    return PySequence_Concat(one, other);
+}
+
+/* Copies and pickles are tuples. */
+static PyObject *
+headers_reduce(Headers *self, PyObject *Py_UNUSED(nothing))
 {
     PyObject *decoded = headers_tuple(self);
-    return decoded == NULL ? NULL : PySequence_Concat(decoded, more);
+    return decoded == NULL ? NULL : Py_BuildValue("O(O)", &PyTuple_Type, decoded);
 }
 
 static PyObject *
@@ -103,16 +126,11 @@ headers_hash(Headers *self)
     return decoded == NULL ? -1 : PyObject_Hash(decoded);
 }
 
-static PyTypeObject HeadersType;
-
 static PyObject *
-headers_compare(PyObject *self, PyObject *other, int operation)
+headers_compare(PyObject *self, PyObject *given, int operation)
 {
-    PyObject *one = headers_tuple((Headers *)self);
-    if (one != NULL && Py_IS_TYPE(other, &HeadersType)) {
-        other = headers_tuple((Headers *)other);
-    }
-    return one == NULL || other == NULL ? NULL : PyObject_RichCompare(one, other, operation);
+    PyObject *one = headers_tuple((Headers *)self), *other = one == NULL ? NULL : as_tuple(given);
+    return other == NULL ? NULL : PyObject_RichCompare(one, other, operation);
 }
 
 static void
@@ -126,7 +144,15 @@ static PySequenceMethods HEADERS_SEQUENCE = {
     .sq_length = (lenfunc)headers_length,
     .sq_item = (ssizeargfunc)headers_item,
     .sq_contains = (objobjproc)headers_contain,
-    .sq_concat = (binaryfunc)headers_concat,
+};
+
+static PyNumberMethods HEADERS_NUMBER = {
+    .nb_add = headers_add,
+};
+
+static PyMethodDef HEADERS_METHODS[] = {
+    {"__reduce__", (PyCFunction)headers_reduce, METH_NOARGS, "Copies are tuples."},
+    {NULL, NULL, 0, NULL},
 };
 
 static PyMappingMethods HEADERS_MAPPING = {
@@ -146,6 +172,8 @@ static PyTypeObject HeadersType = {
     .tp_repr = (reprfunc)headers_repr,
     .tp_hash = (hashfunc)headers_hash,
     .tp_richcompare = headers_compare,
+    .tp_methods = HEADERS_METHODS,
+    .tp_as_number = &HEADERS_NUMBER,
     .tp_as_sequence = &HEADERS_SEQUENCE,
     .tp_as_mapping = &HEADERS_MAPPING,
 };

@@ -40,7 +40,8 @@ class PlainEvents(Protocol):
         """The entry of each event; their ids are claimed by it. None where one is not plain.
 
         Then nothing is claimed, as when it raises. Records are of one partition, in its order.
-        `open_singly` opens entries that are not all of one source.
+        `open_singly` opens entries that are not all of one source. An event whose id is no UUID
+        in the usual form may count as not plain.
         """
         ...
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import operator
+import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -333,7 +336,10 @@ def test_headers_are_as_good_as_a_tuple(
     assert tuple(read()) == (*read(),) == expected
     assert [*reversed(read())] == [*reversed(expected)]
     assert read()[place:] == expected[place:]
-    assert read() + expected == expected * 2
+    assert read() + expected == expected + read() == read() + read() == expected * 2
+    assert pickle.loads(pickle.dumps(read())) == copy.deepcopy(read()) == expected
+    with pytest.raises(TypeError):
+        operator.add(read(), [("a", b"")])
     assert all(header in read() for header in expected)
     assert ("none of them", b"") not in read()
     headers = read()
