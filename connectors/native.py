@@ -1,14 +1,10 @@
 """Whether the part in C that makes rows is there, and whether it is used; see `schemas.native`."""
 
-from importlib import import_module
 from typing import Any, Final
 
 from schemas import native
 
-try:
-    rows: Any = import_module("connectors._native_rows")
-except ImportError:  # where it was not built
-    rows = None
+rows: Any = native.part("connectors._native_rows")
 
 ROWS_FORMAT: Final = 1
 """What it is given, and gives; raised with every change, in C too."""

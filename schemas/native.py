@@ -10,10 +10,16 @@ from enum import IntEnum
 from importlib import import_module
 from typing import Any, Final
 
-try:
-    reading: Any = import_module("schemas._native_reading")
-except ImportError:  # where it was not built
-    reading = None
+
+def part(name: str) -> Any:
+    """The module in C of this name; None where it was not built."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
+
+
+reading: Any = part("schemas._native_reading")
 
 PROGRAM_FORMAT: Final = 2
 """What the programs look like that are made here; raised with every change, in C too."""

@@ -253,16 +253,25 @@ encode_entry(const OneSourceEntries *self, PyObject *entry)
     return value;
 }
 
-/* encode(entries, generation, is_same): what is to be stored of those that have changed, by key.
- * `is_same`: the generation is the one that the expected coverage has. */
+/* Whether the expected coverage was written in this generation; -1 with an exception. */
+static int
+is_of_generation(const OneSourceEntries *self, PyObject *generation)
+{
+    PyObject *expected = PyObject_GetAttrString(self->expected, "generation");
+    int is_same = expected == NULL ? -1 : PyObject_RichCompareBool(expected, generation, Py_EQ);
+    Py_XDECREF(expected);
+    return is_same;
+}
+
+/* encode(entries, generation): what is to be stored of those that have changed, by key. */
 static PyObject *
 encode(OneSourceEntries *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    if (count != 3 || !PyDict_CheckExact(arguments[0])) {
+    if (count != 2 || !PyDict_CheckExact(arguments[0])) {
         PyErr_SetString(PyExc_TypeError, "encode takes entries by key, and a generation");
         return NULL;
     }
-    int is_same = PyObject_IsTrue(arguments[2]);
+    int is_same = is_of_generation(self, arguments[1]);
     PyObject *values = is_same < 0 ? NULL : PyDict_New(), *key, *entry;
     Py_ssize_t place = 0;
     int done = values == NULL ? -1 : 0;

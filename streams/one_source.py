@@ -42,13 +42,9 @@ class OneSourceEntries(Protocol):
         self,
         entries: Mapping[bytes, OpenEntry],
         generation: int,
-        is_same: bool,  # noqa: FBT001  # the part in C takes no keywords
         /,
     ) -> dict[bytes, bytes]:
-        """What is to be stored of those that have changed; see OpenEntry.encode.
-
-        `is_same`: the generation is that of the one source.
-        """
+        """What is to be stored of those that have changed; see OpenEntry.encode."""
         ...
 
 
@@ -88,10 +84,9 @@ class OneSourceEntriesInPython:
         self,
         entries: Mapping[bytes, OpenEntry],
         generation: int,
-        is_same: bool,  # noqa: FBT001  # what the part in C is told, an entry knows
     ) -> dict[bytes, bytes]:
         """See OneSourceEntries."""
-        return {key: entry.encode(generation) for key, entry in entries.items() if entry.is_changed}
+        return encoded(entries, generation)
 
     def _read(self, value: bytes) -> OpenEntry | None:
         expected = self._expected
@@ -103,6 +98,11 @@ class OneSourceEntriesInPython:
         if position.startswith(b"0") and position != b"0":
             return None  # no JSON: it is refused elsewhere
         return OpenEntry(expected, None if state == NO_STATE else state, int(position))
+
+
+def encoded(entries: Mapping[bytes, OpenEntry], generation: int) -> dict[bytes, bytes]:
+    """What is to be stored of those that have changed, whatever their sources; by key."""
+    return {key: entry.encode(generation) for key, entry in entries.items() if entry.is_changed}
 
 
 _SLOTS: Final = ("_covered", "stored", "position", "state", "reach", "folded", "is_changed")

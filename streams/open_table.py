@@ -21,7 +21,7 @@ from streams.claims import Claims, new_claims
 from streams.coverage import Coverage, OneSource
 from streams.delivery import Delivery, FailedFold, Run, ViewAgain
 from streams.errors import StateNotStorable, StoreFailed
-from streams.one_source import one_source_entries
+from streams.one_source import encoded, one_source_entries
 from streams.place import Place, Places
 from streams.plain_events import AtOnce, plain_events
 from streams.projection import Projection, State
@@ -165,7 +165,7 @@ class OpenTable:
     def _fold(self, run: Run) -> None:
         """Fold what is left of a run, but for halted entries; raises where a fold fails."""
         fold, place_of, halted = self._projection.fold, self._place_of, run.halted
-        entries, claims, seen = self._entries, self._claims, self._seen
+        entries, claims = self._entries, self._claims
         for record, event in run.left:
             key = record.key or b""
             if halted and key in halted:
@@ -186,7 +186,7 @@ class OpenTable:
                 elif stream is not None and step <= coverage.positions.get(stream, -1):
                     self._lean_on(entry)
                     continue
-                if (coverage.recent or seen(event_id)) and self._holds(coverage, event_id):
+                if self._holds(coverage, event_id):
                     entry.is_changed = True
                     if event_id in claims:
                         self._leaning[event_id].append((record, event))
@@ -283,23 +283,14 @@ class OpenTable:
         if self._claims:
             slot = self._window.plan(self._claims, self._generation)
             values[slot.key] = slot.encode()
-        values |= {
-            key: entry.encode(self._generation)
-            for key, entry in self._noted.items()
-            if entry.is_changed
-        }
+        values |= encoded(self._noted, self._generation)
         return Changes(values | self._encoded(), slot)
 
     def _encoded(self) -> dict[bytes, bytes]:
         at_once, generation = self._at_once, self._generation
         if at_once is not None:
-            is_same = at_once.expected.generation == generation
-            return at_once.entries.encode(self._entries, generation, is_same)
-        return {
-            key: entry.encode(generation)
-            for key, entry in self._entries.items()
-            if entry.is_changed
-        }
+            return at_once.entries.encode(self._entries, generation)
+        return encoded(self._entries, generation)
 
     def _open(self, key: bytes) -> OpenEntry:
         entry = self._noted.get(key) or self._taken(key)
@@ -322,10 +313,6 @@ class OpenTable:
             return checked(self._projection, self._projection.initial())
         state: State = orjson.loads(entry.stored)
         return state
-
-    def _seen(self, event_id: str) -> bool:
-        """Whether an event of this id was applied, maybe to another entry."""
-        return event_id in self._claims or self._window.get(event_id) is not None
 
     def _holds(self, coverage: Coverage, event_id: str) -> bool:
         """Whether an entry holds another copy of this event, which stood elsewhere."""

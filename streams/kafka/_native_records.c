@@ -13,11 +13,10 @@
 #include "../../schemas/_named_tuple.h"
 #include "../../schemas/_varint.h"
 #include "../_headers.h"
+#include "../_raw_records.h"
 
 /* What record_batches.py must speak; raised when the arguments of `unpack` change. */
 #define UNPACK_FORMAT 2
-
-#define FIELDS_OF_A_RECORD 7
 
 typedef struct {
     const unsigned char *at, *end;

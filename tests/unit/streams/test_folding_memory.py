@@ -126,11 +126,11 @@ def test_nothing_is_kept_of_entries(form: Form) -> None:
         assert new is not None
         entry.reach = 2**40 + entry.reach
         entries.settle([entry, new])
-        entries.encode({KEY: entry, b"new": new}, GENERATION, True)
-        entries.encode({KEY: entry, b"new": new}, 99, False)
+        entries.encode({KEY: entry, b"new": new}, GENERATION)
+        entries.encode({KEY: entry, b"new": new}, 99)
         new.state["spoilt"] = object()
         answer(entries.settle, [entry, new])
-        answer(entries.encode, {b"": 1}, 5, True)
+        answer(entries.encode, {b"": 1}, 5)
 
     def some() -> int:
         for _ in range(100):
