@@ -16,7 +16,7 @@
 #include "_viewing.h"
 
 /* What native.py must speak; raised when arguments or results change. */
-#define FOLDING_FORMAT 1
+#define FOLDING_FORMAT 2
 
 static PyMethodDef METHODS[] = {
     {"view", (PyCFunction)(void (*)(void))view, METH_FASTCALL,

@@ -15,33 +15,39 @@
 /* For how many events claims are looked for at once. */
 #define LOOKED_AHEAD 32
 
+/* How many names of headers may tell of another place. */
+#define MOST_OTHER_PLACES 8
+
 /* Aggregate: type, id, version. */
 enum { AGGREGATE_VERSION = 2, FIELDS_OF_AN_AGGREGATE };
+
+typedef struct {
+    const char *text;
+    size_t length;
+} Name;
 
 typedef struct {
     PyObject_HEAD
     PyTypeObject *event_type;
     Py_ssize_t id, aggregate;   /* slots of an event */
     PyObject *other_places;     /* names of headers */
+    Name names[MOST_OTHER_PLACES];
     OneSourceEntries *entries;
     PyObject *opened;           /* entries by key */
+    PyObject *ahead;            /* those that hold more than they have stored; values are None */
     Claims *claims;             /* of the batch */
     PyObject *seen;             /* a tuple of the claims of earlier ones */
     int has_versions;           /* versions of aggregates tell places */
 } PlainEvents;
 
-/* Whether a name is one of those that tell another place; -1 with an exception. */
+/* Whether a header is one of those that tell another place. */
 static int
 tells_another_place(const PlainEvents *self, const Header *header)
 {
+    size_t length = (size_t)header->name_length;
     for (Py_ssize_t place = 0; place < PyTuple_GET_SIZE(self->other_places); place++) {
-        Py_ssize_t length;
-        const char *name =
-            PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(self->other_places, place), &length);
-        if (name == NULL) {
-            return -1;
-        }
-        if (length == header->name_length && memcmp(name, header->name, (size_t)length) == 0) {
+        const Name *name = &self->names[place];
+        if (length == name->length && memcmp(name->text, header->name, length) == 0) {
             return 1;
         }
     }
@@ -55,9 +61,8 @@ kept_are_plain(const PlainEvents *self, const Headers *headers)
     const unsigned char *at = (const unsigned char *)headers->raw, *end = at + Py_SIZE(headers);
     for (Py_ssize_t place = 0; place < headers->count; place++) {
         Header header;
-        int is_other = next_header(&at, end, &header) < 0 ? 1 : tells_another_place(self, &header);
-        if (is_other != 0) {
-            return is_other < 0 ? -1 : 0;
+        if (next_header(&at, end, &header) < 0 || tells_another_place(self, &header)) {
+            return 0;
         }
     }
     return 1;
@@ -100,19 +105,19 @@ has_version(const PlainEvents *self, PyObject *event)
 
 /* Note where the event was read; 0 where its id was seen before, -1 with an exception. */
 static int
-claim(const PlainEvents *self, PyObject *id, Py_ssize_t source, PyObject *offset)
+claim_id(const PlainEvents *self, const unsigned char *id, Py_ssize_t source, PyObject *offset)
 {
     Claim claim = {.source = (uint32_t)source, .offset = PyLong_AsLongLong(offset)};
     if (claim.offset == -1 && PyErr_Occurred()) {
         return -1;
     }
-    if (pack_id(id, claim.id) < 0
-        || find_claim(&self->claims->table, secret, claim.id) != NULL) {
+    memcpy(claim.id, id, ID_BYTES);
+    if (find_claim(&self->claims->table, secret, id) != NULL) {
         return 0;
     }
     for (Py_ssize_t place = 0; place < PyTuple_GET_SIZE(self->seen); place++) {
         const Claims *seen = (Claims *)PyTuple_GET_ITEM(self->seen, place);
-        if (find_claim(&seen->table, secret, claim.id) != NULL) {
+        if (find_claim(&seen->table, secret, id) != NULL) {
             return 0;
         }
     }
@@ -157,48 +162,59 @@ typedef struct {
     PyObject *no_key, *open_singly;
 } Opening;
 
+typedef struct {
+    unsigned char bytes[ID_BYTES];
+    int is_there; /* and a UUID in the usual form */
+} PackedId;
+
 /* The entry of one record whose event is plain, and its id claimed; NULL where it is not, with an
  * exception where something was raised. */
 static PyObject *
-open_one(const PlainEvents *self, const Opening *opening, PyObject *record, PyObject *event)
+open_one(const PlainEvents *self, const Opening *opening, PyObject *record, PyObject *event,
+         const PackedId *id)
 {
-    if (!is_record(record) || !PyObject_TypeCheck(event, self->event_type)
+    if (!id->is_there || !is_record(record)
         || stands_where_published(self, field(record, HEADERS)) != 1
         || (self->has_versions && has_version(self, event))) {
         return NULL;
     }
-    PyObject *id = slot_value(event, self->id), *key = field(record, KEY);
-    if (id == NULL || !PyUnicode_CheckExact(id)) {
-        return NULL;
-    }
+    PyObject *key = field(record, KEY);
     PyObject *entry = entry_of(self, key == Py_None ? opening->no_key : key, opening->open_singly);
     if (entry == NULL) {
         return NULL;
     }
     if (reaches(self, entry, field(record, OFFSET)) == 0
-        && claim(self, id, opening->source, field(record, OFFSET)) == 1) {
+        && claim_id(self, id->bytes, opening->source, field(record, OFFSET)) == 1) {
         return entry;
     }
     Py_DECREF(entry);
     return NULL;
 }
 
-/* Have the processor fetch what claims of these events will look at: it lies anywhere in tables that
- * are larger than its nearest cache. */
-static void
-look_ahead(const PlainEvents *self, PyObject *events, Py_ssize_t begin, Py_ssize_t end)
+static PackedId
+packed_id(const PlainEvents *self, PyObject *event)
 {
-    for (Py_ssize_t place = begin; place < end; place++) {
-        PyObject *event = PyTuple_GET_ITEM(events, place);
-        unsigned char packed[ID_BYTES];
-        PyObject *id =
-            PyObject_TypeCheck(event, self->event_type) ? slot_value(event, self->id) : NULL;
-        if (id == NULL || pack_id(id, packed) < 0) {
+    PackedId packed = {.is_there = 0};
+    PyObject *id =
+        PyObject_TypeCheck(event, self->event_type) ? slot_value(event, self->id) : NULL;
+    packed.is_there = id != NULL && pack_id(id, packed.bytes) == 0;
+    return packed;
+}
+
+/* The ids of these events. The processor fetches what their claims will look at: it lies anywhere
+ * in tables that are larger than its nearest cache. */
+static void
+look_ahead(const PlainEvents *self, PyObject *const *events, Py_ssize_t count, PackedId *ids)
+{
+    for (Py_ssize_t place = 0; place < count; place++) {
+        ids[place] = packed_id(self, events[place]);
+        if (!ids[place].is_there) {
             continue;
         }
-        fetch_ahead(&self->claims->table, secret, packed);
+        fetch_ahead(&self->claims->table, secret, ids[place].bytes);
         for (Py_ssize_t seen = 0; seen < PyTuple_GET_SIZE(self->seen); seen++) {
-            fetch_ahead(&((Claims *)PyTuple_GET_ITEM(self->seen, seen))->table, secret, packed);
+            const Claims *claims = (Claims *)PyTuple_GET_ITEM(self->seen, seen);
+            fetch_ahead(&claims->table, secret, ids[place].bytes);
         }
     }
 }
@@ -208,12 +224,62 @@ static void
 take_back(const PlainEvents *self, PyObject *events, Py_ssize_t count)
 {
     for (Py_ssize_t place = 0; place < count; place++) {
-        unsigned char packed[ID_BYTES];
-        PyObject *id = slot_value(PyTuple_GET_ITEM(events, place), self->id);
-        if (id != NULL && pack_id(id, packed) == 0) {
-            remove_claim(&self->claims->table, secret, packed);
+        PackedId id = packed_id(self, PyTuple_GET_ITEM(events, place));
+        if (id.is_there) {
+            remove_claim(&self->claims->table, secret, id.bytes);
         }
     }
+}
+
+/* The entries of records, in a list; NULL where one is not plain, or with an exception. */
+static PyObject *
+entries_of(const PlainEvents *self, const Opening *opening, PyObject *records, PyObject *events)
+{
+    Py_ssize_t size = PyTuple_GET_SIZE(records);
+    PyObject *opened = PyList_New(size);
+    PackedId ids[LOOKED_AHEAD];
+    for (Py_ssize_t done = 0; opened != NULL && done < size; done++) {
+        if (done % LOOKED_AHEAD == 0) {
+            look_ahead(self, &PyTuple_GET_ITEM(events, done), Py_MIN(LOOKED_AHEAD, size - done),
+                       ids);
+        }
+        PyObject *entry = open_one(self, opening, PyTuple_GET_ITEM(records, done),
+                                   PyTuple_GET_ITEM(events, done), &ids[done % LOOKED_AHEAD]);
+        if (entry == NULL) {
+            take_back(self, events, done);
+            Py_CLEAR(opened);
+        }
+        else {
+            PyList_SET_ITEM(opened, done, entry);
+        }
+    }
+    return opened;
+}
+
+/* Whether an entry was noted when it began to hold more than it has stored; -1 with an exception. */
+static int
+is_ahead(const PlainEvents *self, PyObject *entry)
+{
+    PyObject *reach = slot_value(entry, self->entries->slots.reach);
+    PyObject *position = slot_value(entry, self->entries->slots.position);
+    if (reach == position || reach == NULL || position == NULL
+        || !is_of_one_source(self->entries, entry)) {
+        return 0;
+    }
+    return PyObject_RichCompareBool(reach, position, Py_GT);
+}
+
+/* Note which entries will hold more than they have stored; -1 with an exception. */
+static int
+note_ahead(const PlainEvents *self, PyObject *opened)
+{
+    int done = 0;
+    for (Py_ssize_t place = 0; done == 0 && place < PyList_GET_SIZE(opened); place++) {
+        PyObject *entry = PyList_GET_ITEM(opened, place);
+        int is_noted = is_ahead(self, entry);
+        done = is_noted != 0 ? Py_MIN(is_noted, 0) : PyDict_SetItem(self->ahead, entry, Py_None);
+    }
+    return done;
 }
 
 /* open(source, records, events, open_singly): the entry of each, or None; see plain_events.py. */
@@ -230,29 +296,17 @@ open_all(PlainEvents *self, PyObject *const *arguments, Py_ssize_t count)
         .open_singly = arguments[3],
     };
     PyObject *records = fixed(arguments[1]), *events = fixed(arguments[2]), *opened = NULL;
-    Py_ssize_t done = 0;
     if (opening.source >= 0 && opening.no_key != NULL && records != NULL && events != NULL) {
-        Py_ssize_t size = PyTuple_GET_SIZE(records);
-        if (size != PyTuple_GET_SIZE(events)) {
+        if (PyTuple_GET_SIZE(records) != PyTuple_GET_SIZE(events)) {
             PyErr_SetString(PyExc_ValueError, "there are as many records as events");
         }
         else {
-            opened = PyList_New(size);
+            opened = entries_of(self, &opening, records, events);
         }
-        while (opened != NULL && done < size) {
-            if (done % LOOKED_AHEAD == 0) {
-                look_ahead(self, events, done, Py_MIN(done + LOOKED_AHEAD, size));
-            }
-            PyObject *entry = open_one(self, &opening, PyTuple_GET_ITEM(records, done),
-                                       PyTuple_GET_ITEM(events, done));
-            if (entry == NULL) {
-                take_back(self, events, done);
-                Py_CLEAR(opened);
-            }
-            else {
-                PyList_SET_ITEM(opened, done++, entry);
-            }
-        }
+    }
+    if (opened != NULL && note_ahead(self, opened) < 0) {
+        take_back(self, events, PyTuple_GET_SIZE(events));
+        Py_CLEAR(opened);
     }
     Py_XDECREF(opening.no_key);
     Py_XDECREF(records);
@@ -324,22 +378,42 @@ fold_all(PlainEvents *self, PyObject *const *arguments, Py_ssize_t count)
     Py_RETURN_NONE;
 }
 
+/* Where the texts of the names are, which the tuple keeps; -1 with an exception. */
+static int
+name_other_places(Name *names, PyObject *other_places)
+{
+    if (PyTuple_GET_SIZE(other_places) > MOST_OTHER_PLACES) {
+        PyErr_Format(PyExc_ValueError, "at most %d headers tell places", MOST_OTHER_PLACES);
+        return -1;
+    }
+    for (Py_ssize_t place = 0; place < PyTuple_GET_SIZE(other_places); place++) {
+        Py_ssize_t length;
+        const char *text =
+            PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(other_places, place), &length);
+        if (text == NULL) {
+            return -1;
+        }
+        names[place] = (Name){text, (size_t)length};
+    }
+    return 0;
+}
+
 /* PlainEvents(event class, its slots of id and aggregate, other places, entries of one source,
- * opened entries by key, claims, claims that were seen before, has_versions) */
+ * opened entries by key, those ahead, claims, claims that were seen before, has_versions) */
 static PyObject *
 plain_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    PyObject *id, *aggregate, *other_places, *entries, *opened, *claims, *seen;
+    PyObject *id, *aggregate, *other_places, *entries, *opened, *ahead, *claims, *seen;
     PyTypeObject *event_type;
     int has_versions;
     if (keywords != NULL && PyDict_GET_SIZE(keywords) > 0) {
         PyErr_SetString(PyExc_TypeError, "PlainEvents takes no keywords");
         return NULL;
     }
-    if (!PyArg_ParseTuple(arguments, "O!OOO!O!O!O!O!p:PlainEvents", &PyType_Type, &event_type, &id,
+    if (!PyArg_ParseTuple(arguments, "O!OOO!O!O!O!O!O!p:PlainEvents", &PyType_Type, &event_type, &id,
                           &aggregate, &PyTuple_Type, &other_places, &OneSourceEntriesType,
-                          &entries, &PyDict_Type, &opened, &ClaimsType, &claims, &PyTuple_Type,
-                          &seen, &has_versions)) {
+                          &entries, &PyDict_Type, &opened, &PyDict_Type, &ahead, &ClaimsType,
+                          &claims, &PyTuple_Type, &seen, &has_versions)) {
         return NULL;
     }
     for (Py_ssize_t place = 0; place < PyTuple_GET_SIZE(seen); place++) {
@@ -349,16 +423,22 @@ plain_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
         }
     }
     Py_ssize_t offsets[2] = {slot_offset(event_type, id), slot_offset(event_type, aggregate)};
-    PlainEvents *self = PyErr_Occurred() ? NULL : (PlainEvents *)type->tp_alloc(type, 0);
+    Name names[MOST_OTHER_PLACES] = {{NULL, 0}};
+    if (PyErr_Occurred() || name_other_places(names, other_places) < 0) {
+        return NULL;
+    }
+    PlainEvents *self = (PlainEvents *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
+    memcpy(self->names, names, sizeof names);
     self->event_type = (PyTypeObject *)Py_NewRef(event_type);
     self->id = offsets[0];
     self->aggregate = offsets[1];
     self->other_places = Py_NewRef(other_places);
     self->entries = (OneSourceEntries *)Py_NewRef(entries);
     self->opened = Py_NewRef(opened);
+    self->ahead = Py_NewRef(ahead);
     self->claims = (Claims *)Py_NewRef(claims);
     self->seen = Py_NewRef(seen);
     self->has_versions = has_versions;
@@ -372,6 +452,7 @@ plain_traverse(PlainEvents *self, visitproc visit, void *arg)
     Py_VISIT(self->other_places);
     Py_VISIT(self->entries);
     Py_VISIT(self->opened);
+    Py_VISIT(self->ahead);
     Py_VISIT(self->claims);
     Py_VISIT(self->seen);
     return 0;
@@ -385,6 +466,7 @@ plain_dealloc(PlainEvents *self)
     Py_XDECREF(self->other_places);
     Py_XDECREF(self->entries);
     Py_XDECREF(self->opened);
+    Py_XDECREF(self->ahead);
     Py_XDECREF(self->claims);
     Py_XDECREF(self->seen);
     Py_TYPE(self)->tp_free((PyObject *)self);

@@ -7,7 +7,7 @@ from schemas import native
 folding: Any = native.part("streams._native_folding")
 """Folds what is plain; see `streams.plain_events`."""
 
-FOLDING_FORMAT: Final = 1
+FOLDING_FORMAT: Final = 2
 """What it is given, and gives; raised with every change, in C too."""
 
 AVAILABLE: Final = folding is not None and folding.FOLDING_FORMAT == FOLDING_FORMAT

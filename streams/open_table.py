@@ -78,7 +78,6 @@ class OpenTable:
         opened = self._opened_plain(source, records, events)
         if opened is None:
             return self.fold_all(zip(records, events, strict=True))
-        self._ahead.update(dict.fromkeys(opened))
         # An event that is let go of at once leaves its memory to the next while that is cached.
         self._plain.append((records, events if self._view_again is None else None))
         try:
@@ -112,6 +111,7 @@ class OpenTable:
             events = plain_events(
                 entries,
                 self._entries,
+                self._ahead,
                 self._claims,
                 self._window.claims,
                 has_versions=self._projection.key is None,

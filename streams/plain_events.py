@@ -75,6 +75,7 @@ class PlainEventsInPython:
         self,
         entries: OneSourceEntries,
         opened: dict[bytes, OpenEntry],
+        ahead: dict[OpenEntry, None],
         claims: Claims,
         seen: tuple[Claims, ...],
         *,
@@ -82,11 +83,13 @@ class PlainEventsInPython:
     ) -> None:
         """`opened` has the entries of the batch by key, `claims` what it has read.
 
+        `ahead`: where `open` notes entries, until they have stored what they will hold.
         `seen`: what was read before it. `has_versions`: an event of an appended aggregate has
         another place by its version.
         """
         self._entries = entries
         self._opened = opened
+        self._ahead = ahead
         self._claims = claims
         self._seen = seen
         self._has_versions = has_versions
@@ -110,6 +113,7 @@ class PlainEventsInPython:
             opened.append(entry)
         for id_, record in zip(ids, records, strict=True):
             self._claims.put(id_, source, record.offset)
+        self._ahead.update(dict.fromkeys(opened))
         return opened
 
     def fold(
@@ -144,6 +148,7 @@ class PlainEventsInPython:
 def _in_c(
     entries: OneSourceEntries,
     opened: dict[bytes, OpenEntry],
+    ahead: dict[OpenEntry, None],
     claims: Claims,
     seen: tuple[Claims, ...],
     *,
@@ -152,7 +157,7 @@ def _in_c(
     event: Any = Event
     id_, aggregate = event.__dict__["_id"], event.__dict__["_aggregate"]
     made: PlainEvents = native.folding.PlainEvents(
-        event, id_, aggregate, OTHER_PLACES, entries, opened, claims, seen, has_versions
+        event, id_, aggregate, OTHER_PLACES, entries, opened, ahead, claims, seen, has_versions
     )
     return made
 

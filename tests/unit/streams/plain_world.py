@@ -56,6 +56,7 @@ class World:
         partition.store(Changes(values or {}))
         self.partition = partition
         self.opened: dict[bytes, OpenEntry] = {}
+        self.ahead: dict[OpenEntry, None] = {}
         self.claims: Claims = form.claims()
         self.seen = tuple(form.claims() for _ in seen)
         for claims, ids in zip(self.seen, seen, strict=True):
@@ -63,7 +64,12 @@ class World:
                 claims.put(id_, "earlier/1", 7)
         self.entries: OneSourceEntries = form.entries(partition, EXPECTED, dict)
         self.events: PlainEvents = form.events(
-            self.entries, self.opened, self.claims, self.seen, has_versions=has_versions
+            self.entries,
+            self.opened,
+            self.ahead,
+            self.claims,
+            self.seen,
+            has_versions=has_versions,
         )
 
     def open_singly(self, key: bytes) -> OpenEntry:
@@ -87,6 +93,11 @@ class World:
 
     def states(self) -> dict[bytes, tuple[State, int]]:
         return {key: (entry.state, entry.reach) for key, entry in self.opened.items()}
+
+    def keys_ahead(self) -> list[bytes]:
+        """In the order in which their entries were noted."""
+        by_entry = {entry: key for key, entry in self.opened.items()}
+        return [by_entry[entry] for entry in self.ahead]
 
     def places(self) -> dict[str, Claim]:
         return dict(self.claims.items())

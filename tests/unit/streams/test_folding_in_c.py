@@ -213,7 +213,7 @@ def made_of_events() -> list[Any]:
     world, slots = World(FORMS[-1]), Event.__dict__
     return [
         *(Event, slots["_id"], slots["_aggregate"], OTHER_PLACES),
-        *(world.entries, world.opened, world.claims, world.seen, True),
+        *(world.entries, world.opened, world.ahead, world.claims, world.seen, True),
     ]
 
 
@@ -229,10 +229,11 @@ def made_of_events() -> list[Any]:
         (3, {"a"}),
         (4, None),
         (5, []),
-        (6, {}),
-        (7, []),
-        (7, (None,)),
-        (7, (FORMS[0].claims(),)),
+        (6, []),
+        (7, {}),
+        (8, []),
+        (8, (None,)),
+        (8, (FORMS[0].claims(),)),
     ],
 )
 def test_what_plain_events_are_not_made_of_is_refused_in_c(place: int, wrong: Any) -> None:
@@ -243,6 +244,19 @@ def test_what_plain_events_are_not_made_of_is_refused_in_c(place: int, wrong: An
         native.folding.PlainEvents(*made_of)
     with pytest.raises(TypeError):
         native.folding.PlainEvents(*made_of_events(), a=1)
+
+
+@needs_c
+@pytest.mark.parametrize(
+    ("names", "error"), [((1,), TypeError), (("a",) * 9, ValueError), (("\ud800",), UnicodeError)]
+)
+def test_names_that_no_header_has_are_refused_in_c(
+    names: tuple[Any, ...], error: type[Exception]
+) -> None:
+    made_of = made_of_events()
+    made_of[3] = names
+    with pytest.raises(error):
+        native.folding.PlainEvents(*made_of)
 
 
 def kept(headers: Headers) -> Headers:

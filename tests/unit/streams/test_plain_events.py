@@ -87,20 +87,22 @@ class Done:
     folded: Any
     places: dict[str, Claim]
     states: dict[bytes, tuple[State, int]]
+    ahead: list[bytes]
 
 
 def done(world: World, part: Part) -> Done:
-    before = world.places()
+    before, ahead = world.places(), world.keys_ahead()
     opened = answer(world.open, part)
     if not isinstance(opened, list):
         assert world.places() == before
-        return Done(opened, None, before, world.states())
+        assert world.keys_ahead() == ahead
+        return Done(opened, None, before, world.states(), ahead)
     for (record, happened), entry in zip(part, opened, strict=True):
         assert entry is world.opened[record.key or b""]
         assert happened.id not in before
         assert world.claims.get(happened.id) == (SOURCE, record.offset)
     folded = answer(world.fold, part, opened)
-    return Done("opened", folded, world.places(), world.states())
+    return Done("opened", folded, world.places(), world.states(), world.keys_ahead())
 
 
 @given(
@@ -118,6 +120,7 @@ def test_every_form_opens_and_folds_the_same(
         for found in rest:
             assert found.folded == first.folded
             assert found.places == first.places
+            assert found.ahead == first.ahead
             if first.opened == "opened" or found.opened == "opened":
                 assert found.opened == first.opened
             elif found.opened != first.opened:
@@ -152,6 +155,40 @@ def test_plain_events_are_folded_into_their_entries(form: Form) -> None:
     }
     assert all(entry.position < entry.reach for entry in world.opened.values())
     assert [entry.is_changed for entry in world.opened.values()] == [False] * 3
+
+
+@each_form
+def test_entries_are_noted_until_what_they_hold_is_stored(form: Form) -> None:
+    world = World(form, VALUES)
+
+    def add(number: int, *keys: bytes) -> None:
+        part = [
+            (read(10 * number + at, key), event(10 * number + at)) for at, key in enumerate(keys)
+        ]
+        opened = world.open(part)
+        assert opened is not None
+        world.fold(part, opened)
+
+    add(1, b"c", b"a", b"c", b"far away")
+    assert world.keys_ahead() == [b"c", b"a", b"far away"]
+    world.entries.settle(world.ahead)
+    world.ahead.clear()
+    add(2, b"a", b"b")
+    add(3, b"b", b"c", b"a")
+    assert world.keys_ahead() == [b"a", b"b", b"c"]
+
+
+@each_form
+def test_entries_of_other_coverage_are_noted(form: Form) -> None:
+    world = World(form, VALUES)
+    for number in (20, 21):
+        part = [(read(number, b"missing"), event(number)), (read(number + 10), event(number + 10))]
+        opened = world.open(part)
+        assert opened is not None
+        world.fold(part, opened)
+        assert world.keys_ahead() == [b"missing", b"a"]
+        world.ahead.clear()
+        world.entries.settle(world.opened.values())
 
 
 @each_form
