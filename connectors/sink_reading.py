@@ -13,7 +13,7 @@ from schemas.event import Event
 from streams.reading import EventReading, Unreadable
 from streams.records import RawRecord
 
-YIELD_EVERY: Final = 250
+YIELD_EVERY: Final = 50
 """After so many records others may work: the database waits for what is on its way to it."""
 
 
