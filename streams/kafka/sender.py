@@ -172,7 +172,12 @@ class KafkaSender:
             if self._closed:
                 raise BrokerUnavailable("the sender is closed")
             if self._client is None:
-                self._client = await self._new_client()
+                client = await self._new_client()
+                if self._closed:
+                    # close() came while it connected, and could not let go of it.
+                    await self._abandon(client)
+                    raise BrokerUnavailable("the sender is closed")
+                self._client = client
             return self._client
 
     async def _new_client(self) -> Batching:

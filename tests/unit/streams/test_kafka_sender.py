@@ -377,6 +377,30 @@ async def test_a_client_that_failed_is_abandoned_and_sends_nothing_more(
     assert len(first.given) < len(receipts), "it went on sending while it was replaced"
 
 
+async def test_a_client_that_connects_as_its_sender_is_closed_is_let_go(
+    clients: list[ScriptedClient],
+    abandoned: list[ScriptedClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, asked, is_there = ScriptedClient(delivers), asyncio.Event(), asyncio.Event()
+
+    async def connect(settings: KafkaSettings, create: object) -> ScriptedClient:
+        asked.set()
+        await is_there.wait()
+        return client
+
+    monkeypatch.setattr(sender_module, "connect", connect)
+    sending = sender()
+    starting = asyncio.create_task(sending.start())
+    async with asyncio.timeout(WAIT_S):
+        await asked.wait()
+        await sending.close()
+        is_there.set()
+        with pytest.raises(BrokerUnavailable, match="closed"):
+            await starting
+    assert abandoned == [client]
+
+
 async def test_a_record_that_the_broker_refuses_fails_alone_and_its_client_stays(
     clients: list[ScriptedClient], abandoned: list[ScriptedClient]
 ) -> None:
