@@ -12,25 +12,43 @@ typedef struct {
     PyObject_HEAD
     ClaimTable table;
     PyObject *sources;  /* a list: claims have a place in it */
+    PyObject *places;   /* of sources in that list, by source */
     PyObject *others;   /* claims by ids that are no UUIDs in the usual form */
 } Claims;
 
 static PyTypeObject ClaimsType;
 
+/* The place of a source that was not met before; -1 with an exception. */
+static Py_ssize_t
+place_of_new_source(Claims *self, PyObject *source)
+{
+    Py_ssize_t place = PyList_GET_SIZE(self->sources);
+    PyObject *number = PyLong_FromSsize_t(place);
+    int done = number == NULL ? -1 : PyDict_SetItem(self->places, source, number);
+    Py_XDECREF(number);
+    return done < 0 || PyList_Append(self->sources, source) < 0 ? -1 : place;
+}
+
 /* The place of a source, which most often is the one that came last; -1 with an exception. */
 static Py_ssize_t
-place_of_source(Claims *self, PyObject *source)
+place_of_source(Claims *self, PyObject *given)
 {
-    for (Py_ssize_t place = PyList_GET_SIZE(self->sources) - 1; place >= 0; place--) {
-        PyObject *known = PyList_GET_ITEM(self->sources, place);
-        if (known == source || PyUnicode_Compare(known, source) == 0) {
-            return place;
-        }
+    Py_ssize_t last = PyList_GET_SIZE(self->sources) - 1;
+    if (last >= 0 && PyList_GET_ITEM(self->sources, last) == given) {
+        return last;
     }
-    if (PyErr_Occurred() || PyList_Append(self->sources, source) < 0) {
-        return -1;
+    /* What is not exactly a text may compare as it likes. */
+    PyObject *source = PyUnicode_FromObject(given);
+    PyObject *known = source == NULL ? NULL : PyDict_GetItemWithError(self->places, source);
+    Py_ssize_t place = -1;
+    if (known != NULL) {
+        place = PyLong_AsSsize_t(known);
     }
-    return PyList_GET_SIZE(self->sources) - 1;
+    else if (!PyErr_Occurred()) {
+        place = place_of_new_source(self, source);
+    }
+    Py_XDECREF(source);
+    return place;
 }
 
 static PyObject *
@@ -148,61 +166,85 @@ claims_update(Claims *self, PyObject *given)
     Py_RETURN_NONE;
 }
 
-/* How many claims are of a source. */
-static Py_ssize_t
-count_of(const ClaimTable *table, Py_ssize_t source)
+/* What is packed of one source: how many claims, their bytes, and how many stand there by now. */
+typedef struct {
+    Py_ssize_t count, done;
+    PyObject *bytes;
+} Part;
+
+/* Count the claims of each source and make room for them; -1 with an exception. */
+static int
+make_room(const ClaimTable *table, Part *parts, Py_ssize_t sources)
 {
-    Py_ssize_t found = 0;
     for (Py_ssize_t place = 0; place < table->used; place++) {
-        found += (Py_ssize_t)table->claims[place].source == source;
+        if (table->claims[place].source != REMOVED) {
+            parts[table->claims[place].source].count++;
+        }
     }
-    return found;
+    for (Py_ssize_t source = 0; source < sources; source++) {
+        Py_ssize_t size = parts[source].count * (ID_BYTES + OFFSET_BYTES);
+        if (size > 0 && (parts[source].bytes = PyBytes_FromStringAndSize(NULL, size)) == NULL) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
-/* Of the claims of one source the ids, then the offsets, eight bytes each, the lowest first. */
-static PyObject *
-pack_source(const ClaimTable *table, Py_ssize_t source, Py_ssize_t count)
+/* The ids of a source stand first, then the offsets, eight bytes each, the lowest first. */
+static void
+pack_claim(Part *part, const Claim *claim)
 {
-    PyObject *packed = PyBytes_FromStringAndSize(NULL, count * (ID_BYTES + OFFSET_BYTES));
-    if (packed == NULL) {
-        return NULL;
+    unsigned char *begin = (unsigned char *)PyBytes_AS_STRING(part->bytes);
+    memcpy(begin + part->done * ID_BYTES, claim->id, ID_BYTES);
+    unsigned char *offset = begin + part->count * ID_BYTES + part->done * OFFSET_BYTES;
+    for (int byte = 0; byte < OFFSET_BYTES; byte++) {
+        *offset++ = (unsigned char)((uint64_t)claim->offset >> 8 * byte);
     }
-    unsigned char *id = (unsigned char *)PyBytes_AS_STRING(packed);
-    unsigned char *offset = id + count * ID_BYTES;
-    for (Py_ssize_t place = 0; place < table->used; place++) {
-        const Claim *claim = &table->claims[place];
-        if ((Py_ssize_t)claim->source != source) {
+    part->done++;
+}
+
+/* The parts that hold anything, in the order of their sources. */
+static PyObject *
+listed(const Claims *self, const Part *parts)
+{
+    PyObject *list = PyList_New(0);
+    for (Py_ssize_t at = 0; list != NULL && at < PyList_GET_SIZE(self->sources); at++) {
+        if (parts[at].count == 0) {
             continue;
         }
-        memcpy(id, claim->id, ID_BYTES);
-        id += ID_BYTES;
-        for (int byte = 0; byte < OFFSET_BYTES; byte++) {
-            *offset++ = (unsigned char)((uint64_t)claim->offset >> 8 * byte);
+        PyObject *part = Py_BuildValue("OnO", PyList_GET_ITEM(self->sources, at),
+                                       parts[at].count, parts[at].bytes);
+        if (part == NULL || PyList_Append(list, part) < 0) {
+            Py_CLEAR(list);
         }
+        Py_XDECREF(part);
     }
-    return packed;
+    return list;
 }
 
 static PyObject *
 claims_packed(Claims *self, PyObject *Py_UNUSED(nothing))
 {
-    PyObject *parts = PyList_New(0);
-    for (Py_ssize_t source = 0; parts != NULL && source < PyList_GET_SIZE(self->sources); source++) {
-        Py_ssize_t count = count_of(&self->table, source);
-        if (count == 0) {
-            continue;
-        }
-        PyObject *packed = pack_source(&self->table, source, count);
-        PyObject *part = packed == NULL ? NULL
-                         : Py_BuildValue("OnO", PyList_GET_ITEM(self->sources, source), count,
-                                         packed);
-        Py_XDECREF(packed);
-        if (part == NULL || PyList_Append(parts, part) < 0) {
-            Py_CLEAR(parts);
-        }
-        Py_XDECREF(part);
+    Py_ssize_t sources = PyList_GET_SIZE(self->sources);
+    Part *parts = PyMem_Calloc((size_t)sources + 1, sizeof(Part));
+    if (parts == NULL) {
+        return PyErr_NoMemory();
     }
-    return parts;
+    PyObject *packed = NULL;
+    if (make_room(&self->table, parts, sources) == 0) {
+        for (Py_ssize_t place = 0; place < self->table.used; place++) {
+            const Claim *claim = &self->table.claims[place];
+            if (claim->source != REMOVED) {
+                pack_claim(&parts[claim->source], claim);
+            }
+        }
+        packed = listed(self, parts);
+    }
+    for (Py_ssize_t source = 0; source < sources; source++) {
+        Py_XDECREF(parts[source].bytes);
+    }
+    PyMem_Free(parts);
+    return packed;
 }
 
 static PyObject *
@@ -270,6 +312,7 @@ claims_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     }
     Claims *self = (Claims *)type->tp_alloc(type, 0);
     if (self != NULL && ((self->sources = PyList_New(0)) == NULL
+                         || (self->places = PyDict_New()) == NULL
                          || (self->others = PyDict_New()) == NULL)) {
         Py_CLEAR(self);
     }
@@ -281,6 +324,7 @@ claims_dealloc(Claims *self)
 {
     free_claims(&self->table);
     Py_XDECREF(self->sources);
+    Py_XDECREF(self->places);
     Py_XDECREF(self->others);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }

@@ -281,6 +281,24 @@ def test_many_are_known_after_removals_and_growth(form: Form) -> None:
 
 
 @each_form
+def test_there_may_be_as_many_sources_as_ids(form: Form) -> None:
+    count = 20_000
+    claims, others = form.claims(), form.claims()
+    for number in range(count):
+        claims.put(event_id(number), f"t/{number}", number)
+        others.put(event_id(number + count // 2), f"u/{number}", number)
+    claims.update(others)
+    expected = {event_id(number): (f"t/{number}", number) for number in range(count // 2)}
+    expected |= {event_id(number + count // 2): (f"u/{number}", number) for number in range(count)}
+    assert dict(claims.items()) == expected
+    read = form.claims()
+    for source, size, packed in claims.packed():
+        assert size == 1
+        read.put_packed(source, packed)
+    assert dict(read.items()) == expected
+
+
+@each_form
 def test_what_was_removed_from_others_is_not_put_with_them(form: Form) -> None:
     claims, others, places = form.claims(), form.claims(), dict[str, Claim]()
     for number in range(200):
