@@ -9,6 +9,7 @@ SHARED = sorted(
 )
 NATIVE = (
     "schemas._native_reading",
+    "schemas._native_writing",
     "streams._native_folding",
     "streams.kafka._native_records",
     "connectors._native_rows",

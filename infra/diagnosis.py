@@ -72,6 +72,7 @@ def _parts_in_c() -> Mapping[str, bool]:
     """What is done in C where it was built, and whether it was."""
     return {
         "events are read": native.AVAILABLE,
+        "envelopes are written": native.WRITING_AVAILABLE,
         "records are unpacked": streams_native.RECORDS_AVAILABLE,
         "tables are folded": streams_native.AVAILABLE,
         "rows are made": connectors_native.AVAILABLE,

@@ -27,4 +27,24 @@ read_varint_at(const unsigned char **at, const unsigned char *end, uint64_t *num
     return -1;
 }
 
+#define LONGEST_VARINT 10
+
+/* Where a number ends that was written here. */
+static inline char *
+write_varint_at(char *at, uint64_t number)
+{
+    for (; number > 127; number >>= 7) {
+        *at++ = (char)((number & 127) | 128);
+    }
+    *at++ = (char)number;
+    return at;
+}
+
+/* A number as it is written: small ones are few bytes, whatever their sign. */
+static inline uint64_t
+zigzag_of(int64_t number)
+{
+    return (uint64_t)number << 1 ^ (number < 0 ? UINT64_MAX : 0);
+}
+
 #endif

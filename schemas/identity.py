@@ -10,8 +10,10 @@ from typing import Final
 
 RANDOM_BYTES: Final = 10
 _RANDOM_B_BITS: Final = 62
-_VERSION_7: Final = 7 << 76
-_VARIANT: Final = 2 << _RANDOM_B_BITS
+_RANDOM_B: Final = (1 << _RANDOM_B_BITS) - 1
+_RANDOM_A: Final = 0xFFF << _RANDOM_B_BITS
+_VARIANT_BITS: Final = 2  # they stand between the two parts of what is random
+_VERSION_AND_VARIANT: Final = 7 << 76 | 2 << _RANDOM_B_BITS
 
 
 def uuid7(timestamp_ms: int, random_80_bits: bytes) -> str:
@@ -24,10 +26,8 @@ def uuid7(timestamp_ms: int, random_80_bits: bytes) -> str:
     if not 0 <= timestamp_ms < 1 << 48:
         raise ValueError(f"{timestamp_ms} ms is outside of what a UUIDv7 can hold")
     bits = int.from_bytes(random_80_bits, "big")
-    random_a = bits >> _RANDOM_B_BITS & 0xFFF
-    random_b = bits & (1 << _RANDOM_B_BITS) - 1
-    number = timestamp_ms << 80 | _VERSION_7 | random_a << 64 | _VARIANT | random_b
-    text = f"{number:032x}"
+    random = (bits & _RANDOM_A) << _VARIANT_BITS | bits & _RANDOM_B
+    text = (timestamp_ms << 80 | _VERSION_AND_VARIANT | random).to_bytes(16, "big").hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

@@ -1,7 +1,7 @@
-"""Whether the readers in C are there, and whether they are used.
+"""Whether the readers and the writer in C are there, and whether they are used.
 
 They are built with the project where a C compiler and the headers of Python are, and left out
-elsewhere. They say the same as the readers in Python, which judge all that is out of the ordinary;
+elsewhere. They say the same as those in Python, which judge all that is out of the ordinary;
 `WUNDR_PURE=1` in the environment of a process leaves them out too.
 """
 
@@ -75,6 +75,15 @@ IS_WANTED: Final = os.environ.get(SWITCH, "") in {"", "0"}
 """Whether this process may use parts in C at all."""
 
 IN_USE: Final = AVAILABLE and IS_WANTED
+
+writing: Any = part("schemas._native_writing")
+"""Writes envelopes; see `schemas.prefix_writer`."""
+
+WRITING_FORMAT: Final = 1
+"""What it is given, and gives; raised with every change, in C too."""
+
+WRITING_AVAILABLE: Final = writing is not None and writing.WRITING_FORMAT == WRITING_FORMAT
+WRITING_IN_USE: Final = WRITING_AVAILABLE and IS_WANTED
 
 
 class NotNative(Exception):
