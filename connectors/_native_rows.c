@@ -1,9 +1,9 @@
-/* Rows of events, and rows as Postgres' binary COPY takes them: the common case of event_row.py and
- * of the driver's own encoding, and nothing else.
+/* Rows of events, rows as Postgres' binary COPY takes them, and columns as its binary arrays: the
+ * common case of event_row.py and of the driver's own encoding, and nothing else.
  *
  * Whatever is out of the ordinary is not judged here. A maker of rows calls its fallback in Python
- * with the same arguments, `pack` returns None, and the driver says what a value is that it cannot
- * send. So no error about an event or a value comes from this file.
+ * with the same arguments, `pack` and `pack_array` return None, and the driver says what a value is
+ * that it cannot send. So no error about an event or a value comes from this file.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -16,7 +16,7 @@
 #include "../schemas/_named_tuple.h"
 
 /* What native.py must speak; raised when arguments or columns change. */
-#define ROWS_FORMAT 1
+#define ROWS_FORMAT 2
 
 #define MS_OF_A_DAY 86400000LL
 #define US_OF_A_DAY (MS_OF_A_DAY * 1000)
@@ -531,6 +531,17 @@ put_row(Block *block, const char *columns, Py_ssize_t count, PyObject *row)
     return 0;
 }
 
+/* The answer where a value is not sent here: None, but without memory the error. */
+static PyObject *
+nothing_packed(void)
+{
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_UnicodeError)) {
+        return NULL;
+    }
+    PyErr_Clear();
+    Py_RETURN_NONE;
+}
+
 /* pack(columns, rows, first, most_bytes) */
 static PyObject *
 pack(PyObject *Py_UNUSED(module), PyObject *arguments)
@@ -547,15 +558,58 @@ pack(PyObject *Py_UNUSED(module), PyObject *arguments)
     while (done == 0 && at < PyList_GET_SIZE(rows) && block.size < most) {
         done = put_row(&block, columns, count, PyList_GET_ITEM(rows, at++));
     }
-    PyObject *packed = NULL;
-    if (done == 0) {
-        packed = Py_BuildValue("y#n", block.size ? block.begin : "", block.size, at);
-    }
+    PyObject *packed = done < 0 ? nothing_packed()
+                                : Py_BuildValue("y#n", block.size ? block.begin : "",
+                                                block.size, at);
     PyMem_Free(block.begin);
-    if (done < 0 && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_UnicodeError))) {
-        PyErr_Clear();
-        Py_RETURN_NONE;
+    return packed;
+}
+
+/* ------------------------------------------------------------------ from a column to an array */
+
+/* Five numbers before the elements, which are framed as the columns of a row are: how many
+ * dimensions, whether there is a null, the type, how many elements, the index of the first. */
+#define ARRAY_HEAD 20
+
+/* Gives up as put_value does. */
+static int
+put_array(Block *block, char column, uint32_t type_oid, PyObject *values)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(values);
+    if (count == 0 || count > INT32_MAX || grow(block, ARRAY_HEAD) == NULL) {
+        return -1;
     }
+    int has_null = 0;
+    for (Py_ssize_t at = 0; at < count; at++) {
+        PyObject *value = PyTuple_GET_ITEM(values, at);
+        has_null |= value == Py_None;
+        if (put_value(block, column, value) < 0) {
+            return -1;
+        }
+    }
+    uint64_t head[] = {1, (uint64_t)has_null, type_oid, (uint64_t)count, 1};
+    for (int at = 0; at < ARRAY_HEAD / 4; at++) {
+        put_number(block->begin + 4 * at, head[at], 4);
+    }
+    return 0;
+}
+
+/* pack_array(column, type oid, values) */
+static PyObject *
+pack_array(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    int column;
+    unsigned int type_oid;
+    PyObject *values;
+    if (!PyArg_ParseTuple(arguments, "CIO!:pack_array", &column, &type_oid, &PyTuple_Type,
+                          &values)) {
+        return NULL;
+    }
+    Block block = {NULL, 0, 0};
+    int done = column > INT8_MAX ? -1 : put_array(&block, (char)column, type_oid, values);
+    PyObject *packed = done < 0 ? nothing_packed()
+                                : PyBytes_FromStringAndSize(block.begin, block.size);
+    PyMem_Free(block.begin);
     return packed;
 }
 
@@ -565,6 +619,9 @@ static PyMethodDef METHODS[] = {
     {"pack", pack, METH_VARARGS,
      "Rows from `first` on in the form of a binary COPY, and where to go on; None when one of them\n"
      "holds what is not sent here. Ends behind the row that makes it `most_bytes`."},
+    {"pack_array", pack_array, METH_VARARGS,
+     "The values of a column as a binary array of a type; None when there is no value, or one that\n"
+     "is not sent here."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -589,7 +646,8 @@ static PyModuleDef_Slot MODULE_SLOTS[] = {
 static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native_rows",
-    .m_doc = "Rows of events; see connectors/event_row.py and connectors/postgres/binary_copy.py.",
+    .m_doc = "Rows of events; see connectors/event_row.py, and binary_copy.py and binary_array.py in\n"
+             "connectors/postgres.",
     .m_size = 0,
     .m_methods = METHODS,
     .m_slots = MODULE_SLOTS,

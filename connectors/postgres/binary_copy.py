@@ -4,7 +4,7 @@ In C where that is built (`connectors.native`). From the first row on that holds
 there, the driver encodes them, whose checks and errors stand.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -21,16 +21,6 @@ _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 
 _TRAILER: Final = b"\xff\xff"
 
-_LETTERS: Final[Mapping[str, str]] = {
-    "text": "t",
-    "int2": "2",
-    "int4": "4",
-    "int8": "8",
-    "timestamptz": "z",
-    "bytea": "b",
-}
-"""What the part in C calls the types that it sends."""
-
 
 async def write_rows(copy: AsyncCopy, types: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
     """Write rows of columns of these types, by Postgres' names, on a connection that speaks UTF-8.
@@ -38,7 +28,7 @@ async def write_rows(copy: AsyncCopy, types: Sequence[str], rows: list[tuple[Any
     Raises what the driver says of a value that it cannot send.
     """
     copy.set_types(types)
-    can_pack = native.IN_USE and _LETTERS.keys() >= set(types)
+    can_pack = native.IN_USE and native.COLUMN_LETTERS.keys() >= set(types)
     written = await _write_packed(copy, types, rows) if can_pack else 0
     if written < len(rows):
         await _write_by_driver(copy, rows, written)
@@ -46,7 +36,7 @@ async def write_rows(copy: AsyncCopy, types: Sequence[str], rows: list[tuple[Any
 
 async def _write_packed(copy: AsyncCopy, types: Sequence[str], rows: list[tuple[Any, ...]]) -> int:
     """Write rows until one is not sent from here; returns how many that were."""
-    letters = "".join(_LETTERS[name] for name in types)
+    letters = "".join(native.COLUMN_LETTERS[name] for name in types)
     await copy.write(_SIGNATURE)
     written = 0
     while written < len(rows):

@@ -1,19 +1,18 @@
 """Appends to Postgres: rows and their way to Kafka in one statement, which is one transaction."""
 
 import asyncio
-from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-import orjson
 from psycopg.errors import UniqueViolation
 
 from connectors.errors import DatabaseUnavailable, RestoreUnfinished
 from connectors.event_row import EventRow, event_row
 from connectors.outbox import shard_of
+from connectors.postgres.binary_array import BinaryArray, binary_array
 from connectors.postgres.database import Connection, Database
 from connectors.sql import QUERIES
 from schemas.catalog import Catalog
@@ -28,6 +27,23 @@ from streams.expectation import Appended, ExpectedVersion
 
 _SHARED: Final = ("category", "priority", "aggregate_type", "aggregate_id", "command_id")
 """Columns that have one value in all events of an append."""
+
+_OWN: Final[Mapping[str, str]] = {
+    "event_id": "text",
+    "type": "text",
+    "schema_version": "text",
+    "schema_id": "int4",
+    "timestamp": "timestamptz",
+    "source": "text",
+    "correlation_id": "text",
+    "causation_id": "text",
+    "aggregate_version": "int8",
+    "user_id": "text",
+    "trace_id": "text",
+    "framed": "bytea",
+    "data": "text",
+}
+"""Types of the columns in which the events of an append differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,29 +275,18 @@ class _Encoded:
         if len(self.rows) == 1:
             return {**first._asdict(), "traceparent": traceparent(self.events[0])}
         shared = {name: getattr(first, name) for name in _SHARED}
-        document = [
-            _json_row(event, row) for event, row in zip(self.events, self.rows, strict=True)
-        ]
-        return {**shared, "rows": orjson.dumps(document).decode()}
+        traceparents = tuple([traceparent(event) for event in self.events])
+        return {
+            **shared,
+            **_columns(self.rows),
+            "traceparent": binary_array("text", traceparents),
+        }
 
 
-def _json_row(event: Event[Any], row: EventRow) -> Mapping[str, Any]:
-    return {
-        "event_id": row.event_id,
-        "type": row.type,
-        "schema_version": row.schema_version,
-        "schema_id": row.schema_id,
-        "timestamp": row.timestamp,
-        "source": row.source,
-        "correlation_id": row.correlation_id,
-        "causation_id": row.causation_id,
-        "aggregate_version": row.aggregate_version,
-        "user_id": row.user_id,
-        "trace_id": row.trace_id,
-        "base64": b64encode(row.framed).decode(),
-        "data": None if row.data is None else orjson.Fragment(row.data),
-        "traceparent": traceparent(event),
-    }
+def _columns(rows: Sequence[EventRow]) -> Mapping[str, BinaryArray]:
+    """What the events have of their own, a column at a time."""
+    columns = dict(zip(EventRow._fields, zip(*rows, strict=True), strict=True))
+    return {name: binary_array(type_, columns[name]) for name, type_ in _OWN.items()}
 
 
 def _done(encoded: _Encoded) -> Appended:

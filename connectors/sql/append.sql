@@ -43,13 +43,18 @@ SELECT
 FROM stored
 
 -- append_many --
--- As append_one, for several events of one aggregate, which come as one JSON document.
+-- As append_one, for several events of one aggregate, which come as arrays, one for each column.
 WITH new AS MATERIALIZED (
-    SELECT *, decode(base64, 'base64') AS framed
-    FROM json_to_recordset(%(rows)s::json) AS sent (
-        event_id text, type text, schema_version text, schema_id integer, "timestamp" timestamptz,
-        source text, correlation_id text, causation_id text, aggregate_version bigint,
-        user_id text, trace_id text, base64 text, data jsonb, traceparent text
+    SELECT *, json::jsonb AS data
+    FROM unnest(
+        %(event_id)b::text[], %(type)b::text[], %(schema_version)b::text[],
+        %(schema_id)b::integer[], %(timestamp)b::timestamptz[], %(source)b::text[],
+        %(correlation_id)b::text[], %(causation_id)b::text[], %(aggregate_version)b::bigint[],
+        %(user_id)b::text[], %(trace_id)b::text[], %(framed)b::bytea[], %(data)b::text[],
+        %(traceparent)b::text[]
+    ) AS sent (
+        event_id, type, schema_version, schema_id, "timestamp", source, correlation_id,
+        causation_id, aggregate_version, user_id, trace_id, framed, json, traceparent
     )
 ), stored AS (
     INSERT INTO events (
