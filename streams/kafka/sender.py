@@ -172,13 +172,16 @@ class KafkaSender:
             if self._closed:
                 raise BrokerUnavailable("the sender is closed")
             if self._client is None:
-                client = await self._new_client()
-                if self._closed:
-                    # close() came while it connected, and could not let go of it.
-                    await self._abandon(client)
-                    raise BrokerUnavailable("the sender is closed")
-                self._client = client
+                self._client = await self._first_client()
             return self._client
+
+    async def _first_client(self) -> Batching:
+        client = await self._new_client()
+        if self._closed:
+            # close() came while it connected, and could not let go of it.
+            await self._abandon(client)
+            raise BrokerUnavailable("the sender is closed")
+        return client
 
     async def _new_client(self) -> Batching:
         producer = await connect(self._settings, partial(new_producer, self._settings))
