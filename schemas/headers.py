@@ -49,9 +49,11 @@ class TraceContext(NamedTuple):
 
 def trace_context(event_id: str, correlation_id: str | None, trace_id: str | None) -> TraceContext:
     """The span that publishes an event: the same for everybody who knows the event."""
-    if not is_trace_id(trace_id):
-        trace_id = sha256((correlation_id or event_id).encode()).hexdigest()[:32]
-    return TraceContext(str(trace_id), sha256(event_id.encode()).hexdigest()[:16])
+    own = sha256(event_id.encode()).hexdigest()
+    if trace_id is None or not is_trace_id(trace_id):
+        root = correlation_id or event_id
+        trace_id = (own if root == event_id else sha256(root.encode()).hexdigest())[:32]
+    return TraceContext(trace_id, own[:16])
 
 
 def is_trace_id(text: str | None) -> bool:

@@ -1,7 +1,8 @@
 import re
+from hashlib import sha256
 
 from schemas.envelope import Metadata
-from schemas.headers import event_headers
+from schemas.headers import event_headers, trace_context
 from tests.unit.schemas.samples import factory, file_processed
 
 
@@ -36,3 +37,12 @@ def test_events_of_one_correlation_share_a_trace_but_no_span() -> None:
     traces = {parent.split("-")[1] for parent in parents}
     spans = {parent.split("-")[2] for parent in parents}
     assert (len(traces), len(spans)) == (1, 2)
+
+
+def test_the_trace_of_a_correlation_begins_with_the_event_that_it_is_named_after() -> None:
+    context = trace_context("id-1", "id-1", None)
+    assert context == trace_context("id-1", None, None) == trace_context("id-1", "", "no trace id")
+    digest = sha256(b"id-1").hexdigest()
+    assert context == (digest[:32], digest[:16])
+    caused = trace_context("id-2", "id-1", None)
+    assert caused == (context.trace_id, sha256(b"id-2").hexdigest()[:16])
