@@ -1,8 +1,6 @@
 """Rows that are made in C beside those made in Python: the same answer to everything."""
 
-import os
 import struct
-import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -30,7 +28,6 @@ from schemas.envelope import Aggregate, Metadata
 from schemas.errors import WundrError
 from schemas.event import Event
 from streams.appending import COMMAND_ID
-from tests.unit.parts_in_c import can_be_built
 from tests.unit.schemas.samples import factory, file_processed
 from tests.unit.schemas.test_event_view import events
 
@@ -75,10 +72,6 @@ def answer(make: Callable[[], Any]) -> Any:
         return make()
     except (WundrError, UnicodeEncodeError) as error:
         return type(error), str(error)
-
-
-def test_they_are_built_where_a_compiler_is() -> None:
-    assert native.AVAILABLE or not can_be_built()
 
 
 @given(told(), st.binary(min_size=4, max_size=8).map(b"\x00".__add__), texts)
@@ -267,30 +260,6 @@ def test_what_is_out_of_the_ordinary_is_left_to_the_driver(column: str, value: o
 def test_a_block_ends_behind_the_row_that_fills_it() -> None:
     block, following = native.rows.pack("4", [(1,)] * 3, 0, 1)
     assert (unpacked("4", block), following) == ([(1,)], 1)
-
-
-@pytest.mark.parametrize(("setting", "in_use"), [("1", False), ("0", native.AVAILABLE)])
-def test_a_process_can_do_without_them(setting: str, in_use: bool) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "from connectors import native; print(native.IN_USE)"],
-        env=os.environ | {"WUNDR_PURE": setting},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == f"{in_use}\n"
-
-
-def test_a_part_of_another_release_is_not_used() -> None:
-    program = (
-        "import sys, types; other = types.ModuleType('connectors._native_rows');"
-        "other.ROWS_FORMAT = 0; sys.modules[other.__name__] = other;"
-        "from connectors import event_row, native; print(native.IN_USE)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "False\n"
 
 
 @needs_c

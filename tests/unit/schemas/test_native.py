@@ -1,7 +1,5 @@
 """The readers in C beside those in Python: the same answer to everything, and nothing kept."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from types import BuiltinMethodType
@@ -20,7 +18,6 @@ from schemas.event import Event
 from schemas.events import DATA_TYPES
 from schemas.framing import HEADER_SIZE
 from schemas.native import Step
-from tests.unit.parts_in_c import can_be_built
 from tests.unit.schemas.avro_values import records, same
 from tests.unit.schemas.readings import IN_PYTHON, NO_DATA, READINGS, Reading
 from tests.unit.schemas.samples import factory, file_processed
@@ -56,20 +53,6 @@ def damage(draw: st.DataObject, value: bytes) -> bytes:
             case _:
                 damaged[place:place] = draw.draw(st.binary(max_size=11))
     return bytes(damaged)
-
-
-def test_they_are_built_where_a_compiler_is() -> None:
-    assert native.AVAILABLE or not can_be_built()
-
-
-@pytest.mark.parametrize(("setting", "in_use"), [("1", False), ("0", native.AVAILABLE)])
-def test_a_process_can_do_without_them(setting: str, in_use: bool) -> None:
-    code = "from schemas import native; print(native.IN_USE)"
-    environment = os.environ | {"WUNDR_PURE": setting}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == f"{in_use}\n"
 
 
 def test_both_sides_mean_the_same_steps() -> None:

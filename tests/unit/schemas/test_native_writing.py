@@ -1,8 +1,6 @@
 """The envelope writer in C beside that in Python: the same answer to everything, nothing kept."""
 
 import gc
-import os
-import subprocess
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -25,7 +23,6 @@ from schemas.envelope import (
     Priority,
 )
 from schemas.prefix_writer import _judged, _kind, write_envelope
-from tests.unit.parts_in_c import can_be_built
 from tests.unit.schemas.test_prefix_reader import PLAIN, envelopes
 
 needs_c = pytest.mark.skipif(not native.WRITING_AVAILABLE, reason="no compiler was at hand")
@@ -137,10 +134,6 @@ def writer(fallback: Any = _judged, kind: Any = _kind) -> Callable[[Any], bytes]
         Envelope, Aggregate, Metadata, NO_EXTRA, kind, fallback
     ).write
     return made
-
-
-def test_it_is_built_where_a_compiler_is() -> None:
-    assert native.WRITING_AVAILABLE or not can_be_built()
 
 
 @needs_c
@@ -287,44 +280,6 @@ def test_a_writer_that_holds_itself_is_found() -> None:
     gone = make()
     gc.collect()
     assert gone() is None
-
-
-@pytest.mark.parametrize(("setting", "in_use"), [("1", False), ("0", native.WRITING_AVAILABLE)])
-def test_a_process_can_do_without_it(setting: str, in_use: bool) -> None:
-    program = (
-        "from schemas import native, prefix_writer;"
-        "print(native.WRITING_IN_USE, prefix_writer.write_envelope is not prefix_writer._judged)"
-    )
-    assert printed(program, {"WUNDR_PURE": setting}) == [str(in_use)] * 2
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        "sys.modules[name] = None",
-        "sys.modules[name] = types.ModuleType(name); sys.modules[name].WRITING_FORMAT = 0",
-    ],
-    ids=["not built", "of another release"],
-)
-def test_a_part_that_is_not_of_this_release_is_not_used(other: str) -> None:
-    program = (
-        f"import sys, types; name = 'schemas._native_writing'; {other};"
-        "from schemas import native, prefix_writer;"
-        "print(native.WRITING_IN_USE, prefix_writer.write_envelope is not prefix_writer._judged)"
-    )
-    assert printed(program, {}) == ["False", "False"]
-
-
-def printed(program: str, environment: dict[str, str]) -> list[str]:
-    """The words that a program prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.split()
 
 
 def test_one_of_them_is_in_use() -> None:

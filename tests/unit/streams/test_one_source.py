@@ -9,14 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams import native
 from streams.coverage import Coverage, OneSource
 from streams.errors import StoreFailed
 from streams.memory.table_store import MemoryEntryStore
 from streams.one_source import _SLOTS, LONGEST_POSITION, OneSourceEntries
 from streams.projection import NO_STATE, State, joined
 from streams.table import END_OF_ONE, Changes, MemoryTable, OpenEntry, Table, TablePartition
-from tests.unit.parts_in_c import can_be_built
 from tests.unit.streams.folding_forms import FORMS, Form, answer, each_form
 from tests.unit.streams.tabling import PARTITION
 
@@ -124,10 +122,6 @@ def opened(form: Form, *found: tuple[bytes, int]) -> list[OpenEntry]:
         entry.reach = reach
         made.append(entry)
     return made
-
-
-def test_they_are_built_where_a_compiler_is() -> None:
-    assert native.AVAILABLE or not can_be_built()
 
 
 @given(values, st.sampled_from(["hot", "cooling", "store", "newer"]))

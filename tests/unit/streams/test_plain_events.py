@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from schemas.envelope import Aggregate
 from schemas.event import Event
-from streams import native
 from streams.claims import Claim
 from streams.coverage import Coverage
 from streams.emission import EMISSION
@@ -20,7 +19,6 @@ from streams.plain_events import OTHER_PLACES
 from streams.projection import State
 from streams.records import LATE, ORIGIN
 from streams.table import OpenEntry
-from tests.unit.parts_in_c import can_be_built
 from tests.unit.streams.folding_forms import FORMS, Form, answer, each_form
 from tests.unit.streams.plain_world import (
     SOURCE,
@@ -73,10 +71,6 @@ def parts(draw: st.DrawFn) -> list[Part]:
             offset = max(0, offset + draw(step))
         made.append(part)
     return made
-
-
-def test_they_are_built_where_a_compiler_is() -> None:
-    assert native.AVAILABLE or not can_be_built()
 
 
 @dataclass(frozen=True)

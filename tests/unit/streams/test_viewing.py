@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 
 from schemas.errors import NotAnEvent, SchemaError
 from schemas.event import Event
-from streams import native
 from streams.records import RawRecord
 from streams.viewing import Views
-from tests.unit.parts_in_c import can_be_built
 from tests.unit.streams.folding_forms import FORMS, Form, answer, each_form, needs_c
 from tests.unit.streams.tabling import PARTITION
 
@@ -66,10 +64,6 @@ unreadable = (
     | st.builds(bytes.__add__, st.just(UNKNOWN), st.binary(max_size=2))
 )
 raising = st.builds(bytes.__add__, st.sampled_from([NO_EVENT, BROKEN]), st.binary(max_size=2))
-
-
-def test_they_are_built_where_a_compiler_is() -> None:
-    assert native.AVAILABLE or not can_be_built()
 
 
 @given(
