@@ -119,7 +119,7 @@ def _in_c(partition: TablePartition, expected: OneSource, initial: Initial) -> O
         END_OF_ONE,
         NO_STATE,
         partition.at_hand,
-        (partition.value, initial, orjson.loads, orjson.dumps),
+        (partition.beyond_hand, initial, orjson.loads, orjson.dumps),
     )
     return made
 

@@ -149,6 +149,11 @@ class TablePartition:
         return at_hand or self._store.get(self.number, key)
 
     @property
+    def beyond_hand(self) -> Callable[[bytes], bytes | None]:
+        """What is stored under a key that is not `at_hand`."""
+        return self._store.reading(self.number)
+
+    @property
     def at_hand(self) -> tuple[dict[bytes, bytes], ...]:
         """Values that were stored lately; the first that has a key counts. Only to be read."""
         return self._hot, self._cooling

@@ -1,6 +1,6 @@
 """The port to what holds the entries of a table on this machine, partition by partition."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Protocol
 
@@ -23,6 +23,10 @@ class EntryStore(Protocol):
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value of a key."""
+        ...
+
+    def reading(self, partition: int) -> Callable[[bytes], bytes | None]:
+        """`get` of one partition, with as little around it as there can be."""
         ...
 
     def write(

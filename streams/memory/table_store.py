@@ -1,7 +1,7 @@
 """Entries of a table in dictionaries."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 
 class MemoryEntryStore:
@@ -14,6 +14,10 @@ class MemoryEntryStore:
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value of a key."""
         return self._entries[partition].get(key)
+
+    def reading(self, partition: int) -> Callable[[bytes], bytes | None]:
+        """See EntryStore."""
+        return self._entries[partition].get
 
     def write(
         self, partition: int, changes: Mapping[bytes, bytes], next_offset: int | None = None
@@ -37,7 +41,8 @@ class MemoryEntryStore:
 
     def delete(self, partition: int) -> None:
         """Forget everything of a partition."""
-        self._entries.pop(partition, None)
+        # The dictionary stays: who was given `reading` sees that nothing is left.
+        self._entries[partition].clear()
         self._offsets.pop(partition, None)
 
     def release(self, partition: int) -> None:

@@ -5,8 +5,9 @@ What a crash of the machine takes back it takes back whole: the offset too, so i
 
 import shutil
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +49,10 @@ class RocksEntryStore:
         except Exception as error:
             raise self._typed(error) from error
         return value
+
+    def reading(self, partition: int) -> Callable[[bytes], bytes | None]:
+        """See EntryStore."""
+        return partial(self.get, partition)
 
     def write(
         self, partition: int, changes: Mapping[bytes, bytes], next_offset: int | None = None

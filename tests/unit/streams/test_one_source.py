@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -85,6 +86,9 @@ class FailingStore(MemoryEntryStore):
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         raise StoreFailed(f"{key!r} of {partition} cannot be read")
+
+    def reading(self, partition: int) -> Callable[[bytes], bytes | None]:
+        return partial(self.get, partition)
 
 
 def partition_with(value: bytes | None, where: str = "hot") -> TablePartition:

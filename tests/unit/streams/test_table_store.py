@@ -62,6 +62,21 @@ def test_a_deleted_partition_is_gone_with_its_offset_and_others_stay(store: Entr
     assert [len(list(store.items(partition))) for partition in range(3)] == [2, 0, 2]
 
 
+def test_a_reader_of_a_partition_sees_what_was_written_and_deleted_since(store: EntryStore) -> None:
+    store.write(0, {b"a": b"1"})
+    read, other = store.reading(0), store.reading(1)
+    store.write(0, {b"b": b"2"})
+    assert (read(b"a"), read(b"b"), read(b"c"), other(b"a")) == (b"1", b"2", None, None)
+    store.delete(0)
+    assert (read(b"a"), read(b"b")) == (None, None)
+    store.write(0, {b"a": b"3"})
+    store.write(1, {b"a": b"4"})
+    assert (read(b"a"), other(b"a")) == (b"3", b"4")
+    store.release(1)
+    store.write(1, {b"b": b"5"})
+    assert other(b"b") == b"5"
+
+
 keys = st.binary(max_size=4)
 steps = st.lists(
     st.one_of(
