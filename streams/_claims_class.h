@@ -24,9 +24,16 @@ place_of_new_source(Claims *self, PyObject *source)
 {
     Py_ssize_t place = PyList_GET_SIZE(self->sources);
     PyObject *number = PyLong_FromSsize_t(place);
-    int done = number == NULL ? -1 : PyDict_SetItem(self->places, source, number);
+    int done = number == NULL ? -1 : PyList_Append(self->sources, source);
+    if (done == 0 && PyDict_SetItem(self->places, source, number) < 0) {
+        PyObject *type, *value, *trace;
+        PyErr_Fetch(&type, &value, &trace);
+        PyList_SetSlice(self->sources, place, place + 1, NULL);
+        PyErr_Restore(type, value, trace);
+        done = -1;
+    }
     Py_XDECREF(number);
-    return done < 0 || PyList_Append(self->sources, source) < 0 ? -1 : place;
+    return done < 0 ? -1 : place;
 }
 
 /* The place of a source, which most often is the one that came last; -1 with an exception. */
@@ -166,19 +173,23 @@ claims_update(Claims *self, PyObject *given)
     Py_RETURN_NONE;
 }
 
-/* What is packed of one source: how many claims, their bytes, and how many stand there by now. */
+/* What is packed of one source: how many claims, their bytes, and how many stand there by now.
+ * Beside that, of the part at the same place in the order of first claims, the source. */
 typedef struct {
     Py_ssize_t count, done;
     PyObject *bytes;
+    Py_ssize_t source;
 } Part;
 
 /* Count the claims of each source and make room for them; -1 with an exception. */
 static int
 make_room(const ClaimTable *table, Part *parts, Py_ssize_t sources)
 {
+    Py_ssize_t met = 0;
     for (Py_ssize_t place = 0; place < table->used; place++) {
-        if (table->claims[place].source != REMOVED) {
-            parts[table->claims[place].source].count++;
+        uint32_t source = table->claims[place].source;
+        if (source != REMOVED && parts[source].count++ == 0) {
+            parts[met++].source = source;
         }
     }
     for (Py_ssize_t source = 0; source < sources; source++) {
@@ -203,17 +214,20 @@ pack_claim(Part *part, const Claim *claim)
     part->done++;
 }
 
-/* The parts that hold anything, in the order of their sources. */
+/* The parts that hold anything, in the order of their first claims. */
 static PyObject *
-listed(const Claims *self, const Part *parts)
+listed(const Claims *self, const Part *parts, Py_ssize_t sources)
 {
     PyObject *list = PyList_New(0);
-    for (Py_ssize_t at = 0; list != NULL && at < PyList_GET_SIZE(self->sources); at++) {
-        if (parts[at].count == 0) {
-            continue;
-        }
-        PyObject *part = Py_BuildValue("OnO", PyList_GET_ITEM(self->sources, at),
-                                       parts[at].count, parts[at].bytes);
+    Py_ssize_t filled = 0;
+    for (Py_ssize_t source = 0; source < sources; source++) {
+        filled += parts[source].count > 0;
+    }
+    for (Py_ssize_t at = 0; list != NULL && at < filled; at++) {
+        const Part *of_source = &parts[parts[at].source];
+        PyObject *part =
+            Py_BuildValue("OnO", PyList_GET_ITEM(self->sources, parts[at].source),
+                          of_source->count, of_source->bytes);
         if (part == NULL || PyList_Append(list, part) < 0) {
             Py_CLEAR(list);
         }
@@ -238,7 +252,7 @@ claims_packed(Claims *self, PyObject *Py_UNUSED(nothing))
                 pack_claim(&parts[claim->source], claim);
             }
         }
-        packed = listed(self, parts);
+        packed = listed(self, parts, sources);
     }
     for (Py_ssize_t source = 0; source < sources; source++) {
         Py_XDECREF(parts[source].bytes);

@@ -209,6 +209,7 @@ class OpenTable:
 
     def leave_out(self, record: RawRecord) -> None:
         """See TableBatch."""
+        self._settle_plain()
         key = record.key or b""
         try:
             source, offset, _, _, is_redriven = self._places.of(record)

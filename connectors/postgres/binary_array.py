@@ -7,6 +7,7 @@ encoded by the driver, whose checks and errors stand.
 from typing import Any, Final
 
 from psycopg import adapters
+from psycopg.abc import AdaptContext
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
@@ -32,7 +33,9 @@ class _ArrayDumper(Dumper):
         return obj
 
 
-adapters.register_dumper(BinaryArray, _ArrayDumper)
+def let_send_arrays(connection: AdaptContext) -> None:
+    """The connection takes a BinaryArray as a parameter from now on."""
+    connection.adapters.register_dumper(BinaryArray, _ArrayDumper)
 
 
 def binary_array(element_type: str, values: tuple[Any, ...]) -> BinaryArray:

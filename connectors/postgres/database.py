@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from connectors.errors import InvalidPostgresSettings
+from connectors.postgres.binary_array import let_send_arrays
 from connectors.postgres.error_map import platform_errors
 from connectors.settings import PostgresSettings
 
@@ -42,6 +43,7 @@ class Database:
             open=False,
             timeout=settings.acquire_timeout_s,
             reconnect_timeout=_RECONNECT_S,
+            configure=_configured,
             check=self._check,
             kwargs={
                 "autocommit": True,
@@ -97,6 +99,10 @@ class Database:
         """Replace a connection that was lost while nobody used it; asking costs a round trip."""
         if time.monotonic() - self._used_at.get(connection, 0.0) > _TRUSTED_S:
             await AsyncConnectionPool.check_connection(connection)
+
+
+async def _configured(connection: Connection) -> None:
+    let_send_arrays(connection)
 
 
 def check_address(settings: PostgresSettings) -> None:

@@ -61,6 +61,7 @@ class KafkaSender:
         self._successor: Batching | None = None
         self._connecting = asyncio.Lock()
         self._replacing: asyncio.Task[None] | None = None
+        self._letting_go: asyncio.Task[None] | None = None
         self._closed = False
 
     async def start(self) -> None:
@@ -179,7 +180,8 @@ class KafkaSender:
         client = await self._new_client()
         if self._closed:
             # close() came while it connected, and could not let go of it.
-            await self._abandon(client)
+            self._letting_go = asyncio.create_task(self._abandon(client), name="let go of producer")
+            await asyncio.shield(self._letting_go)
             raise BrokerUnavailable("the sender is closed")
         return client
 

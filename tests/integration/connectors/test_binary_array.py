@@ -11,7 +11,7 @@ from psycopg.rows import namedtuple_row
 
 from connectors import native
 from connectors.event_row import EventRow, event_row
-from connectors.postgres.binary_array import binary_array
+from connectors.postgres.binary_array import binary_array, let_send_arrays
 from connectors.postgres.database import Connection, Database
 from connectors.postgres.event_appender import PostgresEventAppender
 from connectors.postgres.migrations import migrate
@@ -106,6 +106,7 @@ async def test_an_array_has_the_type_that_it_is_cast_to(
     texts: list[tuple[str | None, ...]] = [("é", None, ""), (None, None), ()]
     times = (EPOCH, None)
     async with await psycopg.AsyncConnection.connect(fresh_database) as connection:
+        let_send_arrays(connection)
         for values in texts:
             found = await connection.execute(
                 "SELECT %b::text[], %b::timestamptz[]",
@@ -120,5 +121,6 @@ async def test_a_text_that_postgres_cannot_hold_is_refused_by_it(
 ) -> None:
     monkeypatch.setattr(native, "IN_USE", in_use)
     async with await psycopg.AsyncConnection.connect(fresh_database) as connection:
+        let_send_arrays(connection)
         with pytest.raises(psycopg.DataError, match="0x00"):
             await connection.execute("SELECT %b::text[]", [binary_array("text", ("a\x00",))])

@@ -253,6 +253,15 @@ def test_there_may_be_as_many_sources_as_ids(form: Form) -> None:
 
 
 @each_form
+def test_sources_are_packed_in_the_order_of_their_first_claims(form: Form) -> None:
+    claims = form.claims()
+    for number, source in enumerate(["u/3", "t/7", "u/3", "t/7"]):
+        claims.put(event_id(number), source, number)
+    claims.remove(event_id(0))
+    assert [(source, count) for source, count, _ in claims.packed()] == [("t/7", 2), ("u/3", 1)]
+
+
+@each_form
 def test_what_was_removed_from_others_is_not_put_with_them(form: Form) -> None:
     claims, others, places = form.claims(), form.claims(), dict[str, Claim]()
     for number in range(200):

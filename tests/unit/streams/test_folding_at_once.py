@@ -156,3 +156,17 @@ def test_a_key_that_is_noted_as_missed_is_not_opened_anew() -> None:
     changelog_of(again)
     again.store()
     assert ids_in(target) == {"k": [event_id(1), event_id(0)]}
+
+
+def test_what_is_left_out_behind_events_that_are_not_settled_can_be_redriven() -> None:
+    target = table()
+    batch, source = batch_on(target), TopicPartition("t", PARTITION)
+    batch.fold_in_order(COLLECTED, source, [record(5)], [event(1)])
+    batch.leave_out(COLLECTED, record(10))
+    changelog_of(batch)
+    batch.store()
+    again = batch_on(target)
+    again.fold(COLLECTED, redriven(record(10), 11), event(2))
+    changelog_of(again)
+    again.store()
+    assert ids_in(target) == {"k": [event_id(1), event_id(2)]}

@@ -323,6 +323,42 @@ async def test_a_client_that_connects_as_its_sender_is_closed_is_let_go(
     assert abandoned == [client]
 
 
+async def test_a_client_is_let_go_also_when_nobody_waits_for_that_any_more(
+    clients: list[ScriptedClient],
+    abandoned: list[ScriptedClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = ScriptedClient(delivers)
+    asked, is_there, begun, may_end = (asyncio.Event() for _ in range(4))
+
+    async def connect(settings: KafkaSettings, create: object) -> ScriptedClient:
+        asked.set()
+        await is_there.wait()
+        return client
+
+    async def abandon(late: ScriptedClient) -> None:
+        begun.set()
+        await may_end.wait()
+        abandoned.append(late)
+
+    monkeypatch.setattr(sender_module, "connect", connect)
+    monkeypatch.setattr(sender_module, "abandon", abandon)
+    sending = sender()
+    starting = asyncio.create_task(sending.start())
+    async with asyncio.timeout(WAIT_S):
+        await asked.wait()
+        await sending.close()
+        is_there.set()
+        await begun.wait()
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        may_end.set()
+        while not abandoned:  # noqa: ASYNC110  # what lets go has nobody left to tell
+            await asyncio.sleep(0)
+    assert abandoned == [client]
+
+
 async def test_a_record_that_the_broker_refuses_fails_alone_and_its_client_stays(
     clients: list[ScriptedClient], abandoned: list[ScriptedClient]
 ) -> None:
