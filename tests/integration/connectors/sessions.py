@@ -9,6 +9,7 @@ from typing import Any, cast
 from psycopg import AsyncConnection
 
 from connectors.outbox import SHARDS, OutboxRow
+from connectors.postgres.binary_array import let_send_arrays
 from connectors.postgres.database import Connection, Database
 from connectors.postgres.event_appender import PostgresEventAppender
 from connectors.postgres.outbox import PostgresOutbox
@@ -49,6 +50,7 @@ class Session:
 async def session(dsn: str) -> AsyncIterator[Session]:
     """A session of its own, without a transaction yet."""
     async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+        let_send_arrays(connection)
         yield Session(connection)
 
 
