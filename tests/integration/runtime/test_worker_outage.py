@@ -27,8 +27,10 @@ async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OwnB
 
 @pytest.fixture
 def kafka(broker: OwnBroker) -> KafkaSettings:
-    """Instead of the broker that all tests share."""
-    return KafkaSettings(bootstrap=broker.bootstrap, partitions=PARTITIONS)
+    """Instead of the broker that all share; who sends waits until it is back, as workers do."""
+    return KafkaSettings(
+        bootstrap=broker.bootstrap, partitions=PARTITIONS, acknowledge_timeout_s=None
+    )
 
 
 async def test_a_worker_outlives_its_broker_and_loses_and_repeats_nothing(
