@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from schemas import native
 
-rows: Any = native.part("connectors._native_rows")
-
 ROWS_FORMAT: Final = 2
 """What it is given, and gives; raised with every change, in C too."""
 
-AVAILABLE: Final = rows is not None and rows.ROWS_FORMAT == ROWS_FORMAT
+rows: Any = native.part("connectors._native_rows", "ROWS_FORMAT", ROWS_FORMAT)
+
+AVAILABLE: Final = rows is not None
 IN_USE: Final = AVAILABLE and native.IS_WANTED
 
 COLUMN_LETTERS: Final[Mapping[str, str]] = {

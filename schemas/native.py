@@ -11,18 +11,23 @@ from importlib import import_module
 from typing import Any, Final
 
 
-def part(name: str) -> Any:
-    """The module in C of this name; None where it was not built."""
+def part(name: str, format_name: str, wanted: int) -> Any:
+    """The module in C of this name; None where it was not built, or by another release.
+
+    `format_name`: where it says what it is given and gives, which must be what is `wanted`.
+    """
     try:
-        return import_module(name)
+        found = import_module(name)
     except ImportError:
         return None
+    return found if getattr(found, format_name) == wanted else None
 
-
-reading: Any = part("schemas._native_reading")
 
 PROGRAM_FORMAT: Final = 2
 """What the programs look like that are made here; raised with every change, in C too."""
+
+reading: Any = part("schemas._native_reading", "PROGRAM_FORMAT", PROGRAM_FORMAT)
+"""Reads events; see `schemas.native_view` and `schemas.native_data`."""
 
 
 class Step(IntEnum):
@@ -62,12 +67,7 @@ class Step(IntEnum):
     """A function that is given the bytes and a place, and says where to go on."""
 
 
-def _speaks_these_programs() -> bool:
-    """Whether what is there was built from the same release."""
-    return reading is not None and reading.PROGRAM_FORMAT == PROGRAM_FORMAT
-
-
-AVAILABLE: Final = _speaks_these_programs()
+AVAILABLE: Final = reading is not None
 SWITCH: Final = "WUNDR_PURE"
 """The variable that leaves them out."""
 
@@ -76,13 +76,13 @@ IS_WANTED: Final = os.environ.get(SWITCH, "") in {"", "0"}
 
 IN_USE: Final = AVAILABLE and IS_WANTED
 
-writing: Any = part("schemas._native_writing")
-"""Writes envelopes; see `schemas.prefix_writer`."""
-
 WRITING_FORMAT: Final = 1
 """What it is given, and gives; raised with every change, in C too."""
 
-WRITING_AVAILABLE: Final = writing is not None and writing.WRITING_FORMAT == WRITING_FORMAT
+writing: Any = part("schemas._native_writing", "WRITING_FORMAT", WRITING_FORMAT)
+"""Writes envelopes; see `schemas.prefix_writer`."""
+
+WRITING_AVAILABLE: Final = writing is not None
 WRITING_IN_USE: Final = WRITING_AVAILABLE and IS_WANTED
 
 

@@ -4,19 +4,19 @@ from typing import Any, Final
 
 from schemas import native
 
-folding: Any = native.part("streams._native_folding")
-"""Folds what is plain; see `streams.plain_events`."""
-
 FOLDING_FORMAT: Final = 2
 """What it is given, and gives; raised with every change, in C too."""
 
-AVAILABLE: Final = folding is not None and folding.FOLDING_FORMAT == FOLDING_FORMAT
-IN_USE: Final = AVAILABLE and native.IS_WANTED
+folding: Any = native.part("streams._native_folding", "FOLDING_FORMAT", FOLDING_FORMAT)
+"""Folds what is plain; see `streams.plain_events`."""
 
-records: Any = native.part("streams.kafka._native_records")
-"""Unpacks records; see `streams.kafka.record_batches`."""
+AVAILABLE: Final = folding is not None
+IN_USE: Final = AVAILABLE and native.IS_WANTED
 
 UNPACK_FORMAT: Final = 2
 """What it is given, and gives; raised with every change, in C too."""
 
-RECORDS_AVAILABLE: Final = records is not None and records.UNPACK_FORMAT == UNPACK_FORMAT
+records: Any = native.part("streams.kafka._native_records", "UNPACK_FORMAT", UNPACK_FORMAT)
+"""Unpacks records; see `streams.kafka.record_batches`."""
+
+RECORDS_AVAILABLE: Final = records is not None
