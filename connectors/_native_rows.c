@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../schemas/_block.h"
 #include "../schemas/_named_tuple.h"
 
 /* What native.py must speak; raised when arguments or columns change. */
@@ -367,34 +368,6 @@ static PyType_Spec MAKER_SPEC = {
 /* Letters of the columns: text, int2, int4, int8, timestamptz, bytea. */
 enum { TEXT = 't', INT2 = '2', INT4 = '4', INT8 = '8', TIME = 'z', BYTES = 'b' };
 
-typedef struct {
-    char *begin;
-    Py_ssize_t size, room;
-} Block;
-
-/* Room for so many more bytes; gives up without memory, with the error set. */
-static char *
-grow(Block *block, Py_ssize_t bytes)
-{
-    if (bytes > PY_SSIZE_T_MAX / 4 - block->size) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    if (block->size + bytes > block->room) {
-        Py_ssize_t room = (block->size + bytes) * 2;
-        char *begin = PyMem_Realloc(block->begin, (size_t)room);
-        if (begin == NULL) {
-            PyErr_NoMemory();
-            return NULL;
-        }
-        block->begin = begin;
-        block->room = room;
-    }
-    char *at = block->begin + block->size;
-    block->size += bytes;
-    return at;
-}
-
 /* The bytes of a number, the highest first. */
 static inline void
 put_number(char *at, uint64_t number, int bytes)
@@ -553,7 +526,7 @@ pack(PyObject *Py_UNUSED(module), PyObject *arguments)
                           &most)) {
         return NULL;
     }
-    Block block = {NULL, 0, 0};
+    Block block = {NULL};
     int done = at < 0 || count > INT16_MAX ? -1 : 0;
     while (done == 0 && at < PyList_GET_SIZE(rows) && block.size < most) {
         done = put_row(&block, columns, count, PyList_GET_ITEM(rows, at++));
@@ -561,7 +534,7 @@ pack(PyObject *Py_UNUSED(module), PyObject *arguments)
     PyObject *packed = done < 0 ? nothing_packed()
                                 : Py_BuildValue("y#n", block.size ? block.begin : "",
                                                 block.size, at);
-    PyMem_Free(block.begin);
+    PyMem_Free(block.grown);
     return packed;
 }
 
@@ -605,11 +578,11 @@ pack_array(PyObject *Py_UNUSED(module), PyObject *arguments)
                           &values)) {
         return NULL;
     }
-    Block block = {NULL, 0, 0};
+    Block block = {NULL};
     int done = column > INT8_MAX ? -1 : put_array(&block, (char)column, type_oid, values);
     PyObject *packed = done < 0 ? nothing_packed()
                                 : PyBytes_FromStringAndSize(block.begin, block.size);
-    PyMem_Free(block.begin);
+    PyMem_Free(block.grown);
     return packed;
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "_block.h"
 #include "_varint.h"
 
 /* What native.py must speak; raised when arguments, fields or bytes change. */
@@ -43,80 +44,34 @@ typedef struct {
     PyObject *fallback;
 } EnvelopeWriter;
 
-/* ------------------------------------------------------------------ bytes that become more */
-
-typedef struct {
-    char *begin;
-    Py_ssize_t size, room;
-    char *grown; /* NULL while it is on the stack */
-} Block;
-
-static int
-grow(Block *block, Py_ssize_t bytes)
-{
-    if (bytes > PY_SSIZE_T_MAX / 4 - block->size) {
-        return -1;
-    }
-    Py_ssize_t room = (block->size + bytes) * 2;
-    char *grown = PyMem_Realloc(block->grown, (size_t)room);
-    if (grown == NULL) {
-        return -1;
-    }
-    if (block->grown == NULL) {
-        memcpy(grown, block->begin, (size_t)block->size);
-    }
-    block->begin = block->grown = grown;
-    block->room = room;
-    return 0;
-}
-
-/* Where to write so many bytes at most; gives up without memory. */
-static inline char *
-room_for(Block *block, Py_ssize_t bytes)
-{
-    if (bytes > block->room - block->size && grow(block, bytes) < 0) {
-        return NULL;
-    }
-    return block->begin + block->size;
-}
-
-/* The block ends here now. */
-static inline void
-end_at(Block *block, const char *at)
-{
-    block->size = at - block->begin;
-}
-
 /* ------------------------------------------------------------------ single values */
 
 static int
 put_byte(Block *block, char byte)
 {
-    char *at = room_for(block, 1);
+    char *at = grow(block, 1);
     if (at == NULL) {
         return -1;
     }
     *at = byte;
-    end_at(block, at + 1);
     return 0;
 }
 
 static int
 put_bytes(Block *block, const char *bytes, Py_ssize_t size)
 {
-    char *at = room_for(block, size);
+    char *at = grow(block, size);
     if (at == NULL) {
         return -1;
     }
     memcpy(at, bytes, (size_t)size);
-    end_at(block, at + size);
     return 0;
 }
 
 static int
 put_long(Block *block, int64_t number)
 {
-    char *at = room_for(block, LONGEST_VARINT);
+    char *at = grow(block, LONGEST_VARINT);
     if (at == NULL) {
         return -1;
     }

@@ -277,7 +277,12 @@ note_ahead(const PlainEvents *self, PyObject *opened)
     for (Py_ssize_t place = 0; done == 0 && place < PyList_GET_SIZE(opened); place++) {
         PyObject *entry = PyList_GET_ITEM(opened, place);
         int is_noted = is_ahead(self, entry);
-        done = is_noted != 0 ? Py_MIN(is_noted, 0) : PyDict_SetItem(self->ahead, entry, Py_None);
+        if (is_noted < 0) {
+            done = -1;
+        }
+        else if (!is_noted) {
+            done = PyDict_SetItem(self->ahead, entry, Py_None);
+        }
     }
     return done;
 }
