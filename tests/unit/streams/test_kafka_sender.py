@@ -299,12 +299,11 @@ async def test_a_client_that_failed_is_abandoned_and_sends_nothing_more(
     assert len(first.given) < len(receipts), "it went on sending while it was replaced"
 
 
-async def test_a_client_that_connects_as_its_sender_is_closed_is_let_go(
-    clients: list[ScriptedClient],
-    abandoned: list[ScriptedClient],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    client, asked, is_there = ScriptedClient(delivers), asyncio.Event(), asyncio.Event()
+async def closed_while_it_connects(
+    client: ScriptedClient, monkeypatch: pytest.MonkeyPatch
+) -> asyncio.Task[None]:
+    """What starts a sender that was closed before its client was there; now it is."""
+    asked, is_there = asyncio.Event(), asyncio.Event()
 
     async def connect(settings: KafkaSettings, create: object) -> ScriptedClient:
         asked.set()
@@ -317,7 +316,18 @@ async def test_a_client_that_connects_as_its_sender_is_closed_is_let_go(
     async with asyncio.timeout(WAIT_S):
         await asked.wait()
         await sending.close()
-        is_there.set()
+    is_there.set()
+    return starting
+
+
+async def test_a_client_that_connects_as_its_sender_is_closed_is_let_go(
+    clients: list[ScriptedClient],
+    abandoned: list[ScriptedClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = ScriptedClient(delivers)
+    starting = await closed_while_it_connects(client, monkeypatch)
+    async with asyncio.timeout(WAIT_S):
         with pytest.raises(BrokerUnavailable, match="closed"):
             await starting
     assert abandoned == [client]
@@ -328,27 +338,16 @@ async def test_a_client_is_let_go_also_when_nobody_waits_for_that_any_more(
     abandoned: list[ScriptedClient],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    client = ScriptedClient(delivers)
-    asked, is_there, begun, may_end = (asyncio.Event() for _ in range(4))
-
-    async def connect(settings: KafkaSettings, create: object) -> ScriptedClient:
-        asked.set()
-        await is_there.wait()
-        return client
+    client, begun, may_end = ScriptedClient(delivers), asyncio.Event(), asyncio.Event()
 
     async def abandon(late: ScriptedClient) -> None:
         begun.set()
         await may_end.wait()
         abandoned.append(late)
 
-    monkeypatch.setattr(sender_module, "connect", connect)
     monkeypatch.setattr(sender_module, "abandon", abandon)
-    sending = sender()
-    starting = asyncio.create_task(sending.start())
+    starting = await closed_while_it_connects(client, monkeypatch)
     async with asyncio.timeout(WAIT_S):
-        await asked.wait()
-        await sending.close()
-        is_there.set()
         await begun.wait()
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
